@@ -1,0 +1,27 @@
+"""Name plankton from images and optical profiles with almost no labels."""
+
+import importlib
+
+__version__ = "0.1.0.dev0"
+
+# Names load on first use: `import skplankton` stays as light as `import sklearn`,
+# and the gallery alone never loads torch.
+_HOME_OF_NAME = {
+    "CrossModalEmbedder": "skplankton._embedder",
+    "GalleryKNNClassifier": "skplankton._gallery",
+}
+_SUBMODULES = ("datasets", "losses")
+
+__all__ = ["CrossModalEmbedder", "GalleryKNNClassifier", "datasets", "losses"]
+
+
+def __getattr__(name: str):
+    if name in _HOME_OF_NAME:
+        return getattr(importlib.import_module(_HOME_OF_NAME[name]), name)
+    if name in _SUBMODULES:
+        return importlib.import_module(f"skplankton.{name}")
+    raise AttributeError(f"module 'skplankton' has no attribute {name!r}")
+
+
+def __dir__():
+    return sorted([*globals(), *__all__])

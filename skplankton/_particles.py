@@ -1,0 +1,207 @@
+"""X, in either of its two forms, as a source of batches of image and profile arrays.
+
+A source knows which rows hold which view and reads some rows of one view at a time, so
+that nothing is decoded before it is needed, nor held after.
+"""
+
+from functools import partial
+from typing import NamedTuple
+
+import numpy as np
+import pandas as pd
+from joblib import Parallel, delayed, effective_n_jobs
+from PIL import Image
+
+from skplankton._decoding import (
+    Decoded,
+    compress_profile,
+    decode_image,
+    decode_profile,
+    fit_to_square,
+)
+
+MODALITIES = ("image", "profile")
+# Enough to hide the cost of handing a task to a worker, little enough to stay in memory.
+CELLS_PER_TASK = 256
+
+
+class View(NamedTuple):
+    """Some rows of one modality.
+
+    `values` has the shape (n, *sample_shape). `sizes` holds the logarithms of what the
+    original measured: height and width in pixels, or length in samples.
+    """
+
+    values: np.ndarray
+    sizes: np.ndarray | None
+
+
+def is_particle_table(X) -> bool:
+    """Whether X is a table with image and profile columns, rather than numbers."""
+    return hasattr(X, "columns") and any(name in X.columns for name in MODALITIES)
+
+
+def select_view_columns(X: pd.DataFrame) -> pd.DataFrame:
+    """The two columns that are read, in their order; the others are ignored."""
+    missing = [name for name in MODALITIES if name not in X.columns]
+    if missing:
+        raise ValueError(
+            f"X has no column {missing[0]!r}; got the columns {list(X.columns)}. A table "
+            "of particles has the columns 'image' and 'profile'; where no particle has "
+            f"the view, set X[{missing[0]!r}] = None."
+        )
+    return X.loc[:, list(MODALITIES)]
+
+
+class ParticleTable:
+    """A table of cells (paths, arrays or missing) in `image` and `profile` columns."""
+
+    def __init__(
+        self, X: pd.DataFrame, *, image_size, profile_length, crop_top, n_jobs=None
+    ):
+        self.cells = {name: X[name].to_numpy(dtype=object) for name in MODALITIES}
+        self.index = X.index
+        self.n_jobs = n_jobs
+        self.decoders = {
+            "image": partial(decode_image, image_size=image_size, crop_top=crop_top),
+            "profile": partial(decode_profile, profile_length=profile_length),
+        }
+        # Channel names of the first profile file read: the next ones must agree.
+        self.channels: tuple[str, ...] | None = None
+        self.n_channels: int | None = None
+        self.present = {name: ~_is_missing(self.cells[name]) for name in MODALITIES}
+        has_none = ~(self.present["image"] | self.present["profile"])
+        if has_none.any():
+            rows = np.flatnonzero(has_none)
+            raise ValueError(
+                f"{self._name(rows[0])} has neither an image nor a profile"
+                f"{_and_more(rows)}. Drop such rows."
+            )
+
+    def __len__(self) -> int:
+        return len(self.index)
+
+    def read(self, modality: str, rows: np.ndarray) -> View:
+        """Decode the cells of some rows."""
+        cells, decode = self.cells[modality], self.decoders[modality]
+        tasks = [
+            rows[start : start + CELLS_PER_TASK]
+            for start in range(0, len(rows), CELLS_PER_TASK)
+        ]
+        n_jobs = min(effective_n_jobs(self.n_jobs), len(tasks))
+        chunks = Parallel(n_jobs=n_jobs)(
+            delayed(_decode_cells)(
+                modality, decode, cells[task], [self._name(row) for row in task]
+            )
+            for task in tasks
+        )
+        decoded = [cell for chunk in chunks for cell in chunk]
+        if modality == "profile":
+            self._check_channels(decoded, rows)
+        values = np.stack([cell.values for cell in decoded])
+        sizes = np.log(np.array([cell.size for cell in decoded], dtype=np.float32))
+        return View(values, sizes)
+
+    def _check_channels(self, decoded: list[Decoded], rows: np.ndarray) -> None:
+        for cell, row in zip(decoded, rows, strict=True):
+            n_channels = len(cell.values)
+            if self.n_channels is None:
+                self.n_channels = n_channels
+            if self.channels is None:
+                self.channels = cell.channels
+            if n_channels != self.n_channels:
+                raise ValueError(
+                    f"{self._name(row)}: the profile has {n_channels} channels, where "
+                    f"{self.n_channels} were expected as in the other profiles. All "
+                    "profiles of a table, and of the table that was fitted, must have "
+                    "the same channels."
+                )
+            if cell.channels not in (None, self.channels):
+                raise ValueError(
+                    f"{self._name(row)}: the profile '{self.cells['profile'][row]}' has "
+                    f"the channels {list(cell.channels)}, where {list(self.channels)} "
+                    "were expected as in the other profiles. Bring them into one order."
+                )
+
+    def _name(self, row: int) -> str:
+        label = self.index[row]
+        is_position = isinstance(label, int | np.integer) and label == row
+        return f"row {row}" if is_position else f"row {row} (index {label!r})"
+
+
+class ParticleArray:
+    """A 2-D array whose columns are [image | profile], all of them there."""
+
+    def __init__(
+        self, X: np.ndarray, *, image_shape, profile_shape, image_size, profile_length
+    ):
+        n_image, _ = split_columns(X.shape[1], image_shape, profile_shape)
+        self.columns = {"image": X[:, :n_image], "profile": X[:, n_image:]}
+        self.shapes = {"image": image_shape, "profile": profile_shape}
+        self.present = {name: np.ones(len(X), dtype=bool) for name in MODALITIES}
+        self.image_size, self.profile_length = image_size, profile_length
+        self.channels, self.n_channels = None, None
+
+    def __len__(self) -> int:
+        return len(self.columns["image"])
+
+    def read(self, modality: str, rows: np.ndarray) -> View:
+        """Reshape some rows; a flat view is taken as it is."""
+        values = self.columns[modality][rows]
+        shape = self.shapes[modality]
+        if shape is None:
+            return View(values, None)
+        samples = values.reshape(-1, *shape)
+        if modality == "image":
+            fitted = [
+                fit_to_square(Image.fromarray(pixels), self.image_size)[None]
+                for pixels in samples
+            ]
+        else:
+            fitted = [compress_profile(s, self.profile_length) for s in samples]
+        return View(np.stack(fitted), None)
+
+
+def split_columns(n_columns: int, image_shape, profile_shape) -> tuple[int, int]:
+    """How many columns are the image's, how many the profile's."""
+    n_image = None if image_shape is None else int(np.prod(image_shape))
+    n_profile = None if profile_shape is None else int(np.prod(profile_shape))
+    if n_image is None:
+        n_image = n_columns // 2 if n_profile is None else n_columns - n_profile
+    if n_profile is None:
+        n_profile = n_columns - n_image
+    if n_image + n_profile != n_columns or min(n_image, n_profile) < 1:
+        raise ValueError(
+            f"X has {n_columns} columns, which image_shape={image_shape} and "
+            f"profile_shape={profile_shape} do not share out: an image takes height × "
+            "width columns, a profile length × channels, and either view at least one."
+        )
+    return n_image, n_profile
+
+
+def _decode_cells(modality, decode, cells, names) -> list[Decoded]:
+    """Decode some cells, naming the row of one that cannot be read."""
+    decoded = []
+    for cell, name in zip(cells, names, strict=True):
+        try:
+            decoded.append(decode(cell))
+        except Exception as error:
+            is_array = isinstance(cell, np.ndarray | list)
+            where = f"{name}: the {modality}" + ("" if is_array else f" {str(cell)!r}")
+            kind = (
+                FileNotFoundError
+                if isinstance(error, FileNotFoundError)
+                else (TypeError if isinstance(error, TypeError) else ValueError)
+            )
+            raise kind(f"{where} could not be read: {error}.") from error
+    return decoded
+
+
+def _is_missing(cells: np.ndarray) -> np.ndarray:
+    return np.array(
+        [np.ndim(cell) == 0 and pd.isna(cell) for cell in cells], dtype=bool
+    )
+
+
+def _and_more(rows: np.ndarray) -> str:
+    return f", and {len(rows) - 1} more rows" if len(rows) > 1 else ""

@@ -1,0 +1,346 @@
+"""Contrastive training: the one module that knows skorch."""
+
+import math
+from collections.abc import Iterator
+
+import numpy as np
+import torch
+from skorch import NeuralNet
+from skorch.callbacks import Callback, EarlyStopping, LRScheduler, PrintLog
+from skorch.helper import predefined_split
+from skorch.utils import to_tensor
+from torch import Tensor
+from torch.optim.lr_scheduler import LambdaLR
+from tqdm.auto import tqdm
+
+from skplankton import losses
+from skplankton._augmentation import augment_pairs
+from skplankton._dual_encoder import DualEncoder
+
+FINAL_LEARNING_RATE = 1 / 500  # of the peak: 0.005 to 1e-5 in Kareinen et al. 2026
+OPTIMIZERS = {
+    "adamw": (torch.optim.AdamW, {}),
+    "sgd": (torch.optim.SGD, {"momentum": 0.9, "nesterov": True}),
+}
+
+
+class PairDataset(torch.utils.data.Dataset):
+    """The arrays of the training pairs; an index is an array of rows, a whole batch."""
+
+    def __init__(self, arrays: dict[str, np.ndarray]):
+        self.arrays = arrays
+
+    def __len__(self) -> int:
+        return len(self.arrays["image"])
+
+    def __getitem__(self, rows) -> dict[str, Tensor]:
+        return {name: torch.from_numpy(a[rows]) for name, a in self.arrays.items()}
+
+
+class BalancedBatches:
+    """Every pair once an epoch, in batches whose sizes differ by one at most.
+
+    A contrastive loss cannot use a batch of one pair, and its value depends on the size
+    of the batch: a short last batch would be noise, and dropping it would train nothing
+    on a table smaller than a batch.
+    """
+
+    def __init__(self, dataset: PairDataset, batch_size: int, random_state=None):
+        self.dataset = dataset
+        self.random_state = random_state  # None keeps the rows in order
+        # Rounded down where that takes a batch past batch_size by less than one pair
+        # in n_batches: never, since the ceiling bounds every part by batch_size.
+        self.n_batches = max(1, math.ceil(len(dataset) / batch_size))
+
+    def __len__(self) -> int:
+        return self.n_batches
+
+    def __iter__(self) -> Iterator[tuple[dict[str, Tensor], Tensor]]:
+        rows = np.arange(len(self.dataset))
+        if self.random_state is not None:
+            rows = self.random_state.permutation(rows)
+        for batch in np.array_split(rows, self.n_batches):
+            yield self.dataset[batch], torch.empty(0)  # skorch wants a target
+
+
+class ContrastiveNet(NeuralNet):
+    """A skorch net whose samples are pairs and whose target is the pairing itself."""
+
+    def __init__(
+        self,
+        module=DualEncoder,
+        criterion=torch.nn.Identity,  # the loss needs the module's temperature
+        *,
+        loss="clip",
+        augment=True,
+        precision="32",
+        micro_batch_size=None,
+        shuffle=None,
+        **kwargs,
+    ):
+        self.loss = loss
+        self.augment = augment
+        self.precision = precision
+        self.micro_batch_size = micro_batch_size
+        self.shuffle = shuffle
+        super().__init__(module, criterion, **kwargs)
+
+    def initialize_module(self):
+        super().initialize_module()
+        on_cuda = torch.device(self.device).type == "cuda"
+        self.scaler_ = torch.amp.GradScaler(
+            "cuda", enabled=self.precision == "16" and on_cuda
+        )
+        return self
+
+    def get_iterator(self, dataset, training=False):
+        return BalancedBatches(
+            dataset, self.batch_size, self.shuffle if training else None
+        )
+
+    def infer(self, x, **fit_params):
+        with autocast(self.device, self.precision):
+            return super().infer(x, **fit_params)
+
+    def get_loss(self, y_pred, y_true, X=None, training=False):
+        image, profile = y_pred
+        module = self.module_
+        if self.loss == "clip":
+            return losses.clip_loss(image, profile, module.logit_scale)
+        return losses.siglip_loss(image, profile, module.logit_scale, module.logit_bias)
+
+    def train_step(self, batch, **fit_params):
+        self._set_training(True)
+        self._zero_grad_optimizer()
+        views = to_tensor(batch[0], device=self.device)
+        if self.augment:
+            views["image"], views["profile"] = augment_pairs(
+                views["image"], views["profile"]
+            )
+        chunk = self.micro_batch_size
+        if chunk is None or chunk >= len(views["image"]):
+            loss = self.get_loss(self.infer(views), None, training=True)
+            self.scaler_.scale(loss).backward()
+        else:
+            loss = self._backward_in_chunks(views, chunk)
+        self.scaler_.step(self.optimizer_)
+        self.scaler_.update()
+        return {"loss": loss.detach(), "y_pred": None}
+
+    def _backward_in_chunks(self, views: dict[str, Tensor], chunk: int) -> Tensor:
+        """Gradient of the whole batch's loss, with the graph of one chunk in memory.
+
+        Gao et al. 2021, "Scaling deep contrastive learning batch size under memory
+        limited setup" (arXiv:2101.06983): embed without a graph, differentiate the loss
+        with respect to the embeddings, then embed each chunk again, with a graph and
+        the same dropout, to carry its share of that gradient to the weights.
+        """
+        n_chunks = math.ceil(len(views["image"]) / chunk)
+        parts = [
+            dict(zip(views, values, strict=True))
+            for values in zip(
+                *(v.tensor_split(n_chunks) for v in views.values()), strict=True
+            )
+        ]
+        random_states, embedded = [], []
+        with torch.no_grad():
+            for part in parts:
+                random_states.append(_get_random_state(self.device))
+                embedded.append(self.infer(part))
+        image, profile = (
+            torch.cat(view).requires_grad_() for view in zip(*embedded, strict=True)
+        )
+        loss = self.get_loss((image, profile), None, training=True)
+        self.scaler_.scale(loss).backward()
+        for part, random_state, *gradients in zip(
+            parts,
+            random_states,
+            image.grad.tensor_split(n_chunks),
+            profile.grad.tensor_split(n_chunks),
+            strict=True,
+        ):
+            _set_random_state(self.device, random_state)
+            torch.autograd.backward(self.infer(part), gradients)
+        return loss
+
+
+class _TemperatureLog(Callback):
+    """Write the temperature into the history, an epoch a value."""
+
+    def on_epoch_end(self, net, **kwargs):
+        net.history.record("temperature", net.module_.temperature)
+
+
+class _EpochProgress(Callback):
+    """One progress bar over all epochs, with the last losses beside it."""
+
+    def on_train_begin(self, net, **kwargs):
+        self.bar_ = tqdm(total=net.max_epochs, desc="training", unit="epoch")
+
+    def on_epoch_end(self, net, **kwargs):
+        last = net.history[-1]
+        shown = ("train_loss", "valid_loss", "temperature")
+        self.bar_.set_postfix({name: last[name] for name in shown if name in last})
+        self.bar_.update()
+
+    def on_train_end(self, net, **kwargs):
+        self.bar_.close()
+
+
+class _WarmupCosine:
+    """Factor on the learning rate: linear warm-up, then a cosine down to the final."""
+
+    def __init__(self, n_warmup_steps: int, n_steps: int):
+        self.n_warmup_steps = n_warmup_steps
+        self.n_steps = n_steps
+
+    def __call__(self, step: int) -> float:
+        if step < self.n_warmup_steps:
+            return (step + 1) / (self.n_warmup_steps + 1)
+        done = (step - self.n_warmup_steps) / max(1, self.n_steps - self.n_warmup_steps)
+        cosine = (1 + math.cos(math.pi * min(1.0, done))) / 2
+        return FINAL_LEARNING_RATE + (1 - FINAL_LEARNING_RATE) * cosine
+
+
+def train_dual_encoder(
+    arrays: dict[str, np.ndarray],
+    valid_arrays: dict[str, np.ndarray] | None,
+    *,
+    module_params: dict,
+    initial_weights: dict[str, Tensor] | None,
+    optimizer,
+    learning_rate: float,
+    weight_decay: float,
+    warmup_epochs: int,
+    max_epochs: int,
+    batch_size: int,
+    patience: int,
+    seed: int,
+    verbose: int,
+    **net_params,
+) -> tuple[ContrastiveNet, list[dict]]:
+    """Train on the pairs in `arrays`; return the net, fit for inference, and a history.
+
+    The caller's global torch random state is left as it was.
+    """
+    dataset = PairDataset(arrays)
+    n_batches = math.ceil(len(dataset) / batch_size)
+    schedule = _WarmupCosine(warmup_epochs * n_batches, max_epochs * n_batches)
+    callbacks = [
+        ("temperature", _TemperatureLog()),
+        ("schedule", LRScheduler(LambdaLR, lr_lambda=schedule, step_every="batch")),
+    ]
+    if valid_arrays is not None:
+        stopping = EarlyStopping(
+            patience=patience, load_best=True, sink=print if verbose else _ignore
+        )
+        callbacks.append(("early_stopping", stopping))
+    if verbose:
+        progress = PrintLog() if verbose > 1 else _EpochProgress()
+        callbacks.append(("progress", progress))
+
+    optimizer_class, optimizer_params = OPTIMIZERS.get(optimizer, (optimizer, {}))
+    net = ContrastiveNet(
+        optimizer=optimizer_class,
+        optimizer__lr=learning_rate,
+        optimizer__weight_decay=weight_decay,
+        max_epochs=max_epochs,
+        batch_size=batch_size,
+        shuffle=np.random.RandomState(seed),
+        train_split=predefined_split(PairDataset(valid_arrays))
+        if valid_arrays is not None
+        else None,
+        callbacks=callbacks,
+        callbacks__print_log=None,
+        verbose=verbose,
+        **{f"module__{name}": value for name, value in module_params.items()},
+        **net_params,
+    )
+    with forked_random_state(net.device, seed):
+        net.initialize()
+        module = net.module_
+        if initial_weights is not None:
+            module.load_state_dict(initial_weights)
+        else:
+            for modality in ("image", "profile"):
+                getattr(module, modality).set_scales(
+                    arrays[modality], arrays.get(f"{modality}_size")
+                )
+        net.notify("on_train_begin", X=dataset)
+        # Not net.fit, which swallows Ctrl-C and would call a half-trained net fitted.
+        try:
+            net.fit_loop(dataset)
+        finally:
+            net.notify("on_train_end", X=dataset)
+        _check_trained(net)
+        net._set_training(False)
+        with torch.no_grad():
+            batches = net.get_iterator(dataset, training=False)
+            module.set_feature_means(to_tensor(b, net.device) for b, _ in batches)
+
+    history = _epochs(net)
+    net.set_params(train_split=None, shuffle=None)
+    net.trim_for_prediction()  # the optimiser's state is twice the weights' size
+    return net, history
+
+
+def autocast(device, precision: str):
+    """Autocast to `precision` on `device`; nothing for "32"."""
+    dtype = torch.float16 if precision == "16" else torch.bfloat16
+    return torch.autocast(
+        torch.device(device).type, dtype=dtype, enabled=precision != "32"
+    )
+
+
+def forked_random_state(device, seed: int):
+    """Context with torch seeded; the caller's random state comes back at its end."""
+    device = torch.device(device)
+    on_cpu = device.type == "cpu"
+    devices = [] if on_cpu else [device.index or 0]
+    return _SeededFork(devices, "cuda" if on_cpu else device.type, seed)
+
+
+class _SeededFork:
+    def __init__(self, devices, device_type, seed):
+        self.fork = torch.random.fork_rng(devices, device_type=device_type)
+        self.seed = seed
+
+    def __enter__(self):
+        self.fork.__enter__()
+        torch.manual_seed(self.seed)
+
+    def __exit__(self, *exception):
+        return self.fork.__exit__(*exception)
+
+
+def _check_trained(net: ContrastiveNet) -> None:
+    """A guard of our own: the estimator checks pass on an untrained net."""
+    if not net.history or not net.history[-1].get("train_batch_count"):
+        raise RuntimeError("No training step was taken: this is a bug in skplankton.")
+    if not np.isfinite(net.history[-1]["train_loss"]):
+        raise ValueError(
+            "Training diverged: the loss is no longer a number. Lower learning_rate "
+            f"(it is {net.optimizer__lr})."
+        )
+
+
+def _epochs(net: ContrastiveNet) -> list[dict]:
+    names = ("epoch", "train_loss", "valid_loss", "temperature")
+    return [{n: row[n] for n in names if n in row} for row in net.history]
+
+
+def _get_random_state(device) -> Tensor:
+    if torch.device(device).type == "cuda":
+        return torch.cuda.get_rng_state(device)
+    return torch.get_rng_state()
+
+
+def _set_random_state(device, state: Tensor) -> None:
+    if torch.device(device).type == "cuda":
+        torch.cuda.set_rng_state(state, device)
+    else:
+        torch.set_rng_state(state)
+
+
+def _ignore(*args):
+    pass
