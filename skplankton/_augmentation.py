@@ -1,9 +1,9 @@
 """Augmentation of a batch of pairs, as tensor operations on the batch's own device.
 
 The flow runs along the image's horizontal axis and along the profile's time axis, so a
-mirrored particle is a mirrored image *and* a reversed profile: that flip is shared, and
-is only drawn where both views can follow it. Strengths are those of Kareinen et al. 2026
-(arXiv:2603.16427), section "Augmentation", unless said otherwise.
+mirrored particle is a mirrored image *and* a reversed profile: that flip is shared,
+and is only drawn where both views can follow it. Strengths are those of Kareinen et al.
+2026 (arXiv:2603.16427).
 
 Profiles come here log-compressed, where 0 means "no signal".
 """

@@ -67,12 +67,13 @@ def decode_profile(cell, *, profile_length: int) -> Decoded:
             "a profile must have the shape (length, n_channels), both at least 1, got "
             f"{samples.shape}"
         )
-    samples = samples.astype(np.float32)
+    with np.errstate(over="ignore"):  # what overflows becomes infinite, and is told
+        samples = samples.astype(np.float32)
     finite = np.isfinite(samples)
     if not finite.all():
         sample, channel = np.argwhere(~finite)[0]
         raise ValueError(
-            f"the profile has NaN or infinity, first at sample {sample}, channel "
+            f"the profile has NaN, infinity or more than float32 holds, first at sample {sample}, channel "
             f"{channel}"
         )
     return Decoded(

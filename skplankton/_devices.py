@@ -13,7 +13,7 @@ def choose_device(device: str) -> str:
         kind = torch.device(device).type
     except RuntimeError as error:
         raise ValueError(
-            f"Unknown device={device!r}. Expected 'auto', 'cpu', 'cuda', 'cuda:1', … or "
+            f"Unknown device={device!r}. Expected 'auto', 'cpu', 'cuda', 'cuda:1' or "
             "'mps'."
         ) from error
     available = {

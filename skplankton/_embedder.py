@@ -19,6 +19,7 @@ from skplankton._particles import (
     ParticleArray,
     ParticleTable,
     is_particle_table,
+    reject_table_of_words,
     select_view_columns,
 )
 from skplankton._random import fresh_random_state
@@ -156,8 +157,8 @@ class CrossModalEmbedder(
     Notes
     -----
     X comes in two forms. A pandas DataFrame has one row a particle and the columns
-    ``image`` and ``profile``, whose cells are file paths, arrays or missing (None, NaN).
-    An image is (height, width) or (height, width, 3), uint8, uint16 or float in [0, 1];
+    ``image`` and ``profile``, whose cells are file paths, arrays or missing (None,
+    NaN). An image is (height, width) or (height, width, 3), uint8, uint16 or float in [0, 1];
     a profile is (length, n_channels) in mV; a profile file is a CSV with a header that
     names the channels. Files are decoded in batches. Or X is a 2-D array with the
     columns ``[image | profile]``, see `image_shape` and `profile_shape`.
@@ -404,7 +405,7 @@ class CrossModalEmbedder(
         return (_matching(image, profile) + _matching(profile, image)) / 2
 
     def _fit(self, source) -> None:
-        # torch takes seconds to import: it is loaded by the first fit, not by the class.
+        # torch takes seconds to import: the first fit loads it, not the class.
         from skplankton._training import train_dual_encoder
 
         random_state = fresh_random_state(self.random_state)
@@ -451,6 +452,7 @@ class CrossModalEmbedder(
                 f"{forms[self._is_table]}."
             )
         if not is_table:
+            reject_table_of_words(X)
             X = validate_data(
                 self,
                 X,

@@ -21,7 +21,7 @@ from skplankton._decoding import (
 )
 
 MODALITIES = ("image", "profile")
-# Enough to hide the cost of handing a task to a worker, little enough to stay in memory.
+# Enough to hide the cost of handing a task to a worker; few enough to hold.
 CELLS_PER_TASK = 256
 
 
@@ -41,13 +41,24 @@ def is_particle_table(X) -> bool:
     return hasattr(X, "columns") and any(name in X.columns for name in MODALITIES)
 
 
+def reject_table_of_words(X) -> None:
+    """Say which columns are wanted, where numpy would only fail to read a word."""
+    words = X.select_dtypes(exclude="number") if hasattr(X, "select_dtypes") else None
+    if words is not None and len(words.columns):
+        raise ValueError(
+            f"X has neither an 'image' nor a 'profile' column, and its column "
+            f"{words.columns[0]!r} is not numeric. A table of particles has the columns "
+            "'image' and 'profile'; rename yours, e.g. X.rename(columns={...})."
+        )
+
+
 def select_view_columns(X: pd.DataFrame) -> pd.DataFrame:
     """The two columns that are read, in their order; the others are ignored."""
     missing = [name for name in MODALITIES if name not in X.columns]
     if missing:
         raise ValueError(
-            f"X has no column {missing[0]!r}; got the columns {list(X.columns)}. A table "
-            "of particles has the columns 'image' and 'profile'; where no particle has "
+            f"X has no column {missing[0]!r}; got the columns {list(X.columns)}. A "
+            "table of particles has the columns 'image' and 'profile'; where no particle has "
             f"the view, set X[{missing[0]!r}] = None."
         )
     return X.loc[:, list(MODALITIES)]
@@ -119,8 +130,8 @@ class ParticleTable:
             if cell.channels not in (None, self.channels):
                 raise ValueError(
                     f"{self._name(row)}: the profile '{self.cells['profile'][row]}' has "
-                    f"the channels {list(cell.channels)}, where {list(self.channels)} "
-                    "were expected as in the other profiles. Bring them into one order."
+                    f"the channels {list(cell.channels)}, where {list(self.channels)}"
+                    " were expected as in the other profiles. Bring them into one order."
                 )
 
     def _name(self, row: int) -> str:

@@ -2,13 +2,14 @@
 
 import math
 from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 
 import numpy as np
 import torch
 from skorch import NeuralNet
 from skorch.callbacks import Callback, EarlyStopping, LRScheduler, PrintLog
 from skorch.helper import predefined_split
-from skorch.utils import to_tensor
+from skorch.utils import noop, to_tensor
 from torch import Tensor
 from torch.optim.lr_scheduler import LambdaLR
 from tqdm.auto import tqdm
@@ -48,8 +49,6 @@ class BalancedBatches:
     def __init__(self, dataset: PairDataset, batch_size: int, random_state=None):
         self.dataset = dataset
         self.random_state = random_state  # None keeps the rows in order
-        # Rounded down where that takes a batch past batch_size by less than one pair
-        # in n_batches: never, since the ceiling bounds every part by batch_size.
         self.n_batches = max(1, math.ceil(len(dataset) / batch_size))
 
     def __len__(self) -> int:
@@ -164,6 +163,22 @@ class ContrastiveNet(NeuralNet):
         return loss
 
 
+class _EnoughTraining(Exception):
+    """Raised by early stopping to leave the loop over the epochs."""
+
+
+class _EarlyStopping(EarlyStopping):
+    """skorch's, which stops by raising Ctrl-C, told apart from the user's."""
+
+    def on_epoch_end(self, net, **kwargs):
+        try:
+            super().on_epoch_end(net, **kwargs)
+        except KeyboardInterrupt:
+            if self.misses_ == self.patience:
+                raise _EnoughTraining from None
+            raise
+
+
 class _TemperatureLog(Callback):
     """Write the temperature into the history, an epoch a value."""
 
@@ -230,14 +245,14 @@ def train_dual_encoder(
         ("temperature", _TemperatureLog()),
         ("schedule", LRScheduler(LambdaLR, lr_lambda=schedule, step_every="batch")),
     ]
-    if valid_arrays is not None:
-        stopping = EarlyStopping(
-            patience=patience, load_best=True, sink=print if verbose else _ignore
-        )
-        callbacks.append(("early_stopping", stopping))
     if verbose:
         progress = PrintLog() if verbose > 1 else _EpochProgress()
         callbacks.append(("progress", progress))
+    if valid_arrays is not None:
+        stopping = _EarlyStopping(
+            patience=patience, threshold=0, load_best=True, sink=noop
+        )
+        callbacks.append(("early_stopping", stopping))
 
     optimizer_class, optimizer_params = OPTIMIZERS.get(optimizer, (optimizer, {}))
     net = ContrastiveNet(
@@ -253,10 +268,11 @@ def train_dual_encoder(
         callbacks=callbacks,
         callbacks__print_log=None,
         verbose=verbose,
+        **{f"optimizer__{name}": value for name, value in optimizer_params.items()},
         **{f"module__{name}": value for name, value in module_params.items()},
         **net_params,
     )
-    with forked_random_state(net.device, seed):
+    with seeded(net.device, seed):
         net.initialize()
         module = net.module_
         if initial_weights is not None:
@@ -268,10 +284,9 @@ def train_dual_encoder(
                 )
         net.notify("on_train_begin", X=dataset)
         # Not net.fit, which swallows Ctrl-C and would call a half-trained net fitted.
-        try:
+        with suppress(_EnoughTraining):
             net.fit_loop(dataset)
-        finally:
-            net.notify("on_train_end", X=dataset)
+        net.notify("on_train_end", X=dataset)
         _check_trained(net)
         net._set_training(False)
         with torch.no_grad():
@@ -292,25 +307,15 @@ def autocast(device, precision: str):
     )
 
 
-def forked_random_state(device, seed: int):
-    """Context with torch seeded; the caller's random state comes back at its end."""
+@contextmanager
+def seeded(device, seed: int):
+    """Seed torch for a block; the caller's random state comes back at its end."""
     device = torch.device(device)
-    on_cpu = device.type == "cpu"
-    devices = [] if on_cpu else [device.index or 0]
-    return _SeededFork(devices, "cuda" if on_cpu else device.type, seed)
-
-
-class _SeededFork:
-    def __init__(self, devices, device_type, seed):
-        self.fork = torch.random.fork_rng(devices, device_type=device_type)
-        self.seed = seed
-
-    def __enter__(self):
-        self.fork.__enter__()
-        torch.manual_seed(self.seed)
-
-    def __exit__(self, *exception):
-        return self.fork.__exit__(*exception)
+    accelerators = [] if device.type == "cpu" else [device.index or 0]
+    kind = "cuda" if device.type == "cpu" else device.type
+    with torch.random.fork_rng(accelerators, device_type=kind):
+        torch.manual_seed(seed)
+        yield
 
 
 def _check_trained(net: ContrastiveNet) -> None:
@@ -340,7 +345,3 @@ def _set_random_state(device, state: Tensor) -> None:
         torch.cuda.set_rng_state(state, device)
     else:
         torch.set_rng_state(state)
-
-
-def _ignore(*args):
-    pass

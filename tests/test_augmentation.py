@@ -1,0 +1,79 @@
+import pytest
+import torch
+
+from skplankton import _augmentation
+from skplankton._augmentation import augment_pairs
+
+
+@pytest.fixture(autouse=True)
+def _seed():
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        yield
+
+
+@pytest.fixture
+def flips_only(monkeypatch):
+    monkeypatch.setattr(_augmentation, "SMALLEST_CROP_AREA", 1.0)
+    monkeypatch.setattr(_augmentation, "SHORTEST_CROP", 1.0)
+    monkeypatch.setattr(_augmentation, "JITTER", 0.0)
+    monkeypatch.setattr(_augmentation, "BAND_GAIN_PROBABILITY", 0.0)
+    monkeypatch.setattr(_augmentation, "BAND_DROP_PROBABILITY", 0.0)
+
+
+def pairs(n=64, side=16, n_channels=3, length=20):
+    """Images and profiles that grow along the flow, by 1 from end to end."""
+    image = torch.linspace(0, 1, side).expand(n, 1, side, side).clone()
+    profile = torch.linspace(0, 1, length).expand(n, n_channels, length).clone() + 1
+    return image, profile
+
+
+def test_the_horizontal_flip_is_shared_with_time(flips_only):
+    image, profile = augment_pairs(*pairs())
+    image_is_mirrored = image[:, 0, 0, 0] > image[:, 0, 0, -1]
+    profile_is_reversed = profile[:, 0, 0] > profile[:, 0, -1]
+    assert torch.equal(image_is_mirrored, profile_is_reversed)
+    assert 10 < image_is_mirrored.sum() < 54
+
+
+def test_flips_move_values_and_change_none(flips_only):
+    image, profile = pairs()
+    image = image + torch.linspace(0, 1, 16)[:, None]
+    new_image, new_profile = augment_pairs(image, profile)
+    for old, new in [(image, new_image), (profile, new_profile)]:
+        old, new = old.flatten(1).sort().values, new.flatten(1).sort().values
+        torch.testing.assert_close(new, old, rtol=1e-4, atol=1e-4)
+
+
+def test_without_a_structured_profile_images_are_not_mirrored(flips_only):
+    image, profile = pairs()
+    new_image, new_profile = augment_pairs(image, profile.flatten(1))
+    torch.testing.assert_close(new_image, image)  # constant down the columns
+    assert torch.equal(new_profile, profile.flatten(1))
+
+
+def test_strengths_stay_within_what_is_documented(monkeypatch):
+    monkeypatch.setattr(_augmentation, "BAND_DROP_PROBABILITY", 0.0)
+    image, profile = pairs(n=500)
+    new_image, new_profile = augment_pairs(image, profile)
+    # Brightness and contrast: each factor in 1 ± 0.2, so the mean moves by 20 % at
+    # most, besides what the crop takes (10 % of the side, off either end).
+    assert new_image.mean(dim=(1, 2, 3)).max() < 0.5 * 1.2 + 0.1
+    assert new_profile.min() >= 0.95
+    assert new_profile.max() <= 2 * 1.05
+
+
+def test_a_dropped_band_is_no_signal_and_only_one_goes():
+    _, profile = augment_pairs(*pairs(n=400))
+    n_dropped = (profile == 0).all(dim=2).sum(dim=1)
+    assert set(n_dropped.tolist()) == {0, 1}
+    assert 0.15 < n_dropped.float().mean() < 0.35
+
+
+def test_input_is_left_alone_and_dtype_is_float32():
+    image, profile = pairs(n=4)
+    image, kept = image.half(), (image.half().clone(), profile.clone())
+    new_image, new_profile = augment_pairs(image, profile)
+    assert torch.equal(image, kept[0])
+    assert torch.equal(profile, kept[1])
+    assert new_image.dtype == new_profile.dtype == torch.float32

@@ -1,0 +1,351 @@
+import random
+import sys
+import warnings
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from numpy.testing import assert_allclose, assert_array_equal
+from sklearn.base import clone
+
+from skplankton import CrossModalEmbedder
+from skplankton.datasets import make_particles
+
+
+def quick(**params):
+    """An embedder small enough for a test, with every part that a large one has."""
+    return CrossModalEmbedder(
+        **{
+            "n_components": 8,
+            "image_encoder_params": {"width": 8, "n_stages": 2},
+            "profile_encoder_params": {"width": 8, "n_stages": 2},
+            "image_size": 16,
+            "profile_length": 16,
+            "max_epochs": 2,
+            "batch_size": 32,
+            "random_state": 0,
+            **params,
+        }
+    )
+
+
+@pytest.fixture(scope="module")
+def fitted(_particles):
+    return quick().fit(_particles[0])
+
+
+# What check_estimator cannot feed: tables. The same properties, on particles.
+
+
+def test_fit_is_idempotent_and_deterministic(X_any):
+    embedder = quick()
+    first = embedder.fit(X_any).transform(X_any)
+    again = embedder.fit(X_any).transform(X_any)
+    other = clone(embedder).fit_transform(X_any)
+    assert_array_equal(first, again)
+    assert_array_equal(first, other)
+    seeded_otherwise = quick(random_state=1).fit_transform(X_any)
+    assert not np.allclose(first, seeded_otherwise)
+
+
+def test_paths_and_arrays_train_the_same_bits(X, X_paths):
+    assert_array_equal(quick().fit_transform(X), quick().fit_transform(X_paths))
+
+
+def test_an_embedding_is_the_same_to_the_bit_in_whatever_company(fitted, X_missing):
+    whole = fitted.transform(X_missing)
+    order = np.random.RandomState(0).permutation(len(X_missing))
+    assert_array_equal(fitted.transform(X_missing.iloc[order]), whole[order])
+    assert_array_equal(fitted.transform(X_missing[7:20]), whole[7:20])
+    for row in (0, 1, 2):  # without image, without profile, with both
+        assert_array_equal(
+            fitted.transform(X_missing[row : row + 1]), whole[row : row + 1]
+        )
+
+
+def test_chunks_of_the_table_change_nothing(fitted, X_missing, monkeypatch):
+    whole = fitted.transform(X_missing)
+    monkeypatch.setattr("skplankton._embedder.ROWS_PER_CHUNK", 7)
+    assert_array_equal(fitted.transform(X_missing), whole)
+
+
+def test_input_is_left_alone(X, fitted):
+    images = [image.copy() for image in X["image"]]
+    columns, index = list(X.columns), list(X.index)
+    quick().fit(X).transform(X)
+    assert list(X.columns) == columns
+    assert list(X.index) == index
+    for image, kept in zip(X["image"], images, strict=True):
+        assert_array_equal(image, kept)
+
+
+def test_other_columns_and_their_order_do_not_matter(X, fitted):
+    shuffled = X[["profile", "image"]].assign(depth_m=3.0)
+    assert_array_equal(fitted.transform(shuffled), fitted.transform(X))
+    assert_array_equal(fitted.feature_names_in_, ["image", "profile"])
+    assert fitted.n_features_in_ == 2
+
+
+def test_the_index_does_not_matter(X, fitted):
+    renamed = X.set_axis([f"p{i}" for i in range(len(X))])
+    assert_array_equal(fitted.transform(renamed), fitted.transform(X))
+
+
+@pytest.mark.parametrize("features", ["both", "encoder", "projection"])
+@pytest.mark.parametrize("output", ["fused", "image", "profile", "concat"])
+def test_outputs(X_missing, features, output):
+    embedder = quick(features=features).fit(X_missing)
+    image = embedder.set_params(output="image").transform(X_missing)
+    profile = embedder.set_params(output="profile").transform(X_missing)
+    got = embedder.set_params(output=output).transform(X_missing)
+    assert got.dtype == np.float32
+    assert got.shape == (len(X_missing), embedder._n_features_out)
+    assert embedder.get_feature_names_out().shape == (got.shape[1],)
+    if output == "concat":
+        assert_array_equal(got, np.hstack([image, profile]))
+        no_image, no_profile = X_missing["image"].isna(), X_missing["profile"].isna()
+        assert_array_equal(np.isnan(image).all(axis=1), no_image)
+        assert_array_equal(np.isnan(profile).all(axis=1), no_profile)
+        both = ~no_image & ~no_profile
+        assert not np.isnan(got[both]).any()
+    elif output == "fused":
+        mean = np.nanmean([image, profile], axis=0)
+        mean /= np.linalg.norm(mean, axis=1, keepdims=True)
+        assert_allclose(got, mean, atol=1e-6)
+        assert_allclose(np.linalg.norm(got, axis=1), 1, rtol=1e-5)
+
+
+def test_across_views_only_the_projection_is_compared(X):
+    embedder = quick(output="concat").fit(X)
+    width = {}
+    for features in ("encoder", "projection", "both"):
+        blocks = embedder.set_params(features=features).transform(X)
+        image, profile = np.split(blocks, 2, axis=1)
+        width[features] = image @ profile.T
+    assert_array_equal(width["encoder"], 0)
+    assert_allclose(width["both"], width["projection"] / 2, atol=1e-6)
+
+
+def test_output_image_never_reads_a_profile(X, fitted):
+    only_images = X.copy()
+    only_images["profile"] = ["no such file.csv"] * len(X)
+    embedder = quick(output="image").fit(X)
+    assert_array_equal(embedder.transform(only_images), embedder.transform(X))
+
+
+@pytest.mark.parametrize(
+    "params",
+    [
+        {"profile_encoder": "lstm", "profile_encoder_params": {"width": 8}},
+        {
+            "profile_encoder": "transformer",
+            "profile_encoder_params": {"width": 8, "n_layers": 1},
+        },
+        {"image_encoder": "mlp", "image_encoder_params": {"width": 8}},
+        {"image_encoder": "test_resnet", "image_encoder_params": None},
+        {"loss": "siglip", "learn_temperature": True},
+        {"optimizer": "sgd", "learning_rate": 0.01},
+        {"size_features": False},
+        {"augment": False},
+        {"micro_batch_size": 8},
+        {"precision": "bf16"},
+        {"crop_top": 3},
+        {"n_jobs": 2},
+    ],
+    ids=lambda params: next(iter(params)),
+)
+def test_every_choice_fits_and_is_deterministic(X_missing, params):
+    first = quick(**params).fit_transform(X_missing)
+    assert_array_equal(quick(**params).fit_transform(X_missing), first)
+    assert np.isfinite(first).all()
+
+
+@pytest.mark.parametrize(
+    ("image_shape", "profile_shape"),
+    [(None, None), ((8, 4), None), (None, (8, 4)), ((8, 4), (8, 4))],
+)
+def test_array_forms(image_shape, profile_shape):
+    X = np.random.RandomState(0).rand(20, 64)
+    embedder = quick(
+        image_shape=image_shape,
+        profile_shape=profile_shape,
+        image_encoder_params=None,
+        profile_encoder_params=None,
+    )
+    embedded = embedder.fit_transform(X)
+    assert np.isfinite(embedded).all()
+    named = pd.DataFrame(X, columns=[f"c{i}" for i in range(64)])
+    assert_array_equal(clone(embedder).fit_transform(named), embedded)
+
+
+def test_fit_trains():
+    """Held-out images find their profiles far above chance: 1 of 120."""
+    X = make_particles(720, n_species=8, random_state=1, return_X_y=True)[0]
+    train, held_out = X[:600], X[600:]
+    embedder = CrossModalEmbedder(
+        image_size=32, profile_length=32, max_epochs=15, temperature=0.1, random_state=0
+    ).fit(train)
+    assert embedder.n_iter_ == 15
+    assert embedder.history_[-1]["train_loss"] < embedder.history_[0]["train_loss"] - 1
+    assert embedder.score(held_out) > 10 / 120
+
+
+def test_score_is_matching_accuracy(fitted, X_missing, X):
+    embedder = clone(fitted).set_params(features="projection", output="concat")
+    image, profile = np.split(embedder.fit(X).transform(X), 2, axis=1)
+    cosines = image @ profile.T
+    own = np.arange(len(X))
+    expected = np.mean(cosines.argmax(1) == own) + np.mean(cosines.argmax(0) == own)
+    assert embedder.score(X) == pytest.approx(expected / 2)
+    complete = X_missing.dropna()
+    assert embedder.score(X_missing) == embedder.score(complete)
+    with pytest.raises(ValueError, match="0 of the 12 rows of X have both"):
+        embedder.score(X_missing[X_missing["image"].isna()])
+
+
+def test_warm_start_goes_on_from_the_weights(X):
+    embedder = quick(warm_start=True, learning_rate=1e-9, augment=False)
+    first = embedder.fit(X).transform(X)
+    assert_allclose(embedder.fit(X).transform(X), first, atol=1e-4)
+    embedder.set_params(warm_start=False, random_state=1)
+    assert not np.allclose(embedder.fit(X).transform(X), first, atol=1e-2)
+
+
+def test_early_stopping_ends_training_and_reports_the_validation_loss(X):
+    embedder = quick(
+        early_stopping=True, validation_fraction=0.3, patience=1, max_epochs=100
+    ).fit(X)
+    assert embedder.n_iter_ == len(embedder.history_) < 100
+    assert {"epoch", "train_loss", "valid_loss", "temperature"} == set(
+        embedder.history_[0]
+    )
+    with pytest.raises(ValueError, match="sets 1 of 60 complete pairs aside"):
+        quick(early_stopping=True, validation_fraction=0.01).fit(X)
+
+
+def test_global_random_states_are_untouched(X):
+    def states():
+        return (random.random(), np.random.rand(), torch.rand(1).item())  # noqa: NPY002
+
+    def seed():
+        random.seed(0)
+        np.random.seed(0)  # noqa: NPY002
+        torch.manual_seed(0)
+
+    seed()
+    expected = states()
+    for random_state in (0, None):
+        seed()
+        embedder = quick(random_state=random_state, early_stopping=True).fit(X)
+        embedder.transform(X)
+        embedder.score(X)
+        assert states() == expected
+
+
+def test_no_seed_differs_and_a_random_state_instance_is_drawn_from(X):
+    unseeded = [quick(random_state=None).fit_transform(X) for _ in range(2)]
+    assert not np.allclose(*unseeded)
+    instances = [quick(random_state=np.random.RandomState(3)) for _ in range(2)]
+    assert_array_equal(*[e.fit_transform(X) for e in instances])
+
+
+@pytest.mark.parametrize("verbose", [0, 1, 2])
+def test_progress_is_shown_when_asked_for(X, verbose, capsys):
+    quick(verbose=verbose).fit(X)
+    out, err = capsys.readouterr()
+    assert ("train_loss" in out) == (verbose == 2)
+    assert ("training: 100%" in err) == (verbose == 1)
+    assert bool(out + err) == (verbose > 0)
+
+
+# Mistakes
+
+
+def test_ctrl_c_leaves_no_half_fitted_estimator(X, monkeypatch):
+    from skplankton._training import ContrastiveNet
+
+    untouched = quick()
+    refitted = quick().fit(X)
+    before = refitted.transform(X)
+    n_steps = 0
+    train_step = ContrastiveNet.train_step
+
+    def interrupted(self, *args, **kwargs):
+        nonlocal n_steps
+        n_steps += 1
+        if n_steps % 3 == 0:
+            raise KeyboardInterrupt
+        return train_step(self, *args, **kwargs)
+
+    monkeypatch.setattr(ContrastiveNet, "train_step", interrupted)
+    parameters = set(vars(untouched))
+    for embedder in (untouched, refitted, refitted.set_params(early_stopping=True)):
+        with pytest.raises(KeyboardInterrupt):
+            embedder.fit(X.head(50))
+    assert set(vars(untouched)) == parameters
+    assert_array_equal(refitted.transform(X), before)
+
+
+def test_forms_of_X_do_not_mix(X, fitted):
+    with pytest.raises(ValueError, match="X is a numeric array, but .* was fitted on a"):
+        fitted.transform(np.zeros((3, 2)))
+    flat = quick(image_encoder_params=None, profile_encoder_params=None)
+    flat.fit(np.random.RandomState(0).rand(10, 4))
+    with pytest.raises(ValueError, match="was fitted on a numeric array"):
+        flat.transform(X)
+    with pytest.raises(ValueError, match="X has 6 features, but .* expecting 4"):
+        flat.transform(np.zeros((3, 6)))
+
+
+def test_other_channels_than_fitted_are_named(X, X_paths, fitted):
+    X.at[2, "profile"] = X.at[2, "profile"][:, :4]
+    with pytest.raises(ValueError, match="row 2: the profile has 4 channels, where 6"):
+        fitted.transform(X)
+
+
+@pytest.mark.parametrize(
+    ("params", "error", "message"),
+    [
+        ({"image_encoder": "cnnn"}, ValueError, "Unknown image_encoder='cnnn'"),
+        ({"profile_encoder": "gru"}, ValueError, "Unknown profile_encoder='gru'"),
+        ({"device": "gpu"}, ValueError, "Unknown device='gpu'"),
+        ({"device": "cuda"}, ValueError, "device='cuda' is not available"),
+        ({"temperature": 0.0}, ValueError, "The 'temperature' parameter"),
+        ({"loss": "triplet"}, ValueError, "The 'loss' parameter"),
+        ({"batch_size": 1}, ValueError, "The 'batch_size' parameter"),
+    ],
+)
+def test_bad_parameters(X, params, error, message):
+    if params.get("device") == "cuda" and torch.cuda.is_available():
+        pytest.skip("this machine has a GPU")
+    with pytest.raises(error, match=message):
+        quick(**params).fit(X)
+
+
+def test_missing_extra(X, monkeypatch):
+    monkeypatch.setitem(sys.modules, "timm", None)
+    with pytest.raises(ImportError, match=r"pip install 'skplankton\[timm\]'"):
+        quick(image_encoder="convnext_femto", image_encoder_params=None).fit(X)
+
+
+def test_too_few_pairs(X_missing):
+    one_pair = X_missing.iloc[[0, 1, 2]]
+    with pytest.raises(ValueError, match="1 of the 3 rows of X have both .* at least 2"):
+        quick().fit(one_pair)
+
+
+def test_a_table_without_one_view(X):
+    with pytest.raises(ValueError, match=r"X has no column 'profile'"):
+        quick().fit(X[["image"]])
+
+
+def test_a_table_of_words_says_which_columns_are_wanted(X):
+    with pytest.raises(ValueError, match="columns 'image' and 'profile'"):
+        quick().fit(X.rename(columns={"image": "img", "profile": "prof"}))
+
+
+def test_nothing_warns(X_missing):
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        quick().fit(X_missing).transform(X_missing)

@@ -1,0 +1,102 @@
+import sys
+
+import pytest
+import torch
+from torch import nn
+
+from skplankton._encoders import build_encoder, measure_width
+
+IMAGE, PROFILE, FLAT = (1, 32, 32), (6, 32), (10,)
+
+
+class Pool(nn.Module):
+    """A factory that the tests import by name."""
+
+    def __init__(self, sample_shape, gain=1.0):
+        super().__init__()
+        self.gain = gain
+
+    def forward(self, x):
+        return self.gain * x.flatten(2).mean(dim=2)
+
+
+class Unpooled(nn.Identity):
+    def __init__(self, sample_shape):
+        super().__init__()
+
+
+@pytest.mark.parametrize(
+    ("spec", "modality", "sample_shape"),
+    [
+        ("auto", "image", IMAGE),
+        ("auto", "profile", PROFILE),
+        ("auto", "image", FLAT),
+        ("mlp", "image", IMAGE),
+        ("mlp", "profile", FLAT),
+        ("cnn", "image", IMAGE),
+        ("cnn", "profile", PROFILE),
+        ("lstm", "profile", PROFILE),
+        ("transformer", "profile", PROFILE),
+        (Pool, "profile", PROFILE),
+        (f"{__name__}:Pool", "image", IMAGE),
+        ("convnext_atto", "image", IMAGE),
+        ("vit_tiny_patch16_224", "image", IMAGE),
+    ],
+)
+def test_every_encoder_gives_a_row_of_features_that_depends_on_its_sample(
+    spec, modality, sample_shape, monkeypatch
+):
+    monkeypatch.setitem(sys.modules, __name__, sys.modules[__name__])
+    encoder = build_encoder(spec, modality, sample_shape).eval()
+    samples = torch.rand(3, *sample_shape)
+    with torch.no_grad():
+        features = encoder(samples)
+        alone = encoder(samples[1:2])
+    assert features.shape == (3, measure_width(encoder, sample_shape))
+    torch.testing.assert_close(features[1:2], alone, rtol=1e-3, atol=1e-4)
+    assert not torch.allclose(features[0], features[1])
+
+
+@pytest.mark.parametrize("spec", ["cnn", "lstm", "transformer"])
+def test_params_reach_the_encoder(spec):
+    narrow = build_encoder(spec, "profile", PROFILE, {"width": 8})
+    wide = build_encoder(spec, "profile", PROFILE, {"width": 16})
+    assert measure_width(wide, PROFILE) == 2 * measure_width(narrow, PROFILE)
+
+
+def test_auto_is_mlp_for_flat_views_and_cnn_for_structured_ones():
+    name = lambda *args: type(build_encoder("auto", *args)).__name__  # noqa: E731
+    assert name("image", IMAGE) == "ImageCNN"
+    assert name("profile", PROFILE) == "ProfileCNN"
+    assert name("image", FLAT) == name("profile", FLAT) == "MLP"
+
+
+@pytest.mark.parametrize(
+    ("spec", "modality", "sample_shape", "message"),
+    [
+        ("cnn", "image", FLAT, "is 10 flat columns. Set image_shape"),
+        ("lstm", "profile", FLAT, "is 10 flat columns. Set profile_shape"),
+        ("gru", "profile", PROFILE, "Unknown profile_encoder='gru'. Expected 'auto'"),
+        ("convnext_femtoo", "image", IMAGE, "Did you mean 'convnext_femto'"),
+        ("lstm", "image", IMAGE, "Unknown image_encoder='lstm'"),
+        ("no_such_package:net", "image", IMAGE, "could not be imported"),
+        ("torch.nn:NoSuchNet", "image", IMAGE, "could not be imported"),
+        (Unpooled, "profile", PROFILE, r"returned \(2, 6, 32\) for n = 2"),
+    ],
+)
+def test_what_cannot_be_built_says_what_to_do(spec, modality, sample_shape, message):
+    with pytest.raises(ValueError, match=message):
+        measure_width(build_encoder(spec, modality, sample_shape), sample_shape)
+
+
+def test_unknown_params_name_the_parameter():
+    with pytest.raises(TypeError, match=r"image_encoder_params=\{'widht': 8\}"):
+        build_encoder("cnn", "image", IMAGE, {"widht": 8})
+    with pytest.raises(ValueError, match="width must be a multiple of 8, got 12"):
+        build_encoder("cnn", "image", IMAGE, {"width": 12})
+
+
+def test_missing_timm_names_the_extra(monkeypatch):
+    monkeypatch.setitem(sys.modules, "timm", None)
+    with pytest.raises(ImportError, match=r"pip install 'skplankton\[timm\]'"):
+        build_encoder("resnet18", "image", IMAGE)

@@ -1,0 +1,50 @@
+"""scikit-learn's own checks, in full: nothing expected to fail, nothing skipped.
+
+One of the checks only runs with SCIPY_ARRAY_API=1 set before scipy is imported, so they
+run in a process of their own.
+"""
+
+import os
+import subprocess
+import sys
+
+import pytest
+
+ESTIMATORS = [
+    "GalleryKNNClassifier()",
+    "CrossModalEmbedder()",
+    "CrossModalEmbedder(loss='siglip')",
+    "CrossModalEmbedder(output='concat')",
+    "CrossModalEmbedder(output='image')",
+    "CrossModalEmbedder(features='projection')",
+    "CrossModalEmbedder(features='encoder')",
+    "CrossModalEmbedder(temperature=0.1)",
+    "CrossModalEmbedder(learn_temperature=True)",
+    "CrossModalEmbedder(early_stopping=True, validation_fraction=0.5, max_epochs=5)",
+]
+
+SCRIPT = """
+import warnings
+from sklearn.utils.estimator_checks import check_estimator
+from skplankton import CrossModalEmbedder, GalleryKNNClassifier
+
+warnings.simplefilter("error")
+results = check_estimator({estimator}, on_skip="raise", on_fail="raise")
+statuses = {{result["status"] for result in results}}
+assert statuses == {{"passed"}}, statuses
+print(len(results))
+"""
+
+
+@pytest.mark.parametrize("estimator", ESTIMATORS)
+def test_check_estimator_in_full(estimator):
+    run = subprocess.run(
+        [sys.executable, "-c", SCRIPT.format(estimator=estimator)],
+        env=os.environ | {"SCIPY_ARRAY_API": "1"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert run.returncode == 0, run.stderr
+    # As many checks as scikit-learn 1.6 had for a transformer; later ones have more.
+    assert int(run.stdout) >= 40

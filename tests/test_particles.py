@@ -1,0 +1,150 @@
+import numpy as np
+import pandas as pd
+import pytest
+from numpy.testing import assert_array_equal
+from PIL import Image
+
+from skplankton._particles import (
+    ParticleArray,
+    ParticleTable,
+    is_particle_table,
+    select_view_columns,
+    split_columns,
+)
+
+SIZES = {"image_size": 16, "profile_length": 16}
+
+
+def table(X, **params):
+    return ParticleTable(X, **SIZES, crop_top=0, **params)
+
+
+def read_all(source):
+    return {m: source.read(m, np.flatnonzero(source.present[m])) for m in source.present}
+
+
+def test_paths_and_arrays_give_the_same_views(X, X_paths):
+    from_arrays, from_paths = read_all(table(X)), read_all(table(X_paths))
+    for modality in ("image", "profile"):
+        assert_array_equal(from_arrays[modality].values, from_paths[modality].values)
+        assert_array_equal(from_arrays[modality].sizes, from_paths[modality].sizes)
+
+
+def test_decoding_in_processes_changes_nothing(X_paths, monkeypatch):
+    monkeypatch.setattr("skplankton._particles.CELLS_PER_TASK", 25)
+    serial, parallel = read_all(table(X_paths)), read_all(table(X_paths, n_jobs=2))
+    for modality in ("image", "profile"):
+        assert_array_equal(serial[modality].values, parallel[modality].values)
+
+
+def test_presence_of_views(X_missing):
+    source = table(X_missing)
+    assert_array_equal(source.present["image"], np.arange(60) % 5 != 0)
+    assert_array_equal(source.present["profile"], np.arange(60) % 5 != 1)
+
+
+@pytest.mark.parametrize("missing", [None, np.nan, pd.NaT, pd.NA])
+def test_whatever_pandas_calls_missing_is_missing(X, missing):
+    X = X.astype(object)
+    X.iat[3, X.columns.get_loc("image")] = missing
+    assert_array_equal(np.flatnonzero(~table(X).present["image"]), [3])
+
+
+def test_a_row_with_neither_view_is_named(X_missing):
+    X_missing.iat[0, 1] = None
+    X_missing.iat[5, 1] = None
+    with pytest.raises(ValueError, match="row 0 has neither .* and 1 more rows. Drop"):
+        table(X_missing)
+    with pytest.raises(ValueError, match=r"row 0 \(index 'a'\) has neither"):
+        table(X_missing.head(2).set_axis(["a", "b"]))
+
+
+def test_errors_name_row_file_and_reason(X_paths, tmp_path):
+    png, csv = tmp_path / "corrupt.png", tmp_path / "truncated.csv"
+    png.write_bytes(b"\x89PNG\r\n\x1a\n then nothing")
+    csv.write_text("FWS,SWS\n1.0,2.0\n3.0")
+    for cell, modality, error, message in [
+        (str(png), "image", ValueError, r"row 7: the image '.*corrupt.png' could not"),
+        (png, "image", ValueError, r"row 7: the image '.*corrupt.png' could not"),
+        (str(csv), "profile", ValueError, r"row 7: the profile '.*truncated.csv' could"),
+        ("no.png", "image", FileNotFoundError, r"row 7: the image 'no.png'.*No such"),
+        (tmp_path, "image", ValueError, "row 7: the image .*Is a directory"),
+        (np.zeros((0, 0), "u1"), "image", ValueError, r"row 7: the image could not"),
+        (np.zeros((3, 3), "c16"), "profile", TypeError, "row 7: the profile could not"),
+        (3.5, "image", ValueError, "row 7: the image '3.5' could not"),
+    ]:
+        X = X_paths.astype(object)
+        X.iat[7, X.columns.get_loc(modality)] = cell
+        with pytest.raises(error, match=message):
+            read_all(table(X))
+
+
+def test_a_truncated_png_is_an_error(X_paths, tmp_path):
+    whole = open(X_paths["image"][0], "rb").read()
+    cut = tmp_path / "cut.png"
+    cut.write_bytes(whole[: len(whole) // 2])
+    X_paths.loc[0, "image"] = str(cut)
+    with pytest.raises(ValueError, match=r"row 0: the image '.*cut.png' could not"):
+        read_all(table(X_paths))
+
+
+def test_a_decompression_bomb_is_an_error(X_paths, tmp_path, monkeypatch):
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 100)
+    with pytest.raises(ValueError, match="row 0: the image .*decompression bomb"):
+        read_all(table(X_paths))
+
+
+def test_profiles_with_other_channels_are_named(X, X_paths, tmp_path):
+    X.at[4, "profile"] = X.at[4, "profile"][:, :5]
+    with pytest.raises(ValueError, match="row 4: the profile has 5 channels, where 6"):
+        read_all(table(X))
+
+    swapped = tmp_path / "swapped.csv"
+    header, *rows = open(X_paths["profile"][9]).read().splitlines()
+    first, second, *others = header.split(",")
+    swapped.write_text("\n".join([",".join([second, first, *others]), *rows]))
+    X_paths.loc[9, "profile"] = str(swapped)
+    with pytest.raises(ValueError, match="row 9: .*swapped.csv' has the channels"):
+        read_all(table(X_paths))
+
+
+def test_which_frames_are_particle_tables(X):
+    assert is_particle_table(X)
+    assert is_particle_table(X[["image"]])
+    assert not is_particle_table(pd.DataFrame(np.eye(3)))
+    assert not is_particle_table(np.eye(3))
+    assert list(select_view_columns(X[["profile", "image"]])) == ["image", "profile"]
+    with pytest.raises(ValueError, match=r"no column 'profile'.*X\['profile'\] = None"):
+        select_view_columns(X[["image"]])
+
+
+@pytest.mark.parametrize(
+    ("n_columns", "image_shape", "profile_shape", "expected"),
+    [
+        (10, None, None, (5, 5)),
+        (11, None, None, (5, 6)),
+        (64, (8, 4), (8, 4), (32, 32)),
+        (40, (8, 4), None, (32, 8)),
+        (40, None, (8, 4), (8, 32)),
+    ],
+)
+def test_split_columns(n_columns, image_shape, profile_shape, expected):
+    assert split_columns(n_columns, image_shape, profile_shape) == expected
+
+
+@pytest.mark.parametrize(
+    ("image_shape", "profile_shape"), [((8, 4), (8, 3)), ((8, 8), None), (None, (9, 9))]
+)
+def test_shapes_that_do_not_share_out_the_columns_raise(image_shape, profile_shape):
+    with pytest.raises(ValueError, match="X has 64 columns, which image_shape="):
+        split_columns(64, image_shape, profile_shape)
+
+
+def test_array_columns_are_reshaped():
+    X = np.arange(2 * 48, dtype=np.float32).reshape(2, 48)
+    source = ParticleArray(X, image_shape=(16, 2), profile_shape=(8, 2), **SIZES)
+    image, profile = (source.read(m, np.arange(2)) for m in ("image", "profile"))
+    assert image.values.shape == (2, 1, 16, 16)
+    assert_array_equal(image.values[0, 0, :, 7:9], X[0, :32].reshape(16, 2))
+    assert profile.values.shape == (2, 2, 16)
+    assert image.sizes is profile.sizes is None
