@@ -1,7 +1,7 @@
-"""Run every check of the project with the Python that runs this: stop at none, fail if any.
+"""Run every check of the project with the Python that runs this; all run, any may fail.
 
-    python .ci/check.py            all of them, tests last
-    python .ci/check.py lint docs  some of them
+python .ci/check.py            all of them, tests last
+python .ci/check.py lint docs  some of them
 """
 
 import subprocess

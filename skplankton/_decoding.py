@@ -73,8 +73,8 @@ def decode_profile(cell, *, profile_length: int) -> Decoded:
     if not finite.all():
         sample, channel = np.argwhere(~finite)[0]
         raise ValueError(
-            f"the profile has NaN, infinity or more than float32 holds, first at sample {sample}, channel "
-            f"{channel}"
+            "the profile has NaN, infinity or more than float32 holds, first at sample "
+            f"{sample}, channel {channel}"
         )
     return Decoded(
         compress_profile(samples, profile_length), samples.shape[:1], channels
@@ -101,8 +101,8 @@ def _is_path(cell) -> bool:
 
 def _open_image(path) -> Image.Image:
     """Pillow image in mode "L" (0 to 255) or "F" (0 to 1)."""
-    with Image.open(path) as image:
-        image.load()
+    with Image.open(path) as file:
+        image: Image.Image = file.copy()
     if image.mode in ("L", "F"):
         return _image_of_array(np.asarray(image)) if image.mode == "F" else image
     if image.mode.startswith("I"):  # 16 bits, in Pillow's various spellings

@@ -24,6 +24,12 @@ ROWS_PER_PASS = {"cpu": 64, "accelerator": 512}
 class ViewEncoder(nn.Module):
     """One view: standardise, encode, join the original size, project."""
 
+    mean: Tensor
+    std: Tensor
+    size_mean: Tensor
+    size_std: Tensor
+    feature_mean: Tensor
+
     def __init__(
         self,
         modality: str,
@@ -162,13 +168,12 @@ class DualEncoder(nn.Module):
         n_rows = ROWS_PER_PASS["cpu" if self.device.type == "cpu" else "accelerator"]
         outputs = []
         for start in range(0, len(values), n_rows):
-            batch = [
-                None
-                if a is None
-                else self._full_pass(a[start : start + n_rows], n_rows)
-                for a in (values, sizes)
-            ]
-            outputs.append(self.embed(modality, *batch, features).cpu())
+            rows = slice(start, start + n_rows)
+            batch = self._full_pass(values[rows], n_rows)
+            batch_sizes = (
+                None if sizes is None else self._full_pass(sizes[rows], n_rows)
+            )
+            outputs.append(self.embed(modality, batch, batch_sizes, features).cpu())
         return torch.cat(outputs)[: len(values)].numpy()
 
     def _full_pass(self, rows, n_rows: int) -> Tensor:
@@ -178,15 +183,16 @@ class DualEncoder(nn.Module):
 
     def set_feature_means(self, batches: Iterator[dict]) -> None:
         """Learn the centre of either encoder's features from the training pairs."""
-        totals, n = [0.0, 0.0], 0
+        views = {"image": self.image, "profile": self.profile}
+        totals = {name: torch.zeros_like(v.feature_mean) for name, v in views.items()}
+        n = 0
         for batch in batches:
-            for i, modality in enumerate(("image", "profile")):
-                view = getattr(self, modality)
-                encoded = view.encode(batch[modality], batch.get(f"{modality}_size"))
-                totals[i] = totals[i] + encoded.double().sum(0)
+            for name, view in views.items():
+                encoded = view.encode(batch[name], batch.get(f"{name}_size"))
+                totals[name] += encoded.float().sum(0)
             n += len(batch["image"])
-        for view, total in zip((self.image, self.profile), totals, strict=True):
-            view.feature_mean.copy_(total / n)
+        for name, view in views.items():
+            view.feature_mean.copy_(totals[name] / n)
 
 
 def _learn_scale(mean: Tensor, std: Tensor, values, axes: tuple[int, ...]) -> None:

@@ -158,10 +158,10 @@ class CrossModalEmbedder(
     -----
     X comes in two forms. A pandas DataFrame has one row a particle and the columns
     ``image`` and ``profile``, whose cells are file paths, arrays or missing (None,
-    NaN). An image is (height, width) or (height, width, 3), uint8, uint16 or float in [0, 1];
-    a profile is (length, n_channels) in mV; a profile file is a CSV with a header that
-    names the channels. Files are decoded in batches. Or X is a 2-D array with the
-    columns ``[image | profile]``, see `image_shape` and `profile_shape`.
+    NaN). An image is (height, width) or (height, width, 3), uint8, uint16 or float in
+    [0, 1]; a profile is (length, n_channels) in mV; a profile file is a CSV with a
+    header that names the channels. Files are decoded in batches. Or X is a 2-D array
+    with the columns ``[image | profile]``, see `image_shape` and `profile_shape`.
 
     Training uses the rows that have both views; rows with one view are embedded by
     `transform` all the same.

@@ -106,7 +106,8 @@ def _timm_factory(name: str) -> Callable[..., nn.Module]:
 
     def build(sample_shape, **params):
         # Vision transformers are built for one image size; the others take any.
-        if timm.models.get_pretrained_cfg(name).fixed_input_size:
+        config = timm.models.get_pretrained_cfg(name)
+        if config is not None and config.fixed_input_size:
             params.setdefault("img_size", sample_shape[1:])
         return timm.create_model(
             name, in_chans=sample_shape[0], num_classes=0, **params

@@ -47,8 +47,8 @@ def reject_table_of_words(X) -> None:
     if words is not None and len(words.columns):
         raise ValueError(
             f"X has neither an 'image' nor a 'profile' column, and its column "
-            f"{words.columns[0]!r} is not numeric. A table of particles has the columns "
-            "'image' and 'profile'; rename yours, e.g. X.rename(columns={...})."
+            f"{words.columns[0]!r} is not numeric. A table of particles has the "
+            "columns 'image' and 'profile'; rename yours, e.g. X.rename(columns={...})."
         )
 
 
@@ -58,8 +58,8 @@ def select_view_columns(X: pd.DataFrame) -> pd.DataFrame:
     if missing:
         raise ValueError(
             f"X has no column {missing[0]!r}; got the columns {list(X.columns)}. A "
-            "table of particles has the columns 'image' and 'profile'; where no particle has "
-            f"the view, set X[{missing[0]!r}] = None."
+            "table of particles has the columns 'image' and 'profile'; where no "
+            f"particle has the view, set X[{missing[0]!r}] = None."
         )
     return X.loc[:, list(MODALITIES)]
 
@@ -129,9 +129,9 @@ class ParticleTable:
                 )
             if cell.channels not in (None, self.channels):
                 raise ValueError(
-                    f"{self._name(row)}: the profile '{self.cells['profile'][row]}' has "
-                    f"the channels {list(cell.channels)}, where {list(self.channels)}"
-                    " were expected as in the other profiles. Bring them into one order."
+                    f"{self._name(row)}: '{self.cells['profile'][row]}' has the "
+                    f"channels {cell.channels}, where {self.channels} were expected as "
+                    "in the other profiles. Bring them into one order."
                 )
 
     def _name(self, row: int) -> str:

@@ -151,15 +151,15 @@ class ContrastiveNet(NeuralNet):
         )
         loss = self.get_loss((image, profile), None, training=True)
         self.scaler_.scale(loss).backward()
-        for part, random_state, *gradients in zip(
-            parts,
-            random_states,
-            image.grad.tensor_split(n_chunks),
-            profile.grad.tensor_split(n_chunks),
-            strict=True,
+        gradients = (
+            view.grad.tensor_split(n_chunks)  # type: ignore[union-attr]
+            for view in (image, profile)
+        )
+        for part, random_state, *gradient in zip(
+            parts, random_states, *gradients, strict=True
         ):
             _set_random_state(self.device, random_state)
-            torch.autograd.backward(self.infer(part), gradients)
+            torch.autograd.backward(self.infer(part), gradient)
         return loss
 
 
@@ -296,6 +296,10 @@ def train_dual_encoder(
     history = _epochs(net)
     net.set_params(train_split=None, shuffle=None)
     net.trim_for_prediction()  # the optimiser's state is twice the weights' size
+    # What is pickled is loaded to the net's device: every machine has this one. The
+    # estimator moves the module to where it is asked to compute.
+    net.device = "cpu"
+    net.module_.to("cpu")
     return net, history
 
 

@@ -129,7 +129,10 @@ def test_profile_file_equals_array(tmp_path):
         ("FWS,SWS\n1,2\n3\n", "number of columns changed from 2 to 1"),
         ("FWS,SWS\n1,2\n3,x\n", "could not convert string 'x'"),
         ("FWS,SWS\n1,2,3\n", "names 2 channels and the samples have 3"),
-        ("FWS,SWS\n1,2\nnan,2\n", "NaN, infinity or more than float32 holds, first at sample 1, channel 0"),
+        (
+            "FWS,SWS\n1,2\nnan,2\n",
+            r"NaN, infinity or more .* first at sample 1, channel 0",
+        ),
     ],
 )
 def test_bad_profile_files(tmp_path, text, message):

@@ -288,13 +288,15 @@ def test_ctrl_c_leaves_no_half_fitted_estimator(X, monkeypatch):
 
 
 def test_forms_of_X_do_not_mix(X, fitted):
-    with pytest.raises(ValueError, match="X is a numeric array, but .* was fitted on a"):
+    with pytest.raises(
+        ValueError, match=r"X is a numeric array, but .* was fitted on a"
+    ):
         fitted.transform(np.zeros((3, 2)))
     flat = quick(image_encoder_params=None, profile_encoder_params=None)
     flat.fit(np.random.RandomState(0).rand(10, 4))
     with pytest.raises(ValueError, match="was fitted on a numeric array"):
         flat.transform(X)
-    with pytest.raises(ValueError, match="X has 6 features, but .* expecting 4"):
+    with pytest.raises(ValueError, match=r"X has 6 features, but .* expecting 4"):
         flat.transform(np.zeros((3, 6)))
 
 
@@ -331,7 +333,9 @@ def test_missing_extra(X, monkeypatch):
 
 def test_too_few_pairs(X_missing):
     one_pair = X_missing.iloc[[0, 1, 2]]
-    with pytest.raises(ValueError, match="1 of the 3 rows of X have both .* at least 2"):
+    with pytest.raises(
+        ValueError, match=r"1 of the 3 rows of X have both .* at least 2"
+    ):
         quick().fit(one_pair)
 
 

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from threadpoolctl import threadpool_limits
 
 from skplankton import GalleryKNNClassifier
 
@@ -22,6 +23,13 @@ def exactly(values):
     integers = [int(value * GRID) for value in values]
     assert [integer / GRID for integer in integers] == list(values)
     return integers
+
+
+@pytest.fixture(scope="module", autouse=True)
+def one_thread():
+    """Thousands of tiny searches: on a busy machine, threads would only wait."""
+    with threadpool_limits(1):
+        yield
 
 
 class Oracle:

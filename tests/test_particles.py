@@ -1,3 +1,5 @@
+from pathlib import Path
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -20,7 +22,9 @@ def table(X, **params):
 
 
 def read_all(source):
-    return {m: source.read(m, np.flatnonzero(source.present[m])) for m in source.present}
+    return {
+        m: source.read(m, np.flatnonzero(source.present[m])) for m in source.present
+    }
 
 
 def test_paths_and_arrays_give_the_same_views(X, X_paths):
@@ -53,7 +57,7 @@ def test_whatever_pandas_calls_missing_is_missing(X, missing):
 def test_a_row_with_neither_view_is_named(X_missing):
     X_missing.iat[0, 1] = None
     X_missing.iat[5, 1] = None
-    with pytest.raises(ValueError, match="row 0 has neither .* and 1 more rows. Drop"):
+    with pytest.raises(ValueError, match=r"row 0 has neither .* and 1 more rows. Drop"):
         table(X_missing)
     with pytest.raises(ValueError, match=r"row 0 \(index 'a'\) has neither"):
         table(X_missing.head(2).set_axis(["a", "b"]))
@@ -66,9 +70,14 @@ def test_errors_name_row_file_and_reason(X_paths, tmp_path):
     for cell, modality, error, message in [
         (str(png), "image", ValueError, r"row 7: the image '.*corrupt.png' could not"),
         (png, "image", ValueError, r"row 7: the image '.*corrupt.png' could not"),
-        (str(csv), "profile", ValueError, r"row 7: the profile '.*truncated.csv' could"),
+        (
+            str(csv),
+            "profile",
+            ValueError,
+            r"row 7: the profile '.*truncated.csv' could",
+        ),
         ("no.png", "image", FileNotFoundError, r"row 7: the image 'no.png'.*No such"),
-        (tmp_path, "image", ValueError, "row 7: the image .*Is a directory"),
+        (tmp_path, "image", ValueError, r"row 7: the image .*Is a directory"),
         (np.zeros((0, 0), "u1"), "image", ValueError, r"row 7: the image could not"),
         (np.zeros((3, 3), "c16"), "profile", TypeError, "row 7: the profile could not"),
         (3.5, "image", ValueError, "row 7: the image '3.5' could not"),
@@ -80,7 +89,7 @@ def test_errors_name_row_file_and_reason(X_paths, tmp_path):
 
 
 def test_a_truncated_png_is_an_error(X_paths, tmp_path):
-    whole = open(X_paths["image"][0], "rb").read()
+    whole = Path(X_paths["image"][0]).read_bytes()
     cut = tmp_path / "cut.png"
     cut.write_bytes(whole[: len(whole) // 2])
     X_paths.loc[0, "image"] = str(cut)
@@ -90,7 +99,7 @@ def test_a_truncated_png_is_an_error(X_paths, tmp_path):
 
 def test_a_decompression_bomb_is_an_error(X_paths, tmp_path, monkeypatch):
     monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 100)
-    with pytest.raises(ValueError, match="row 0: the image .*decompression bomb"):
+    with pytest.raises(ValueError, match=r"row 0: the image .*decompression bomb"):
         read_all(table(X_paths))
 
 
@@ -100,11 +109,11 @@ def test_profiles_with_other_channels_are_named(X, X_paths, tmp_path):
         read_all(table(X))
 
     swapped = tmp_path / "swapped.csv"
-    header, *rows = open(X_paths["profile"][9]).read().splitlines()
+    header, *rows = Path(X_paths["profile"][9]).read_text().splitlines()
     first, second, *others = header.split(",")
     swapped.write_text("\n".join([",".join([second, first, *others]), *rows]))
     X_paths.loc[9, "profile"] = str(swapped)
-    with pytest.raises(ValueError, match="row 9: .*swapped.csv' has the channels"):
+    with pytest.raises(ValueError, match=r"row 9: .*swapped.csv' has the channels"):
         read_all(table(X_paths))
 
 

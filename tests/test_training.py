@@ -231,9 +231,10 @@ def test_early_stopping_restores_the_best_weights_and_temperature(arrays):
     assert len(history) == best + 1 + 3
     assert net.module_.temperature == history[best]["temperature"]
     with torch.no_grad():
-        views = {m: torch.from_numpy(valid[m][:10]) for m in valid}, {
-            m: torch.from_numpy(valid[m][10:]) for m in valid
-        }
+        views = (
+            {m: torch.from_numpy(valid[m][:10]) for m in valid},
+            {m: torch.from_numpy(valid[m][10:]) for m in valid},
+        )
         loss = np.mean([net.get_loss(net.infer(v), None).item() for v in views])
     assert loss == pytest.approx(losses[best], rel=1e-5)
 

@@ -1,0 +1,218 @@
+"""Tables of particle files in the layout of the published LAB, SEA and UTO data sets.
+
+A CSV table names, for each particle, an image file and a profile file; the data sets
+are at doi 10.23729/fd-470acabc-afb8-39cb-a86e-0f81872e7443, described in
+arXiv:2603.16427.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from sklearn.utils import Bunch
+
+TABLE_NAME = "annotations.csv"
+CLASS = "class"
+# View (a column of the table) -> the folder that holds its files.
+FOLDERS = {"image": "images", "profile": "profiles"}
+
+_DESCRIPTION = """Particles in files
+------------------
+
+Read from {path}: {n_samples} particles, {n_images} with an image and {n_profiles} with
+a profile, {n_labeled} labelled. Cells hold file paths, opened only when needed.
+"""
+
+
+def load_particles(
+    path: str | os.PathLike, *, return_X_y: bool = False
+) -> Bunch | tuple[pd.DataFrame, np.ndarray]:
+    """Open a table of particle files in the LAB layout, without reading the files.
+
+    The table gives the names of the files; that they exist is checked here, once for
+    all of them, and what they hold is read when an estimator needs it.
+
+    Parameters
+    ----------
+    path : path-like
+        A folder that holds ``annotations.csv``, or such a CSV file itself (for instance
+        ``fold1/train.csv`` of the published splits). It has the columns `image`,
+        `profile` and, if there are labels, `class`; others are ignored. File names are
+        relative to the CSV file's own folder. An empty cell is a missing view, or no
+        label.
+    return_X_y : bool, default=False
+        Whether to return ``(data, target)`` instead of a Bunch.
+
+    Returns
+    -------
+    data : :class:`~sklearn.utils.Bunch`
+        Dictionary-like object, with the following attributes.
+
+        data : DataFrame of shape (n_samples, 2)
+            Columns `image` and `profile`; cells are absolute paths (str), or None where
+            the view is missing.
+        target : ndarray of shape (n_samples,), dtype object
+            Labels as str (numbers too); None where there is none.
+        target_names : list of str
+            The labels that occur, sorted.
+        feature_names : list of str
+            ``["image", "profile"]``.
+        filename : str
+            The CSV file that was read.
+        DESCR : str
+            A description of the data.
+    (data, target) : tuple if ``return_X_y`` is True
+        The two of the above.
+
+    Raises
+    ------
+    FileNotFoundError
+        If there is no such table, or it names a file that does not exist.
+    ValueError
+        If the table is empty, lacks a column, or has a row with neither view.
+
+    See Also
+    --------
+    write_particles : Write a table in this layout.
+    make_particles : Simulated particles, for when there are no files yet.
+
+    Examples
+    --------
+    >>> from tempfile import TemporaryDirectory
+    >>> from skplankton.datasets import load_particles, make_particles, write_particles
+    >>> X, y = make_particles(4, n_species=2, random_state=0, return_X_y=True)
+    >>> with TemporaryDirectory() as folder:
+    ...     table = write_particles(X, y, folder)
+    ...     X_files, y_files = load_particles(folder, return_X_y=True)
+    >>> X_files["profile"][0][-19:]
+    'profiles/000000.csv'
+    >>> (y_files == y).all()
+    np.True_
+    """
+    table_path = _find_table(Path(path))
+    table = _read_table(table_path)
+    folder = os.path.realpath(table_path.parent)
+    data = pd.DataFrame(
+        {
+            view: _existing_files(table[view], folder, view, table_path)
+            for view in FOLDERS
+        },
+        dtype=object,
+    )
+    check_some_view(data, f"{table_path}: ")
+    labels = table[CLASS] if CLASS in table else [""] * len(table)
+    target = np.array([label or None for label in labels], dtype=object)
+    if return_X_y:
+        return data, target
+    labeled = [label for label in target if label is not None]
+    return Bunch(
+        data=data,
+        target=target,
+        target_names=sorted(set(labeled)),
+        feature_names=list(data.columns),
+        filename=str(table_path),
+        DESCR=_DESCRIPTION.format(
+            path=table_path,
+            n_samples=len(data),
+            n_images=data["image"].notna().sum(),
+            n_profiles=data["profile"].notna().sum(),
+            n_labeled=len(labeled),
+        ),
+    )
+
+
+def _find_table(path: Path) -> Path:
+    if path.is_file():
+        return path
+    if not path.exists():
+        raise FileNotFoundError(
+            f"{path} does not exist; expected a CSV file or a folder that holds "
+            f"{TABLE_NAME}."
+        )
+    if not (path / TABLE_NAME).is_file():
+        others = sorted(p.name for p in path.glob("*.csv"))[:5]
+        raise FileNotFoundError(
+            f"{path} holds no {TABLE_NAME} (CSV files there: {others}). Pass the path "
+            "of the CSV file itself if it has another name."
+        )
+    return path / TABLE_NAME
+
+
+def _read_table(path: Path) -> pd.DataFrame:
+    """Read a table as text: an empty cell is an empty text, and nothing else is."""
+    try:
+        # pandas skips the byte-order mark that spreadsheet programs put.
+        table = pd.read_csv(path, dtype=str, keep_default_na=False, encoding="utf-8")
+    except pd.errors.EmptyDataError:
+        raise ValueError(
+            f"{path} is empty; expected a header with the columns 'image', 'profile' "
+            "and, if there are labels, 'class'."
+        ) from None
+    absent = [view for view in FOLDERS if view not in table]
+    if absent:
+        raise ValueError(
+            f"{path} has no column {absent[0]!r}, only {table.columns.tolist()}; "
+            "expected 'image' and 'profile'. Leave cells empty where there is no file."
+        )
+    if table.empty:
+        raise ValueError(
+            f"{path} has a header but no rows; expected one row a particle."
+        )
+    return table
+
+
+def _existing_files(
+    names: pd.Series, folder: str, view: str, table_path: Path
+) -> list[str | None]:
+    """Make the names absolute and check that the files are there.
+
+    Folders are listed once: asking the file system about every file is slow for the
+    hundreds of thousands of files of the published data, above all over a network.
+    """
+    listings: dict[str, tuple[str, set[str]]] = {}
+    paths: list[str | None] = []
+    absent: list[int] = []
+    for i, name in enumerate(names):
+        if not name:
+            paths.append(None)
+            continue
+        # Tables written on Windows may have backslashes.
+        head, _, tail = name.replace("\\", "/").rpartition("/")
+        if head not in listings:
+            listings[head] = _listing(os.path.join(folder, head + "/" if head else ""))
+        where, present = listings[head]
+        full = os.path.join(where, tail)
+        # Some file systems do not tell upper from lower case; the listing does.
+        if tail not in present and not os.path.isfile(full):
+            absent.append(i)
+        paths.append(full)
+    if absent:
+        first = absent[0]
+        raise FileNotFoundError(
+            f"{table_path}, row {first} (counted from 0): no {view} file "
+            f"{names.iloc[first]!r}, looked for as {paths[first]}. {len(absent)} of "
+            f"{len(names)} {view} files do not exist. Names are relative to the CSV "
+            "file's folder; leave the cell empty if there is no such view."
+        )
+    return paths
+
+
+def _listing(folder: str) -> tuple[str, set[str]]:
+    folder = os.path.realpath(folder)
+    try:
+        with os.scandir(folder) as entries:
+            return folder, {entry.name for entry in entries}
+    except (FileNotFoundError, NotADirectoryError):
+        return folder, set()
+
+
+def check_some_view(data: pd.DataFrame, where: str) -> None:
+    neither = np.flatnonzero(data.isna().all(axis=1))
+    if len(neither):
+        raise ValueError(
+            f"{where}row {neither[0]} (counted from 0) has neither an image nor a "
+            f"profile, as have {len(neither)} of {len(data)} rows. Drop such rows."
+        )

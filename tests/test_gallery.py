@@ -1,0 +1,788 @@
+"""GalleryKNNClassifier: parameters, labels, galleries, views, and how it is used."""
+
+import pickle
+import subprocess
+import sys
+
+import numpy as np
+import pandas as pd
+import pytest
+from sklearn.base import clone
+from sklearn.datasets import load_iris
+from sklearn.exceptions import DataConversionWarning, NotFittedError
+from sklearn.metrics.pairwise import cosine_distances
+from sklearn.model_selection import GridSearchCV
+from sklearn.neighbors import KNeighborsClassifier, NearestNeighbors
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+
+from skplankton import GalleryKNNClassifier
+from skplankton._nearest import vote_shares
+
+SPECIES = np.array(["ciliate", "diatom", "flagellate"])
+
+
+def blobs(n_samples=60, n_columns=4, seed=0):
+    """Float embeddings round one centre a species, and the species."""
+    rng = np.random.default_rng(seed)
+    codes = np.arange(n_samples) % len(SPECIES)
+    centers = 2 * rng.normal(size=(len(SPECIES), n_columns))
+    return centers[codes] + 0.7 * rng.normal(size=(n_samples, n_columns)), SPECIES[
+        codes
+    ]
+
+
+def two_views(n_samples=60, seed=0):
+    """[image | profile] embeddings; each view is missing in a fifth of the rows."""
+    X, y = blobs(n_samples, n_columns=6, seed=seed)
+    X[0::5, :3] = np.nan
+    X[1::5, 3:] = np.nan
+    return X, y
+
+
+# --- parameters ------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("params", "words"),
+    [
+        ({"n_neighbors": 0}, "'n_neighbors' .* range \\[1, inf\\)"),
+        ({"n_neighbors": 2.5}, "'n_neighbors' .* must be an int"),
+        ({"gallery_size": 0}, "'gallery_size' .* range \\[1, inf\\) or None"),
+        ({"weights": "gaussian"}, "'weights' .* {.*'distance'.*}"),
+        ({"metric": "manhattan"}, "'metric' .* {.*'cosine'.*}"),
+        ({"n_modalities": 3}, "'n_modalities' .* range \\[1, 2\\]"),
+        ({"gallery_modalities": "both"}, "'gallery_modalities' .* {.*'all'.*}"),
+        ({"query_modalities": "both"}, "'query_modalities' .* {.*'all'.*}"),
+        ({"random_state": "x"}, "'random_state'"),
+        (
+            {"gallery_modalities": "image"},
+            r"gallery_modalities='image' needs n_modalities=2, got n_modalities=1\.",
+        ),
+        (
+            {"query_modalities": "profile"},
+            r"query_modalities='profile' needs n_modalities=2, got n_modalities=1\.",
+        ),
+    ],
+)
+def test_bad_parameter(params, words):
+    with pytest.raises(ValueError, match=words):
+        GalleryKNNClassifier(**params).fit(*blobs())
+
+
+def test_bad_unlabeled():
+    knn = GalleryKNNClassifier(unlabeled=[-1, 99])
+    with pytest.raises(
+        TypeError, match=r"unlabeled=\[-1, 99\] is a list.*by None in y"
+    ):
+        knn.fit(*blobs())
+
+
+def test_parameter_set_after_fit_is_checked():
+    X, y = blobs()
+    knn = GalleryKNNClassifier().fit(X, y).set_params(weights="gaussian")
+    with pytest.raises(ValueError, match="'weights' parameter"):
+        knn.predict(X)
+
+
+def test_parameters_that_need_no_refit():
+    X, y = two_views()
+    X_full = X[~np.isnan(X).any(axis=1)]
+    params = {"query_modalities": "image", "n_neighbors": 5, "metric": "euclidean"}
+    fitted = GalleryKNNClassifier(n_modalities=2, **params).fit(X, y)
+    changed = GalleryKNNClassifier(n_modalities=2).fit(X, y).set_params(**params)
+    np.testing.assert_array_equal(
+        fitted.predict_proba(X_full), changed.predict_proba(X_full)
+    )
+
+
+@pytest.mark.parametrize("n_neighbors", [0, 1.5])
+def test_bad_n_neighbors_of_kneighbors(n_neighbors):
+    X, y = blobs()
+    with pytest.raises(ValueError, match="expected an int of 1 or more"):
+        GalleryKNNClassifier().fit(X, y).kneighbors(X, n_neighbors)
+
+
+@pytest.mark.parametrize("method", ["predict", "predict_proba", "kneighbors"])
+def test_not_fitted(method):
+    with pytest.raises(NotFittedError):
+        getattr(GalleryKNNClassifier(), method)(blobs()[0])
+
+
+@pytest.mark.parametrize("n_modalities", [1, 2])
+def test_nan_tag(n_modalities):
+    tags = GalleryKNNClassifier(n_modalities=n_modalities).__sklearn_tags__()
+    assert tags.input_tags.allow_nan == (n_modalities == 2)
+
+
+# --- labels ----------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("y", "unlabeled", "classes"),
+    [
+        (np.array(["a", None, "b", "a"], dtype=object), None, ["a", "b"]),
+        (["a", np.nan, "b", "a"], None, ["a", "b"]),
+        (["a", pd.NaT, "b", "a"], None, ["a", "b"]),
+        (["a", pd.NA, "b", "a"], np.nan, ["a", "b"]),
+        (["a", "", "b", "a"], "", ["a", "b"]),
+        (np.array(["a", "?", "b", "a"]), "?", ["a", "b"]),
+        (["0", "x", "1", "0"], "x", ["0", "1"]),
+        (np.array([0.0, np.nan, 1.0, 0.0]), None, [0.0, 1.0]),
+        ([0, -1, 1, 0], -1, [0, 1]),
+        ([0, -1, 1, 0], -1.0, [0, 1]),
+        (np.array([2, 0, 1, 2], dtype=np.int8), 0, [1, 2]),
+        ([True, None, False, True], None, [False, True]),
+        (pd.Series(["a", None, "b", "a"]), None, ["a", "b"]),
+        (pd.Series(["a", None, "b", "a"], dtype="string"), None, ["a", "b"]),
+        (pd.Series(["a", None, "b", "a"], dtype="category"), None, ["a", "b"]),
+        (pd.Categorical([1, None, 2, 1]), None, [1, 2]),
+        (pd.array([1, None, 2, 1], dtype="Int64"), None, [1, 2]),
+        (pd.Series([1, 0, 2, 1], dtype="Int64"), 0, [1, 2]),
+        (pd.Series([True, None, False, True], dtype="boolean"), None, [False, True]),
+        (pd.Index(["a", None, "b", "a"]), None, ["a", "b"]),
+    ],
+)
+def test_unlabelled_rows_are_left_out(y, unlabeled, classes):
+    X = np.array([[1.0, 0.0], [0.5, 0.5], [0.0, 1.0], [2.0, 0.1]])
+    knn = GalleryKNNClassifier(n_neighbors=1, unlabeled=unlabeled).fit(X, y)
+    assert knn.classes_.tolist() == classes
+    assert {type(name) for name in knn.classes_.tolist()} == {type(classes[0])}
+    assert knn.gallery_indices_.tolist() == [0, 2, 3]
+    np.testing.assert_array_equal(knn.gallery_, X[[0, 2, 3]])
+    assert knn.gallery_labels_.dtype == knn.classes_.dtype
+    expected = [y[0], y[2], y[0]]
+    assert knn.predict(X[[0, 2, 3]]).tolist() == expected
+    assert knn.score(X, y) == 1.0
+
+
+@pytest.mark.parametrize(
+    ("y", "unlabeled"),
+    [
+        ([False, True, False], 0),
+        ([0, 1, 0], False),
+        (["0", "1", "0"], 0),
+        ([0, 1, 0], "0"),
+        ([0, 1, 0], None),
+        (["None", "nan", "None"], None),
+    ],
+)
+def test_unlabeled_matches_its_own_kind_only(y, unlabeled):
+    knn = GalleryKNNClassifier(unlabeled=unlabeled).fit(np.eye(3), y)
+    assert len(knn.gallery_) == 3
+
+
+@pytest.mark.parametrize(
+    ("y", "unlabeled", "words"),
+    [
+        (
+            [None, np.nan, None],
+            None,
+            r"All 3 rows are unlabelled.* missing values\. Lab",
+        ),
+        (
+            [-1, -1, -1],
+            -1,
+            r"All 3 rows are unlabelled.* missing values and -1\. Label",
+        ),
+        (
+            ["a", None, "a"],
+            None,
+            "only one class in y .*'a'.* label particles of anoth",
+        ),
+        ([0.5, 1.0, 2.0], None, "Unknown label type: continuous"),
+        ([1.0, 2.0, np.inf], None, "Input y contains infinity"),
+        (None, None, "requires y to be passed, but the target y is None"),
+        ([["a", "b"]] * 3, None, "y should be a 1d array"),
+        (["a", "b"], None, "inconsistent numbers of samples"),
+    ],
+)
+def test_bad_labels(y, unlabeled, words):
+    with pytest.raises(ValueError, match=words):
+        GalleryKNNClassifier(unlabeled=unlabeled).fit(np.eye(3), y)
+
+
+def test_labels_of_two_kinds():
+    with pytest.raises(TypeError, match=r"of the types int, str\. Expected one kind"):
+        GalleryKNNClassifier().fit(np.eye(3), ["a", 1, "b"])
+
+
+def test_dates_are_no_labels():
+    y = [pd.Timestamp("2020-01-01"), pd.NaT, pd.Timestamp("2020-01-02")]
+    with pytest.raises(ValueError, match="Unknown label type"):
+        GalleryKNNClassifier().fit(np.eye(3), y)
+
+
+def test_labels_in_a_column_warn():
+    X, y = blobs()
+    with pytest.warns(DataConversionWarning, match="column-vector y was passed"):
+        knn = GalleryKNNClassifier().fit(X, y[:, None])
+    assert knn.gallery_labels_.shape == y.shape
+
+
+def test_score_skips_unlabelled_rows():
+    X, y = blobs()
+    knn = GalleryKNNClassifier(unlabeled="?").fit(X[:30], y[:30])
+    labels = y[30:].astype(object)
+    labels[:10] = None
+    labels[10:15] = "?"
+    weights = np.arange(1.0, 31.0)
+    right = knn.predict(X[45:]) == y[45:]
+    assert 0 < knn.score(X[30:], labels) == right.mean()
+    assert knn.score(X[30:], labels, weights) == pytest.approx(
+        np.average(right, weights=weights[15:])
+    )
+    frame = pd.DataFrame(X[30:])
+    assert knn.score(frame, pd.Series(labels)) == right.mean()
+
+
+def test_score_without_labels():
+    X, y = blobs()
+    knn = GalleryKNNClassifier().fit(X, y)
+    with pytest.raises(
+        ValueError, match=r"All 60 rows are unlabelled: .*nothing to score"
+    ):
+        knn.score(X, [None] * 60)
+
+
+# --- the gallery -----------------------------------------------------------------
+
+
+def test_gallery_size():
+    X, y = blobs(40)
+    y[y == "diatom"] = "ciliate"
+    y[:2] = "diatom"
+    knn = GalleryKNNClassifier(gallery_size=5, random_state=0).fit(X, y)
+    names, counts = np.unique(knn.gallery_labels_, return_counts=True)
+    assert dict(zip(names.tolist(), counts.tolist(), strict=True)) == {
+        "ciliate": 5,
+        "diatom": 2,
+        "flagellate": 5,
+    }
+    assert (np.diff(knn.gallery_indices_) > 0).all()
+    np.testing.assert_array_equal(knn.gallery_, X[knn.gallery_indices_])
+    np.testing.assert_array_equal(knn.gallery_labels_, y[knn.gallery_indices_])
+
+
+def test_all_rows_without_gallery_size():
+    X, y = blobs()
+    knn = GalleryKNNClassifier().fit(X, y)
+    np.testing.assert_array_equal(knn.gallery_indices_, np.arange(60))
+    assert not np.shares_memory(knn.gallery_, X)
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_smaller_gallery_is_part_of_a_larger_one(seed):
+    X, y = blobs(90)
+    drawn = [
+        set(
+            GalleryKNNClassifier(gallery_size=size, random_state=seed)
+            .fit(X, y)
+            .gallery_indices_.tolist()
+        )
+        for size in (1, 2, 7, 40)
+    ]
+    assert drawn[0] < drawn[1] < drawn[2] < drawn[3] == set(range(90))
+
+
+def test_galleries_differ_by_seed():
+    X, y = blobs(300)
+    knn = GalleryKNNClassifier(gallery_size=10)
+    draws = [
+        tuple(knn.set_params(random_state=seed).fit(X, y).gallery_indices_)
+        for seed in (0, 1, None, None)
+    ]
+    assert len(set(draws)) == 4
+
+
+def test_draw_is_even():
+    """Each row of a class is drawn as often as the others."""
+    X, y = np.eye(8), np.array(["a"] * 6 + ["b"] * 2)
+    random_state = np.random.RandomState(0)
+    knn = GalleryKNNClassifier(gallery_size=1, random_state=random_state)
+    counts = np.zeros(8)
+    for _ in range(600):
+        counts[knn.fit(X, y).gallery_indices_] += 1
+    assert counts[:6].sum() == counts[6:].sum() == 600
+    assert counts[:6].min() > 70  # 100 expected, standard deviation 9
+    assert counts[6:].min() > 250
+
+
+@pytest.mark.parametrize("random_state", [None, 0])
+def test_global_random_state_is_left_alone(random_state):
+    before = np.random.get_state()  # noqa: NPY002
+    GalleryKNNClassifier(gallery_size=2, random_state=random_state).fit(*blobs())
+    after = np.random.get_state()  # noqa: NPY002
+    assert before[2:] == after[2:]
+    np.testing.assert_array_equal(before[1], after[1])
+
+
+def test_dtype_of_the_gallery_is_kept():
+    X, y = blobs()
+    assert (
+        GalleryKNNClassifier().fit(X.astype(np.float32), y).gallery_.dtype == "float32"
+    )
+    assert GalleryKNNClassifier().fit(X, y).gallery_.dtype == "float64"
+
+
+# --- distances and votes ---------------------------------------------------------
+
+
+def test_same_as_scikit_learn():
+    X, y = blobs(150, n_columns=8)
+    X, y, queries = X[:100], y[:100], np.vstack([X[100:], X[:20]])
+    for metric in ("cosine", "euclidean"):
+        for weights in ("distance", "uniform"):
+            ours = GalleryKNNClassifier(5, metric=metric, weights=weights).fit(X, y)
+            theirs = KNeighborsClassifier(5, metric=metric, weights=weights).fit(X, y)
+            np.testing.assert_allclose(
+                ours.kneighbors(queries)[0], theirs.kneighbors(queries)[0], atol=1e-12
+            )
+            if metric == "euclidean":  # theirs has cosine distances of 1e-16, not 0
+                np.testing.assert_allclose(
+                    ours.predict_proba(queries), theirs.predict_proba(queries)
+                )
+            np.testing.assert_array_equal(
+                ours.predict(queries), theirs.predict(queries)
+            )
+
+
+@pytest.mark.parametrize("metric", ["cosine", "euclidean"])
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_identical_rows_are_at_distance_zero(metric, dtype):
+    X, y = blobs(200, n_columns=37)
+    X = X.astype(dtype)
+    distances, indices = GalleryKNNClassifier(metric=metric).fit(X, y).kneighbors(X)
+    assert (distances[:, 0] == 0).all()
+    np.testing.assert_array_equal(indices[:, 0], np.arange(200))
+
+
+@pytest.mark.parametrize("factor", [3.0, 0.1, 1e-200, 1e200])
+def test_rows_of_one_direction_are_at_distance_zero(factor):
+    """Normalising rounds: the scaled copy ties with the row, and is not nearer."""
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(50, 33))
+    y = np.arange(100) % 2
+    knn = GalleryKNNClassifier(n_neighbors=2).fit(np.vstack([factor * X, X]), y)
+    distances, indices = knn.kneighbors(X / 7)
+    assert (distances == 0).all()
+    np.testing.assert_array_equal(indices, np.arange(50)[:, None] + [0, 50])
+
+
+def test_directions_that_differ_are_not_at_distance_zero():
+    X = np.array([[1.0, 0.0], [1.0, 1e-6], [1.0, -3e-7]])
+    distances, _ = GalleryKNNClassifier().fit(X, [0, 1, 1]).kneighbors(X[:1])
+    np.testing.assert_allclose(distances, [[0, 4.5e-14, 5e-13]], rtol=1e-6)
+
+
+def test_cosine_distances_are_exact_at_the_landmarks():
+    X = np.array([[0.1, 0.3], [0.3, -0.1], [-0.1, -0.3], [0.0, 0.0]])
+    distances, indices = GalleryKNNClassifier(4).fit(X, [0, 1, 0, 1]).kneighbors(X)
+    assert distances[0].tolist() == [0, 1, 1, 2]
+    assert indices[0].tolist() == [0, 1, 3, 2]
+
+
+@pytest.mark.parametrize("zero_in_gallery", [True, False])
+def test_rows_of_zeros_have_no_direction(zero_in_gallery):
+    X = np.array([[1.0, 0.2], [-1.0, 0.0], [0.3, 0.1]])
+    if zero_in_gallery:
+        X = np.vstack([X, np.zeros((2, 2))])
+    queries = np.vstack([X, np.zeros((1, 2))])
+    knn = GalleryKNNClassifier(len(X)).fit(X, np.arange(len(X)) % 2)
+    distances, indices = knn.kneighbors(queries)
+    expected = cosine_distances(queries, X)
+    if zero_in_gallery:  # theirs puts a row on the diagonal at 0, whatever it is
+        expected[3:, 3:] = 1.0
+    np.testing.assert_allclose(
+        np.take_along_axis(expected, indices, axis=1), distances, atol=1e-12
+    )
+    assert (distances[-1] == 1).all()
+    assert indices[-1].tolist() == list(range(len(X)))
+
+
+def test_neighbour_at_distance_zero_outvotes_the_rest():
+    X = np.array([[1.0, 0.0], [1.0, 1e-3], [1.0, -1e-3], [2.0, 0.0]])
+    knn = GalleryKNNClassifier(4).fit(X, ["a", "b", "b", "c"])
+    assert knn.predict_proba(X[:1]).tolist() == [[0.5, 0.0, 0.5]]
+
+
+def test_neighbours_next_to_distance_zero():
+    """1 / distance overflows, and the shares do not."""
+    distances, classes = np.array([[1e-310, 2e-310, 1.0]]), np.array([[0, 1, 2]])
+    shares = vote_shares(distances, classes, 3, "distance")
+    np.testing.assert_allclose(shares, [[2 / 3, 1 / 3, 0]], atol=1e-300)
+
+
+def test_first_class_wins_a_tie():
+    X = np.array([[1.0, 1.0], [1.0, -1.0]])
+    knn = GalleryKNNClassifier(2).fit(X, ["b", "a"])
+    assert knn.predict_proba([[1.0, 0.0]]).tolist() == [[0.5, 0.5]]
+    assert knn.predict([[1.0, 0.0]]).tolist() == ["a"]
+
+
+def test_equal_votes_added_in_another_order_tie():
+    distances = np.array([1.0, 1.1, 1.2])
+    first, second, third = 1 / distances
+    assert (first + second) + third != (third + second) + first  # by the last digit
+    shares = vote_shares(
+        np.array([[*distances[::-1], *distances]]),
+        np.array([[0, 0, 0, 1, 1, 1]]),
+        2,
+        "distance",
+    )
+    assert shares.tolist() == [[0.5, 0.5]]
+
+
+def test_gallery_smaller_than_n_neighbors():
+    X, y = blobs(3)
+    knn = GalleryKNNClassifier(n_neighbors=10).fit(X, y)
+    distances, indices = knn.kneighbors(X)
+    assert distances.shape == indices.shape == (3, 3)
+    assert knn.predict(X).tolist() == y.tolist()
+
+
+def test_kneighbors_without_distances():
+    X, y = blobs()
+    knn = GalleryKNNClassifier().fit(X, y)
+    indices = knn.kneighbors(X, n_neighbors=7, return_distance=False)
+    assert indices.shape == (60, 7)
+    np.testing.assert_array_equal(indices, knn.kneighbors(X, 7)[1])
+
+
+def test_embeddings_too_large_to_square():
+    X = np.array([[1e200, 0.0], [0.0, 1.0]])
+    knn = GalleryKNNClassifier(metric="euclidean").fit(X, [0, 1])
+    with pytest.raises(ValueError, match=r"squares the embeddings.*1e\+200.*Scale"):
+        knn.predict(X)
+    assert knn.set_params(metric="cosine").predict(X).tolist() == [0, 1]
+
+
+@pytest.mark.parametrize(
+    ("metric", "offset"), [("cosine", 0.0), ("euclidean", 0.0), ("euclidean", 1e6)]
+)
+def test_queries_without_ties_are_searched_once(metric, offset, monkeypatch):
+    """Asking again is for ties: rounding alone must not make it the rule."""
+    searched = []
+    kneighbors = NearestNeighbors.kneighbors
+
+    def counting(self, X, n_neighbors):
+        searched.append((len(X), n_neighbors))
+        return kneighbors(self, X, n_neighbors)
+
+    X, y = blobs(n_columns=16)
+    knn = GalleryKNNClassifier(metric=metric).fit(X + offset, y)
+    monkeypatch.setattr(NearestNeighbors, "kneighbors", counting)
+    knn.predict(blobs(50, n_columns=16, seed=1)[0] + offset)
+    assert searched == [(50, 4)]
+
+
+def test_many_batches():
+    """Queries beyond one batch of the search come back in their own rows."""
+    X, y = blobs(30, n_columns=512)
+    knn = GalleryKNNClassifier().fit(X, y)
+    queries = np.random.default_rng(1).normal(size=(2500, 512))
+    np.testing.assert_allclose(
+        knn.predict_proba(queries)[[0, 2047, 2048, 2499]],
+        knn.predict_proba(queries[[0, 2047, 2048, 2499]]),
+    )
+
+
+# --- two views -------------------------------------------------------------------
+
+
+def test_shape_of_kneighbors_with_two_views():
+    X, y = two_views()
+    knn = GalleryKNNClassifier(n_neighbors=4, n_modalities=2).fit(X, y)
+    distances, indices = knn.kneighbors(X)
+    assert distances.shape == indices.shape == (60, 8)
+    np.testing.assert_array_equal(distances[0, :4], np.inf)  # no image
+    np.testing.assert_array_equal(indices[0, :4], -1)
+    np.testing.assert_array_equal(indices[1, 4:], -1)  # no profile
+    assert (indices[2] >= 0).all()
+    assert np.isfinite(distances[2]).all()
+    one_view = knn.set_params(query_modalities="profile")
+    np.testing.assert_array_equal(
+        one_view.kneighbors(X[[0, 2]])[1], indices[[0, 2]][:, 4:]
+    )
+
+
+def test_no_query_with_an_image():
+    X, y = two_views()
+    knn = GalleryKNNClassifier(n_modalities=2).fit(X, y)
+    np.testing.assert_array_equal(knn.kneighbors(X[0::5])[1][:, :3], -1)
+    np.testing.assert_allclose(knn.predict_proba(X[0::5]).sum(axis=1), 1)
+
+
+def test_cross_modal_entries():
+    """An image query finds the profile entry of a row, and one row twice."""
+    X = np.array([[1.0, 0.0, 0.0, 1.0], [0.7, 0.7, 1.0, 0.1]])
+    knn = GalleryKNNClassifier(2, n_modalities=2, query_modalities="image")
+    knn.fit(X, ["a", "b"])
+    query = np.array([[0.8, 0.4, np.nan, np.nan]])
+    assert knn.kneighbors(query)[1].tolist() == [[1, 1]]
+    knn.set_params(gallery_modalities="profile").fit(X, ["a", "b"])
+    assert knn.kneighbors(query)[1].tolist() == [[1, 0]]
+
+
+def test_uniform_votes_do_not_count_missing_views():
+    X = np.array([[1.0, 0.0, 1.0, 0.0], [0.0, 1.0, 0.0, 1.0]])
+    knn = GalleryKNNClassifier(1, n_modalities=2, weights="uniform").fit(X, ["a", "b"])
+    queries = [[1.0, 0.1, 0.1, 1.0], [np.nan, np.nan, 0.1, 1.0]]
+    assert knn.predict_proba(queries).tolist() == [[0.5, 0.5], [0.0, 1.0]]
+
+
+def test_gallery_is_drawn_among_rows_with_the_view():
+    X, y = two_views(90)
+    for view, block in [("image", slice(0, 3)), ("profile", slice(3, 6))]:
+        knn = GalleryKNNClassifier(
+            gallery_size=10, n_modalities=2, gallery_modalities=view, random_state=0
+        ).fit(X, y)
+        assert not np.isnan(knn.gallery_[:, block]).any()
+        assert np.isnan(knn.gallery_).any()  # the other view is kept as it was
+        assert (
+            np.unique(knn.gallery_labels_, return_counts=True)[1].tolist() == [10] * 3
+        )
+
+
+def test_rows_without_any_view_are_not_in_the_gallery():
+    X, y = two_views()
+    X[[3, 8]] = np.nan
+    knn = GalleryKNNClassifier(n_modalities=2).fit(X, y)
+    assert not {3, 8} & set(knn.gallery_indices_.tolist())
+    assert len(knn.gallery_) == 58
+
+
+def test_class_without_the_view():
+    X, y = blobs()
+    X[y == "diatom", 2:] = np.nan
+    knn = GalleryKNNClassifier(n_modalities=2, gallery_modalities="profile")
+    words = (
+        "Left out of the gallery, and never predicted: 'diatom'; no row of such a "
+        "class has a profile. Label particles with a profile, or use "
+        "gallery_modalities='all'."
+    )
+    with pytest.warns(UserWarning, match="^Left out of the gallery") as warned:
+        knn.fit(X, y)
+    assert [str(warning.message) for warning in warned] == [words]
+    assert warned[0].filename == __file__
+    assert knn.classes_.tolist() == ["ciliate", "flagellate"]
+    assert set(knn.predict(X)) <= {"ciliate", "flagellate"}
+
+
+def test_one_class_with_the_view():
+    X, y = blobs()
+    X[y != "diatom", :2] = np.nan
+    knn = GalleryKNNClassifier(n_modalities=2, gallery_modalities="image")
+    with (
+        pytest.warns(UserWarning, match="'ciliate', 'flagellate'; no row"),
+        pytest.raises(ValueError, match=r"only one class .* in the gallery, 'diatom'"),
+    ):
+        knn.fit(X, y)
+
+
+@pytest.mark.parametrize(
+    ("modalities", "lost", "words"),
+    [
+        (
+            "image",
+            slice(0, 2),
+            "no labelled row of X has an image. .* or use gallery_m",
+        ),
+        ("all", slice(0, 4), "no labelled row of X has an image or a profile. Label"),
+    ],
+)
+def test_no_class_with_the_view(modalities, lost, words):
+    X, y = blobs()
+    X[:, lost] = np.nan
+    knn = GalleryKNNClassifier(n_modalities=2, gallery_modalities=modalities)
+    with pytest.raises(ValueError, match=f"The gallery is empty: {words}"):
+        knn.fit(X, y)
+
+
+@pytest.mark.parametrize(
+    ("modalities", "words"),
+    [
+        (
+            "image",
+            r"asks with an image, and X has none in rows 0, 5, 10, 15, 20 and 7 more\.",
+        ),
+        (
+            "profile",
+            r"asks with a profile, and X has none in rows 1, 6, 11, 16, 21 and 7 more",
+        ),
+        (
+            "all",
+            r"asks with an image or a profile, .* none in row 1\. Drop such rows\.$",
+        ),
+    ],
+)
+def test_query_without_a_view(modalities, words):
+    X, y = two_views()
+    knn = GalleryKNNClassifier(n_modalities=2, query_modalities=modalities).fit(X, y)
+    if modalities == "all":
+        X[1] = np.nan
+    with pytest.raises(ValueError, match=words) as raised:
+        knn.predict(X)
+    hint = "or ask with the views that are there by query_modalities='all'."
+    assert str(raised.value).endswith(hint) == (modalities != "all")
+
+
+@pytest.mark.parametrize(
+    ("cell", "value", "words"),
+    [
+        (
+            (2, 1),
+            np.nan,
+            r"The image half of X is partly NaN in row 2\. A view that is",
+        ),
+        ((3, 4), np.nan, r"The profile half of X is partly NaN in row 3\. A view that"),
+        ((0, 4), np.inf, r"X is infinite in row 0\. Expected finite embeddings"),
+        ((slice(2, 4), 2), -np.inf, r"X is infinite in rows 2, 3\. Expected"),
+    ],
+)
+def test_views_with_gaps(cell, value, words):
+    X, y = two_views()
+    knn = GalleryKNNClassifier(n_modalities=2).fit(X, y)
+    X[cell] = value
+    for method, data in [(knn.predict, (X,)), (clone(knn).fit, (X, y))]:
+        with pytest.raises(ValueError, match=words):
+            method(*data)
+
+
+def test_odd_number_of_columns():
+    with pytest.raises(
+        ValueError, match=r"X has 5 columns, which n_modalities=2 cannot"
+    ):
+        GalleryKNNClassifier(n_modalities=2).fit(*blobs(n_columns=5))
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+def test_nan_with_one_modality(value):
+    X, y = blobs()
+    knn = GalleryKNNClassifier().fit(X, y)
+    X[4] = value
+    for method, data in [(knn.predict, (X,)), (clone(knn).fit, (X, y))]:
+        with pytest.raises(ValueError, match=r"Input X contains (NaN|infinity)"):
+            method(*data)
+
+
+def test_each_query_is_named_on_its_own():
+    """A query's answer depends neither on the other queries nor on their order."""
+    X, y = two_views()
+    queries, _ = two_views(40, seed=1)
+    knn = GalleryKNNClassifier(n_modalities=2).fit(X, y)
+    expected = knn.predict_proba(queries)
+    order = np.random.default_rng(0).permutation(40)
+    np.testing.assert_allclose(knn.predict_proba(queries[order]), expected[order])
+    one_by_one = [knn.predict_proba(query[None])[0] for query in queries]
+    np.testing.assert_allclose(one_by_one, expected)
+
+
+# --- use within scikit-learn -----------------------------------------------------
+
+
+def test_frames_in():
+    X, y = blobs()
+    frame = pd.DataFrame(X, columns=["a", "b", "c", "d"])
+    pipe = make_pipeline(StandardScaler(), GalleryKNNClassifier())
+    pipe.set_output(transform="pandas").fit(frame, pd.Series(y))
+    assert pipe[-1].feature_names_in_.tolist() == ["a", "b", "c", "d"]
+    assert pipe[-1].n_features_in_ == 4
+    plain = make_pipeline(StandardScaler(), GalleryKNNClassifier()).fit(X, y)
+    np.testing.assert_array_equal(pipe.predict(frame), plain.predict(X))
+    with pytest.raises(ValueError, match="feature names should match"):
+        pipe[-1].predict(frame[["b", "a", "c", "d"]])
+
+
+def test_nullable_frame_with_missing_views():
+    X, y = two_views()
+    columns = list("abcdef")
+    frame = pd.DataFrame(X, columns=columns)
+    frame = frame.mask(frame.isna(), pd.NA).astype("Float64")
+    assert frame["a"].iloc[0] is pd.NA
+    knn = GalleryKNNClassifier(n_modalities=2)
+    np.testing.assert_array_equal(
+        knn.fit(frame, y).predict_proba(frame), clone(knn).fit(X, y).predict_proba(X)
+    )
+
+
+def test_wrong_number_of_columns():
+    X, y = blobs()
+    with pytest.raises(ValueError, match=r"X has 3 features, but .* expecting 4"):
+        GalleryKNNClassifier().fit(X, y).predict(X[:, :3])
+
+
+def test_clone():
+    knn = GalleryKNNClassifier(
+        5,
+        gallery_size=2,
+        weights="uniform",
+        metric="euclidean",
+        n_modalities=2,
+        gallery_modalities="image",
+        query_modalities="profile",
+        unlabeled=-1,
+        random_state=3,
+    )
+    assert clone(knn).get_params() == knn.get_params()
+
+
+@pytest.mark.parametrize("n_modalities", [1, 2])
+def test_pickle(n_modalities):
+    X, y = blobs(300, n_columns=64)
+    X = X.astype(np.float32)
+    knn = GalleryKNNClassifier(n_modalities=n_modalities).fit(X, y)
+    knn.predict(X)
+    pickled = pickle.dumps(knn)
+    again = pickle.loads(pickled)
+    np.testing.assert_array_equal(again.predict_proba(X), knn.predict_proba(X))
+    for ours, theirs in zip(again.kneighbors(X), knn.kneighbors(X), strict=True):
+        np.testing.assert_array_equal(ours, theirs)
+    assert len(pickled) < 1.3 * X.nbytes  # the gallery once, with labels and indices
+
+
+@pytest.mark.parametrize("metric", ["cosine", "euclidean"])
+@pytest.mark.parametrize("order", ["C", "F"])
+def test_input_is_left_alone(metric, order):
+    X, y = two_views()
+    X = np.array(X, order=order)
+    kept = X.copy()
+    X.setflags(write=False)
+    y.setflags(write=False)
+    knn = GalleryKNNClassifier(metric=metric, n_modalities=2).fit(X, y)
+    knn.score(X, y)
+    np.testing.assert_array_equal(X, kept)
+    np.testing.assert_array_equal(knn.gallery_, kept)
+
+
+def test_grid_search_over_gallery_sizes():
+    X, y = load_iris(return_X_y=True)
+    grid = {"gallery_size": [1, 4, 16, None]}
+    knn = GalleryKNNClassifier(random_state=0)
+    search = GridSearchCV(knn, grid, cv=3, error_score="raise").fit(X, y)
+    scores = search.cv_results_["mean_test_score"]
+    assert (scores > 0.8).all()
+    assert scores[-1] > 0.95
+    assert len(search.best_estimator_.gallery_) in (3, 12, 48, 150)
+
+
+def test_fit_again_forgets_the_last_gallery():
+    X, y = blobs()
+    knn = GalleryKNNClassifier().fit(X, y)
+    knn.fit(X[:10, :3], np.arange(10) % 2)
+    assert knn.classes_.tolist() == [0, 1]
+    assert knn.gallery_.shape == (10, 3)
+    assert set(knn.predict(X[:, :3])) == {0, 1}
+
+
+def test_torch_is_not_imported():
+    code = (
+        "import sys, skplankton\n"
+        "X = [[0.0, 1.0], [1.0, 0.0]]\n"
+        "skplankton.GalleryKNNClassifier().fit(X, ['a', 'b']).predict(X)\n"
+        "print('torch' in sys.modules)"
+    )
+    run = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True
+    )
+    assert run.stdout.strip() == "False"
