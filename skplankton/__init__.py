@@ -10,9 +10,16 @@ _HOME_OF_NAME = {
     "CrossModalEmbedder": "skplankton._embedder",
     "GalleryKNNClassifier": "skplankton._gallery",
 }
-_SUBMODULES = ("datasets", "losses")
+_SUBMODULES = ("datasets", "evaluation", "losses", "model_selection")
 
-__all__ = ["CrossModalEmbedder", "GalleryKNNClassifier", "datasets", "losses"]
+__all__ = [
+    "CrossModalEmbedder",
+    "GalleryKNNClassifier",
+    "datasets",
+    "evaluation",
+    "losses",
+    "model_selection",
+]
 
 
 def __getattr__(name: str):

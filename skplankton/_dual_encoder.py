@@ -16,6 +16,11 @@ from skplankton._encoders import build_encoder, measure_width
 FEATURE_DROPOUT = 0.2  # Kareinen et al. 2026 (arXiv:2603.16427)
 LARGEST_LOGIT_SCALE = 100.0  # Radford et al. 2021 (arXiv:2103.00020), section 2.5
 
+# What the projection weighs beside the encoder's own features in "both": enough to
+# rank views of different kinds, little enough to leave views of one kind to what told
+# them apart best in benchmarks/accuracy.py, the encoder's features.
+PROJECTION_WEIGHT = 0.2
+
 # Rows in a pass of inference: as many as keep the device busy, no more, since a short
 # pass is filled up to it.
 ROWS_PER_PASS = {"cpu": 64, "accelerator": 512}
@@ -155,7 +160,8 @@ class DualEncoder(nn.Module):
                     own if is_own else own.new_zeros(len(own), other.n_features)
                 )
         if features in ("projection", "both"):
-            blocks.append(view.project(encoded))
+            weight = PROJECTION_WEIGHT if features == "both" else 1.0
+            blocks.append(math.sqrt(weight) * view.project(encoded))
         return F.normalize(torch.cat(blocks, dim=1), dim=1)
 
     def embed_rows(self, modality: str, values, sizes, features: str):

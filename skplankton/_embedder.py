@@ -91,8 +91,8 @@ class CrossModalEmbedder(
         What a view is embedded as: the projection that was trained to match, in
         which an image can be compared with a profile; the encoder's own features,
         centred, which tell more but only between views of one kind; or both side by
-        side, so that views of one kind are compared by all of it and views of different
-        kinds by the projection.
+        side, the projection with a fifth of the weight, so that views of one kind are
+        compared by all of it and views of different kinds by the projection.
     optimizer : {"adamw", "sgd"} or torch optimizer class, default="adamw"
         ``"sgd"`` has a Nesterov momentum of 0.9.
     learning_rate : float, default=1e-3
@@ -147,7 +147,7 @@ class CrossModalEmbedder(
         The temperature after training.
     n_features_in_ : int
         Number of columns of X read by `fit`: 2 for a table.
-    feature_names_in_ : ndarray of shape (n_features_in_,)
+    feature_names_in_ : ndarray of shape (`n_features_in_`,)
         Their names, if they have any: ``["image", "profile"]`` for a table.
 
     See Also

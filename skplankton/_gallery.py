@@ -12,7 +12,7 @@ from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from skplankton._labels import check_two_classes, draw_per_class, split_labels
-from skplankton._nearest import ExactNeighbors, vote_shares
+from skplankton._nearest import ExactNeighbors, neighbors_of_views, vote_shares
 
 # With one modality there is block 0 alone, which "all" takes too.
 _BLOCKS = {"all": slice(0, 2), "image": slice(0, 1), "profile": slice(1, 2)}
@@ -80,7 +80,7 @@ class GalleryKNNClassifier(ClassifierMixin, BaseEstimator):
     classes_ : ndarray of shape (n_classes,)
         The class labels in the gallery, sorted.
 
-    gallery_ : ndarray of shape (n_gallery, n_features_in_)
+    gallery_ : ndarray of shape (n_gallery, `n_features_in_`)
         The rows of X that were kept, with both views where there are two.
 
     gallery_labels_ : ndarray of shape (n_gallery,)
@@ -92,7 +92,7 @@ class GalleryKNNClassifier(ClassifierMixin, BaseEstimator):
     n_features_in_ : int
         Number of columns seen by `fit`.
 
-    feature_names_in_ : ndarray of shape (n_features_in_,)
+    feature_names_in_ : ndarray of shape (`n_features_in_`,)
         Names of the columns seen by `fit`. Defined only when X has column names that
         are all strings.
 
@@ -217,7 +217,7 @@ class GalleryKNNClassifier(ClassifierMixin, BaseEstimator):
                 f"values{also}. Label at least one particle of each of two classes."
             )
         check_two_classes(labels)
-        usable = np.any(_present(self._views(X, self.gallery_modalities)), axis=1)
+        usable = np.any(present_views(self._views(X, self.gallery_modalities)), axis=1)
         labels = self._drop_unusable(labels, usable[labelled])
         rows = np.flatnonzero(labelled & usable)
         kept = draw_per_class(labels, self.gallery_size, self.random_state)
@@ -307,22 +307,14 @@ class GalleryKNNClassifier(ClassifierMixin, BaseEstimator):
             )
         X = self._validate_embeddings(X, reset=False)
         queries = self._views(X, self.query_modalities)
-        present = _present(queries)
+        present = present_views(queries)
         self._check_queries(present)
         views = self._views(self.gallery_, self.gallery_modalities)
-        gallery_rows, blocks = np.nonzero(_present(views))  # one entry a view
+        gallery_rows, blocks = np.nonzero(present_views(views))  # one entry a view
         search = ExactNeighbors(views[gallery_rows, blocks], self.metric)
         n_neighbors = min(n_neighbors, len(gallery_rows))
-        distances = np.full((*present.shape, n_neighbors), np.inf)
-        indices = np.full(distances.shape, -1)
-        for ask in range(present.shape[1]):
-            here = present[:, ask]
-            if not here.any():
-                continue
-            distances[here, ask], nearest = search.kneighbors(
-                queries[here, ask], n_neighbors
-            )
-            indices[here, ask] = gallery_rows[nearest]
+        distances, entries = neighbors_of_views(search, queries, present, n_neighbors)
+        indices = np.where(present[:, :, None], gallery_rows[entries], -1)
         indices = indices.reshape(len(X), -1)
         return (distances.reshape(len(X), -1), indices) if return_distance else indices
 
@@ -380,31 +372,8 @@ class GalleryKNNClassifier(ClassifierMixin, BaseEstimator):
                         f"[image | profile], or {name}='all' for one embedding."
                     )
             return X
-        if X.shape[1] % 2:
-            raise ValueError(
-                f"X has {X.shape[1]} columns, which n_modalities=2 cannot split into "
-                "an image half and a profile half. Pass embeddings of the form "
-                "[image | profile], of one width, or set n_modalities=1."
-            )
-        self._check_views(X)
+        split_views(X)
         return X
-
-    def _check_views(self, X: np.ndarray) -> None:
-        missing = np.isnan(self._views(X))
-        partly = missing.any(axis=2) & ~missing.all(axis=2)
-        for block, view in enumerate(("image", "profile")):
-            if partly[:, block].any():
-                raise ValueError(
-                    f"The {view} half of X is partly NaN in {_name(partly[:, block])}. "
-                    "A view that is missing is NaN throughout; fill in or drop a view "
-                    "with gaps."
-                )
-        infinite = np.isinf(X).any(axis=1)
-        if infinite.any():
-            raise ValueError(
-                f"X is infinite in {_name(infinite)}. Expected finite embeddings, or a "
-                "half that is NaN throughout where the view is missing."
-            )
 
     def _check_queries(self, present: np.ndarray) -> None:
         lost = ~np.any(present, axis=1)
@@ -452,7 +421,54 @@ class GalleryKNNClassifier(ClassifierMixin, BaseEstimator):
         return tags
 
 
-def _present(views: np.ndarray) -> np.ndarray:
+def split_views(X: np.ndarray, n_modalities: int = 2) -> np.ndarray:
+    """Split embeddings of the form [image | profile] into their views.
+
+    Parameters
+    ----------
+    X : ndarray of shape (n_samples, n_features)
+        The embeddings. Where a view is missing, its columns are NaN throughout.
+    n_modalities : {1, 2}, default=2
+        With 1, all columns are one view.
+
+    Returns
+    -------
+    ndarray of shape (n_samples, n_modalities, n_features // n_modalities)
+        A view of X: no copy is made.
+
+    Raises
+    ------
+    ValueError
+        If the columns cannot be split, or if a view is partly NaN or infinite.
+    """
+    if X.shape[1] % n_modalities:
+        raise ValueError(
+            f"X has {X.shape[1]} columns, which n_modalities=2 cannot split into "
+            "an image half and a profile half. Pass embeddings of the form "
+            "[image | profile], of one width, or set n_modalities=1."
+        )
+    views = X.reshape(len(X), n_modalities, -1)
+    missing = np.isnan(views)
+    partly = missing.any(axis=2) & ~missing.all(axis=2)
+    halves = ("The image half of X", "The profile half of X")
+    parts = halves if n_modalities == 2 else ("X",)
+    for block, part in enumerate(parts):
+        if partly[:, block].any():
+            raise ValueError(
+                f"{part} is partly NaN in {_name(partly[:, block])}. "
+                "A view that is missing is NaN throughout; fill in or drop a view "
+                "with gaps."
+            )
+    infinite = np.isinf(X).any(axis=1)
+    if infinite.any():
+        raise ValueError(
+            f"X is infinite in {_name(infinite)}. Expected finite embeddings, or a "
+            "half that is NaN throughout where the view is missing."
+        )
+    return views
+
+
+def present_views(views: np.ndarray) -> np.ndarray:
     """Which views are there, of shape (n_samples, n_views)."""
     return ~np.isnan(views[:, :, 0])  # a view is NaN throughout or not at all
 

@@ -7,7 +7,7 @@ from sklearn.utils import gen_batches
 # Two unit vectors closer than this are the same direction, and two chords that differ
 # by less are equally long: a hundred times the rounding error of normalising some
 # thousand float64 columns, a millionth of what float32 embeddings can tell apart.
-_SAME_CHORD = 1e-13
+SAME_CHORD = 1e-13
 
 # Sums of votes that differ by less, relative to the largest, differ by rounding only.
 _SAME_VOTES = 1e-12
@@ -43,8 +43,8 @@ class ExactNeighbors:
 
     def __init__(self, entries: np.ndarray, metric: str):
         self.metric = metric
-        self.tolerance = _SAME_CHORD if metric == "cosine" else 0.0
-        self.entries = self._prepare(entries)
+        self.tolerance = SAME_CHORD if metric == "cosine" else 0.0
+        self.entries = prepared_rows(entries, metric)
         if metric == "cosine":
             zero = ~self.entries.any(axis=1)
             # A column of their own keeps the rows of zeros at a right angle to all.
@@ -79,7 +79,7 @@ class ExactNeighbors:
         positions = np.tile(np.arange(n_neighbors), (len(queries), 1))
         n_candidates = min(n_neighbors + 1, len(self.entries))
         for batch in gen_batches(len(queries), self._batch_size(n_candidates)):
-            rows = self._prepare(queries[batch])
+            rows = prepared_rows(queries[batch], self.metric)
             if self.metric == "cosine":
                 asking = rows.any(axis=1)
                 if self.has_zero_column:
@@ -92,20 +92,6 @@ class ExactNeighbors:
                 )
                 distances[batch][asking] = self._distances(chords)
         return distances, positions
-
-    def _prepare(self, rows: np.ndarray) -> np.ndarray:
-        rows = np.ascontiguousarray(rows, dtype=np.float64)
-        if self.metric == "cosine":
-            return _unit_rows(rows)
-        with np.errstate(over="ignore"):
-            too_large = ~np.isfinite(_squared_norms(rows))
-        if too_large.any():
-            raise ValueError(
-                "metric='euclidean' squares the embeddings, and the square of "
-                f"{np.abs(rows).max():.3g} is too large for float64. Scale the "
-                "embeddings, or use metric='cosine'."
-            )
-        return rows
 
     def _centered(self, rows: np.ndarray) -> np.ndarray:
         return rows if self.metric == "cosine" else rows - self.center
@@ -162,7 +148,7 @@ class ExactNeighbors:
         else:  # the last neighbour's whole run is there
             run = equal == equal[:, [n_neighbors - 1]]
             longest = np.where(run, chords, 0.0).max(axis=1)
-            horizon = self._horizon(rough[:, -1], _squared_norms(centered))
+            horizon = self._horizon(rough[:, -1], squared_norms(centered))
             certain = longest + self.tolerance < horizon
         return equal[:, :n_neighbors], positions, certain
 
@@ -172,9 +158,82 @@ class ExactNeighbors:
         The error of ``|q|² + |g|² - 2 q·g`` is at most e (|q|² + |g|²), where
         |g| ≤ |q| + chord, so that |g|² ≤ 2 |q|² + 2 chord².
         """
-        error = 8 * (self.entries.shape[1] + 2) * np.finfo(np.float64).eps
+        error = product_error(self.entries.shape[1])
         squared = (rough**2 - 3 * error * squared_norms) / (1 + 2 * error)
         return np.sqrt(np.maximum(squared, 0.0))
+
+
+def prepared_rows(rows: np.ndarray, metric: str) -> np.ndarray:
+    """Rows between which Euclidean distances order neighbours as `metric` does.
+
+    Parameters
+    ----------
+    rows : ndarray of shape (n_rows, n_columns)
+        Finite rows.
+    metric : {"cosine", "euclidean"}
+        "cosine" normalises the rows; rows of zeros stay what they are.
+
+    Returns
+    -------
+    ndarray of shape (n_rows, n_columns), float64
+        The rows, or normalised copies.
+
+    Raises
+    ------
+    ValueError
+        If a row is too long for its square to be a float64.
+    """
+    rows = np.ascontiguousarray(rows, dtype=np.float64)
+    if metric == "cosine":
+        return _unit_rows(rows)
+    with np.errstate(over="ignore"):
+        too_large = ~np.isfinite(squared_norms(rows))
+    if too_large.any():
+        raise ValueError(
+            "metric='euclidean' squares the embeddings, and the square of "
+            f"{np.abs(rows).max():.3g} is too large for float64. Scale the "
+            "embeddings, or use metric='cosine'."
+        )
+    return rows
+
+
+def product_error(n_columns: int) -> float:
+    """Bound of the error of ``|q|² + |g|² - 2 q·g``, relative to ``|q|² + |g|²``."""
+    return 8 * (n_columns + 2) * float(np.finfo(np.float64).eps)
+
+
+def neighbors_of_views(
+    search: ExactNeighbors, queries: np.ndarray, present: np.ndarray, n_neighbors: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """Neighbours of each view of each query.
+
+    Parameters
+    ----------
+    search : ExactNeighbors
+        The entries.
+    queries : ndarray of shape (n_queries, n_views, n_columns)
+        The queries' views; what a missing one holds is not read.
+    present : ndarray of shape (n_queries, n_views), bool
+        Which views are there.
+    n_neighbors : int
+        How many to find for each view, at most the number of entries.
+
+    Returns
+    -------
+    distances : ndarray of shape (n_queries, n_views, n_neighbors), float64
+        Infinite where the view is missing.
+    positions : ndarray of shape (n_queries, n_views, n_neighbors), int64
+        Rows of the entries; 0 where the view is missing.
+    """
+    distances = np.full((*present.shape, n_neighbors), np.inf)
+    positions = np.zeros(distances.shape, dtype=np.int64)
+    for view in range(present.shape[1]):
+        here = present[:, view]
+        if here.any():
+            distances[here, view], positions[here, view] = search.kneighbors(
+                queries[here, view], n_neighbors
+            )
+    return distances, positions
 
 
 def vote_shares(
@@ -223,7 +282,8 @@ def _votes(distances: np.ndarray, weights: str) -> np.ndarray:
     return np.where(nearest == 0, exact, ratio)
 
 
-def _squared_norms(rows: np.ndarray) -> np.ndarray:
+def squared_norms(rows: np.ndarray) -> np.ndarray:
+    """Squared length of each row."""
     return np.einsum("ij,ij->i", rows, rows)
 
 
@@ -232,7 +292,7 @@ def _unit_rows(rows: np.ndarray) -> np.ndarray:
     # A power of two first: exact, and squares can then neither overflow nor vanish.
     _, exponents = np.frexp(np.maximum(rows.max(axis=1), -rows.min(axis=1)))
     rows = np.ldexp(rows, -exponents[:, None])
-    lengths = np.sqrt(_squared_norms(rows))
+    lengths = np.sqrt(squared_norms(rows))
     lengths[lengths == 0] = 1.0
     rows /= lengths[:, None]
     return rows

@@ -10,6 +10,7 @@ from numpy.testing import assert_allclose, assert_array_equal
 from sklearn.base import clone
 
 from skplankton import CrossModalEmbedder
+from skplankton._dual_encoder import PROJECTION_WEIGHT
 from skplankton.datasets import make_particles
 
 
@@ -118,13 +119,14 @@ def test_outputs(X_missing, features, output):
 
 def test_across_views_only_the_projection_is_compared(X):
     embedder = quick(output="concat").fit(X)
-    width = {}
+    cosines = {}
     for features in ("encoder", "projection", "both"):
         blocks = embedder.set_params(features=features).transform(X)
         image, profile = np.split(blocks, 2, axis=1)
-        width[features] = image @ profile.T
-    assert_array_equal(width["encoder"], 0)
-    assert_allclose(width["both"], width["projection"] / 2, atol=1e-6)
+        cosines[features] = image @ profile.T
+    assert_array_equal(cosines["encoder"], 0)
+    share = PROJECTION_WEIGHT / (1 + PROJECTION_WEIGHT)
+    assert_allclose(cosines["both"], share * cosines["projection"], atol=1e-6)
 
 
 def test_output_image_never_reads_a_profile(X, fitted):

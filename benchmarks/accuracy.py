@@ -1,0 +1,228 @@
+"""Label-free embeddings compared: accuracy of a k-NN gallery of 1, 4 and 16 labels.
+
+    python benchmarks/accuracy.py                      every method on every data set
+    python benchmarks/accuracy.py --methods ours raw --data digits --seeds 1
+
+Every method learns from the same unlabelled training rows, and is asked with the same
+galleries about the same test rows, with both views, the image only and the profile
+only. Results go to results/accuracy.csv as they come; what is there already is not
+computed again. The table that the docs show is printed, and written beside it.
+"""
+
+import argparse
+import time
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from sklearn.cross_decomposition import CCA
+from sklearn.datasets import load_breast_cancer, load_digits
+from sklearn.decomposition import PCA
+from sklearn.model_selection import train_test_split
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+
+from skplankton import CrossModalEmbedder, GalleryKNNClassifier
+from skplankton._particles import ParticleTable
+from skplankton.datasets import make_particles
+
+RESULTS = Path(__file__).parent / "results"
+VIEWS = ("both", "image", "profile")
+GALLERY_SIZES = (1, 4, 16)
+N_GALLERIES = 10  # random galleries a size; the mean of their accuracies is a result
+TEST_SHARE = 0.3
+RAW_IMAGE_SIDE, RAW_PROFILE_LENGTH = 16, 32  # what the raw rivals see of a table
+
+
+# Data sets: seed → X, y, and what the embedder must be told of X
+
+
+def simulated(n_particles, **noise):
+    def load(seed):
+        X, y = make_particles(
+            n_particles, random_state=1000 + seed, return_X_y=True, **noise
+        )
+        return X, y, {}
+
+    return load
+
+
+def digits(seed):
+    """Left half as an image, right half as a profile of 8 steps and 4 channels."""
+    data = load_digits()
+    halves = [half.reshape(len(half), -1) for half in np.split(data.images, 2, axis=2)]
+    shapes = {"image_shape": (8, 4), "profile_shape": (8, 4)}
+    return np.hstack(halves), data.target, shapes
+
+
+def breast_cancer(seed):
+    """Mean features of a tumour's cells as one flat view, the worst as the other."""
+    data = load_breast_cancer()
+    return np.delete(data.data, np.s_[10:20], axis=1), data.target, {}
+
+
+DATA = {
+    "simulator, 600": simulated(600),
+    "simulator, 2000": simulated(2000),
+    "simulator, 2000, noisy image": simulated(2000, image_noise=3.0),
+    "simulator, 2000, noisy profile": simulated(2000, profile_noise=3.0),
+    "digits": digits,
+    "breast cancer": breast_cancer,
+}
+
+
+# Methods: X of the training rows, X of all rows → embeddings of all rows by view
+
+
+def standardised(X_train, X):
+    """Raw features of either view, standardised on the training rows."""
+    blocks = []
+    for train, every in zip(_raw_views(X_train), _raw_views(X), strict=True):
+        blocks.append(StandardScaler().fit(train).transform(every))
+    return blocks
+
+
+def raw(X_train, X, seed, shapes):
+    image, profile = standardised(X_train, X)
+    return {"both": np.hstack([image, profile]), "image": image, "profile": profile}
+
+
+def pca(X_train, X, seed, shapes, n_components=32):
+    embedded = {}
+    train, every = raw(X_train, X_train, seed, shapes), raw(X_train, X, seed, shapes)
+    for view in VIEWS:
+        n = min(n_components, *train[view].shape)
+        embedded[view] = (
+            PCA(n, random_state=seed).fit(train[view]).transform(every[view])
+        )
+    return embedded
+
+
+def cca(X_train, X, seed, shapes, n_components=10):
+    """Canonical variates of the leading principal components of either view."""
+    train, every = standardised(X_train, X_train), standardised(X_train, X)
+    for i in (0, 1):
+        n = min(50, *train[i].shape)
+        reduce = make_pipeline(PCA(n, random_state=seed), StandardScaler())
+        train[i] = reduce.fit_transform(train[i])
+        every[i] = reduce.transform(every[i])
+    n = min(n_components, train[0].shape[1], train[1].shape[1])
+    model = CCA(n, max_iter=2000).fit(*train)
+    image, profile = model.transform(*every)
+    return {"both": image + profile, "image": image, "profile": profile}
+
+
+def cross_modal(**params):
+    def embed(X_train, X, seed, shapes):
+        embedder = CrossModalEmbedder(random_state=seed, **shapes, **params)
+        embedder.fit(X_train)
+        outputs = {"both": "fused", "image": "image", "profile": "profile"}
+        return {
+            view: embedder.set_params(output=output).transform(X)
+            for view, output in outputs.items()
+        }
+
+    return embed
+
+
+METHODS = {
+    "raw": raw,
+    "PCA": pca,
+    "CCA": cca,
+    "ours": cross_modal(),
+    "ours, T=0.1": cross_modal(temperature=0.1),
+    "ours, T=0.2": cross_modal(temperature=0.2),
+    "ours, T=1": cross_modal(temperature=1.0),
+    "ours, T learnt from 0.37": cross_modal(temperature=0.37, learn_temperature=True),
+    "ours, projection": cross_modal(features="projection"),
+    "ours, encoder": cross_modal(features="encoder"),
+    "ours, not augmented": cross_modal(augment=False),
+    "ours, 60 epochs": cross_modal(max_epochs=60),
+}
+
+
+def accuracies(embedded, y, train, test, seed):
+    """Rows of (view, gallery size, accuracy), the mean over random galleries."""
+    for view in VIEWS:
+        for size in GALLERY_SIZES:
+            scores = [
+                GalleryKNNClassifier(gallery_size=size, random_state=draw)
+                .fit(embedded[view][train], y[train])
+                .score(embedded[view][test], y[test])
+                for draw in range(seed * N_GALLERIES, (seed + 1) * N_GALLERIES)
+            ]
+            yield view, size, np.mean(scores)
+
+
+def _raw_views(X):
+    if isinstance(X, np.ndarray):
+        return np.split(X, 2, axis=1)
+    table = ParticleTable(
+        X, image_size=RAW_IMAGE_SIDE, profile_length=RAW_PROFILE_LENGTH, crop_top=0
+    )
+    views = (table.read(modality, np.arange(len(X))) for modality in VIEWS[1:])
+    return [
+        np.hstack([view.values.reshape(len(X), -1).astype(np.float32), view.sizes])
+        for view in views
+    ]
+
+
+def run(methods, data, seeds, path):
+    done = pd.read_csv(path) if path.exists() else pd.DataFrame()
+    keys = ["data", "method", "seed"]
+    have = set(map(tuple, done[keys].to_numpy())) if len(done) else set()
+    for name in data:
+        for seed in range(seeds):
+            wanted = [m for m in methods if (name, m, seed) not in have]
+            if not wanted:
+                continue
+            X, y, shapes = DATA[name](seed)
+            train, test = train_test_split(
+                np.arange(len(y)), test_size=TEST_SHARE, stratify=y, random_state=seed
+            )
+            X_train = X.iloc[train] if hasattr(X, "iloc") else X[train]
+            for method in wanted:
+                start = time.perf_counter()
+                embedded = METHODS[method](X_train, X, seed, shapes)
+                seconds = time.perf_counter() - start
+                rows = [
+                    (name, method, seed, *row, round(seconds, 1))
+                    for row in accuracies(embedded, y, train, test, seed)
+                ]
+                columns = [*keys, "view", "gallery_size", "accuracy", "seconds"]
+                new = pd.DataFrame(rows, columns=columns)
+                new["accuracy"] = new["accuracy"].round(4)
+                new.to_csv(path, mode="a", header=not path.exists(), index=False)
+                print(f"{name} · {method} · seed {seed}: {seconds:.0f} s", flush=True)
+
+
+def table(path, methods, data):
+    """Mean accuracy in %, a row a data set and view, a column a gallery size."""
+    results = pd.read_csv(path)
+    results = results[results["method"].isin(methods) & results["data"].isin(data)]
+    means = results.pivot_table(
+        index=["data", "view", "method"], columns="gallery_size", values="accuracy"
+    )
+    wide = (100 * means).round(1).unstack("method")
+    wide = wide.reindex(columns=pd.MultiIndex.from_product([GALLERY_SIZES, methods]))
+    order = pd.MultiIndex.from_product([data, VIEWS], names=["data", "view"])
+    wide = wide.reindex(order).dropna(how="all")
+    wide.loc[("mean of all", ""), :] = wide.mean().round(1)
+    return wide
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--methods", nargs="+", choices=METHODS, default=[*METHODS])
+    parser.add_argument("--data", nargs="+", choices=DATA, default=[*DATA])
+    parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--results", type=Path, default=RESULTS / "accuracy.csv")
+    options = parser.parse_args()
+    options.results.parent.mkdir(parents=True, exist_ok=True)
+    run(options.methods, options.data, options.seeds, options.results)
+    shown = table(options.results, options.methods, options.data)
+    print(shown.to_string())
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,138 @@
+"""How much faster the benchmark is than asking a classifier for each of its numbers.
+
+Both name the same queries by the same galleries, and the script stops if any number of
+queries or any score differs. The plain way fits a `GalleryKNNClassifier` for every
+repeat, gallery size and set-up, and asks it once for each number of neighbours. Runs
+take turns; the medians, and the ratio of the medians, are printed as a row of Markdown.
+
+    OMP_NUM_THREADS=1 python benchmarks/evaluation_speed.py
+    OMP_NUM_THREADS=1 python benchmarks/evaluation_speed.py --n-neighbors 1 3 5
+"""
+
+import argparse
+import os
+import time
+
+import numpy as np
+import pandas as pd
+from sklearn.metrics import accuracy_score, precision_recall_fscore_support
+
+from skplankton import GalleryKNNClassifier
+from skplankton.evaluation import cross_modal_benchmark
+from skplankton.model_selection import GallerySplit
+
+GALLERY_SIZES = (1, 2, 4, 8, 16)
+N_REPEATS = 5
+SEED = 0
+VIEWS = {"image": "image", "profile": "profile", "both": "all"}
+
+
+def embeddings(n_samples: int, n_species: int, n_components: int):
+    """Overlapping classes of unequal size, in [image | profile] embeddings."""
+    rng = np.random.default_rng(SEED)
+    frequencies = 1 / np.arange(1, n_species + 1)
+    codes = rng.choice(n_species, n_samples, p=frequencies / frequencies.sum())
+    centers = rng.normal(size=(n_species, 2 * n_components))
+    X = 0.3 * centers[codes] + rng.normal(size=(n_samples, 2 * n_components))
+    return X.astype(np.float32), np.array([f"species {code:02d}" for code in codes])
+
+
+def plain(X, y, n_neighbors) -> pd.DataFrame:
+    """One classifier for every number, as a careful user would write it."""
+    records = []
+    for gallery_size in GALLERY_SIZES:
+        split = GallerySplit(gallery_size, n_repeats=N_REPEATS, random_state=SEED)
+        for repeat, (rows, queries) in enumerate(split.split(X, y)):
+            X_queries, y_queries = X[queries], y[queries]
+            for gallery, gallery_modalities in VIEWS.items():
+                for query, query_modalities in VIEWS.items():
+                    knn = GalleryKNNClassifier(
+                        n_modalities=2,
+                        gallery_modalities=gallery_modalities,
+                        query_modalities=query_modalities,
+                    ).fit(X[rows], y[rows])
+                    for k in n_neighbors:
+                        names = knn.set_params(n_neighbors=k).predict(X_queries)
+                        macro = precision_recall_fscore_support(
+                            y_queries, names, average="macro", zero_division=0
+                        )
+                        records.append(
+                            {
+                                "gallery": gallery,
+                                "query": query,
+                                "gallery_size": gallery_size,
+                                "n_neighbors": k,
+                                "repeat": repeat,
+                                "n_queries": len(queries),
+                                "n_gallery": len(rows),
+                                "accuracy": accuracy_score(y_queries, names),
+                                **dict(
+                                    zip(
+                                        ("precision", "recall", "f1"),
+                                        macro[:3],
+                                        strict=True,
+                                    )
+                                ),
+                            }
+                        )
+    return pd.DataFrame(records)
+
+
+def ours(X, y, n_neighbors) -> pd.DataFrame:
+    """The library's benchmark, on one thread of Python."""
+    return cross_modal_benchmark(
+        X,
+        y,
+        gallery_sizes=GALLERY_SIZES,
+        n_neighbors=n_neighbors,
+        n_repeats=N_REPEATS,
+        random_state=SEED,
+    )
+
+
+def check_same(expected: pd.DataFrame, results: pd.DataFrame) -> None:
+    """Raise unless both hold the same rows, in any order."""
+    keys = ["gallery", "query", "gallery_size", "n_neighbors", "repeat"]
+    pd.testing.assert_frame_equal(
+        expected.set_index(keys).sort_index(),
+        results.set_index(keys).sort_index(),
+        check_exact=False,
+        rtol=1e-12,
+        check_dtype=False,
+    )
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("--n-samples", type=int, default=4000)
+    parser.add_argument("--n-species", type=int, default=20)
+    parser.add_argument("--n-components", type=int, default=128)
+    parser.add_argument("--n-neighbors", type=int, nargs="+", default=[3])
+    parser.add_argument("--n-runs", type=int, default=5)
+    options = parser.parse_args()
+    X, y = embeddings(options.n_samples, options.n_species, options.n_components)
+
+    seconds: dict = {plain: [], ours: []}
+    for _ in range(options.n_runs):
+        results = {}
+        for way, times in seconds.items():
+            start = time.perf_counter()
+            results[way] = way(X, y, options.n_neighbors)
+            times.append(time.perf_counter() - start)
+        check_same(results[plain], results[ours])
+    slow, fast = np.median(seconds[plain]), np.median(seconds[ours])
+    print(
+        "| particles | species | columns a view | k | OMP_NUM_THREADS | runs "
+        "| plain (s) | cross_modal_benchmark (s) | ratio |"
+    )
+    print("| --: | --: | --: | --: | --: | --: | --: | --: | --: |")
+    print(
+        f"| {options.n_samples} | {options.n_species} | {options.n_components} "
+        f"| {', '.join(map(str, options.n_neighbors))} "
+        f"| {os.environ.get('OMP_NUM_THREADS', 'unset')} | {options.n_runs} "
+        f"| {slow:.2f} | {fast:.2f} | {slow / fast:.1f} |"
+    )
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,110 @@
+"""Sphinx configuration: numpydoc, sphinx-gallery and the PyData theme, all offline."""
+
+import os
+import re
+from pathlib import Path
+
+import skplankton
+
+os.environ["TQDM_DISABLE"] = "1"  # a progress bar on paper is a page of bars
+
+HERE = Path(__file__).parent
+
+project = "skplankton"
+author = "The skplankton developers"
+project_copyright = author
+version = release = skplankton.__version__
+
+extensions = [
+    "sphinx.ext.autodoc",
+    "sphinx.ext.autosummary",
+    "numpydoc",
+    "sphinx_gallery.gen_gallery",
+]
+# No intersphinx: a build needs no network, and fails on what is wrong here only.
+
+templates_path = ["_templates"]
+exclude_patterns = ["_build", "**/*.inc", "auto_examples/**/*.ipynb"]
+default_role = "literal"  # `name` in our docstrings is the name of a parameter
+highlight_language = "python"
+
+autosummary_generate = True
+autodoc_member_order = "bysource"
+toc_object_entries_show_parents = "hide"
+autodoc_typehints = "none"  # the docstrings say it better, with shapes
+numpydoc_show_class_members = False  # the class template does
+numpydoc_class_members_toctree = False
+
+sphinx_gallery_conf = {
+    "examples_dirs": "../examples",
+    "gallery_dirs": "auto_examples",
+    "filename_pattern": r"plot_",
+    "ignore_pattern": r"^(?!.*plot_).*\.py$",  # helpers next to the examples
+    "backreferences_dir": "generated/backreferences",
+    "doc_module": ("skplankton",),
+    "image_scrapers": ("matplotlib",),
+    "download_all_examples": False,
+    "min_reported_time": 10,
+    "show_memory": False,
+    "show_signature": False,
+    "abort_on_example_error": False,
+    "reset_modules": ("matplotlib",),
+}
+
+html_theme = "pydata_sphinx_theme"
+html_title = "skplankton"
+html_static_path = ["_static"]
+html_css_files = ["skplankton.css"]
+html_show_sourcelink = False
+html_copy_source = False
+html_theme_options = {
+    "logo": {
+        "text": "skplankton",
+        "image_light": "_static/logo.svg",
+        "image_dark": "_static/logo.svg",
+        "alt_text": "skplankton, home",
+    },
+    "navbar_align": "left",
+    "header_links_before_dropdown": 6,
+    "show_prev_next": True,
+    "secondary_sidebar_items": ["page-toc"],
+    "footer_start": ["copyright"],
+    "footer_end": [],
+    "pygments_light_style": "a11y-high-contrast-light",
+    "pygments_dark_style": "a11y-high-contrast-dark",
+}
+html_favicon = "_static/logo.svg"
+# Nothing to unfold beside pages that stand alone.
+html_sidebars = {
+    page: []
+    for page in ("index", "installation", "architecture", "changelog", "citing")
+}
+
+
+def convert_changelog():
+    """Write CHANGELOG.md as reStructuredText, for changelog.rst to include.
+
+    It knows the Markdown that Keep a Changelog uses: headings, lists, code and links.
+    """
+    text = (HERE.parent / "CHANGELOG.md").read_text(encoding="utf-8")
+    text = text.partition("\n")[2]  # the page has its own title
+    text = re.sub(r"`([^`\n]+)`", r"``\1``", text)
+    text = re.sub(r"\[([^\]]+)\]\(([^)]+)\)", r"`\1 <\2>`__", text)
+    text = re.sub(r"^\[[^\]]+\]: .*$", "", text, flags=re.M)  # links of the versions
+    for hashes, underline in (("##", "="), ("###", "-")):
+        text = re.sub(
+            rf"^{hashes} \[?([^\]\n]+)\]?(.*)$",
+            lambda m, underline=underline: (
+                f"{m[1]}{m[2]}\n{underline * len(m[1] + m[2])}"
+            ),
+            text,
+            flags=re.M,
+        )
+    target = HERE / "generated" / "changelog.inc"
+    target.parent.mkdir(exist_ok=True)
+    if not target.exists() or target.read_text(encoding="utf-8") != text:
+        target.write_text(text, encoding="utf-8")
+
+
+def setup(app):
+    app.connect("builder-inited", lambda app: convert_changelog())

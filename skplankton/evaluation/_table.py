@@ -1,0 +1,207 @@
+"""The benchmark as a table: set-ups down, gallery sizes across."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+_SCORES = ("accuracy", "precision", "recall", "f1")
+_FORMATS = ("markdown", "latex", "frame")
+
+# Where a set-up had no query or an empty gallery.
+_NO_SCORE = "–"
+
+_LATEX_SPECIAL = {
+    "\\": r"\textbackslash{}",
+    "~": r"\textasciitilde{}",
+    "^": r"\textasciicircum{}",
+    **{sign: f"\\{sign}" for sign in "&%$#_{}"},
+}
+
+
+def benchmark_table(
+    results: pd.DataFrame,
+    *,
+    metric: str = "accuracy",
+    gallery_size: int | Sequence[int] | None = None,
+    n_neighbors: int | None = None,
+    by: Sequence[str] = ("gallery", "query"),
+    format: str = "markdown",
+) -> str | pd.DataFrame:
+    """Sum up a benchmark as "mean ± standard deviation", in percent.
+
+    Parameters
+    ----------
+    results : DataFrame of shape (n_results, n_columns)
+        What `cross_modal_benchmark` returned, or several of these joined by
+        ``pandas.concat``, for example with a column `fold`.
+    metric : {"accuracy", "precision", "recall", "f1"}, default="accuracy"
+        The score to show.
+    gallery_size : int or sequence of int, default=None
+        The columns of the table. None shows every gallery size, ascending.
+    n_neighbors : int, default=None
+        Results with so many neighbours are shown. None takes all of them, which must
+        then be of one number, unless `by` tells them apart.
+    by : sequence of str, default=("gallery", "query")
+        Columns of `results` that make the rows of the table. If there are several
+        models, `model` is put first.
+    format : {"markdown", "latex", "frame"}, default="markdown"
+        Text in Markdown, text in LaTeX (for the package booktabs), or a DataFrame of
+        texts.
+
+    Returns
+    -------
+    str or DataFrame
+        The table. Rows are in the order of `results`. Mean and standard deviation (of
+        the population, ``ddof=0``) are over whatever `by` does not tell apart: repeats,
+        and folds. A dash stands where a score is missing or there is no result.
+
+    Raises
+    ------
+    ValueError
+        If a column is lacking, nothing is left to show, several numbers of neighbours
+        would be mixed, or a parameter is none of its choices.
+
+    See Also
+    --------
+    cross_modal_benchmark : Makes the results.
+
+    References
+    ----------
+    Kareinen, J. et al., "Cross-modal learning for plankton recognition", 2026,
+    arXiv:2603.16427: the tables of accuracy by gallery size.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> from skplankton.evaluation import benchmark_table
+    >>> results = pd.DataFrame({
+    ...     "gallery": "image", "query": ["image", "image", "profile", "profile"],
+    ...     "gallery_size": 16, "n_neighbors": 3, "accuracy": [0.9, 0.8, 0.7, 0.7],
+    ... })
+    >>> print(benchmark_table(results))
+    | gallery | query   |         16 |
+    | :------ | :------ | ---------: |
+    | image   | image   | 85.0 ± 5.0 |
+    | image   | profile | 70.0 ± 0.0 |
+    """
+    _check_choice("metric", metric, _SCORES)
+    _check_choice("format", format, _FORMATS)
+    by = _row_columns(results, by)
+    _check_columns(results, [*by, "gallery_size", "n_neighbors", metric])
+    shown = _selected(results, "gallery_size", gallery_size)
+    shown = _selected(shown, "n_neighbors", n_neighbors)
+    numbers = sorted(set(shown["n_neighbors"]))
+    if len(numbers) > 1 and "n_neighbors" not in by:
+        raise ValueError(
+            f"The results are for n_neighbors {numbers}, which a mean would mix. "
+            "Choose one by n_neighbors=, or add 'n_neighbors' to by."
+        )
+    table = _cells(shown, metric, by)
+    if format == "frame":
+        return table
+    return _markdown(table) if format == "markdown" else _latex(table)
+
+
+def _row_columns(results: pd.DataFrame, by: Sequence[str]) -> list[str]:
+    by = [by] if isinstance(by, str) else list(by)
+    if not by or "gallery_size" in by:
+        raise ValueError(
+            f"by={by!r}; expected at least one column for the rows of the table, and "
+            "not 'gallery_size', which makes its columns."
+        )
+    several = "model" in results and results["model"].nunique() > 1
+    return ["model", *by] if several and "model" not in by else by
+
+
+def _check_columns(results: pd.DataFrame, needed: list[str]) -> None:
+    lacking = [name for name in needed if name not in results]
+    if lacking:
+        raise ValueError(
+            f"results has no column {', '.join(map(repr, lacking))}; it has "
+            f"{list(results.columns)}. Pass what cross_modal_benchmark returned."
+        )
+
+
+def _selected(results: pd.DataFrame, column: str, wanted: Any) -> pd.DataFrame:
+    there = sorted(set(results[column]))
+    if wanted is None:
+        wanted = there
+    wanted = [wanted] if np.isscalar(wanted) else list(wanted)
+    absent = sorted(set(wanted) - set(there))
+    if absent or not wanted:
+        raise ValueError(
+            f"There are no results with {column} {absent or wanted}; there are "
+            f"results with {there}."
+        )
+    return results[results[column].isin(wanted)]
+
+
+def _cells(results: pd.DataFrame, metric: str, by: list[str]) -> pd.DataFrame:
+    groups = results.groupby([*by, "gallery_size"], sort=False)[metric]
+    cells = groups.agg(_mean_and_deviation).unstack("gallery_size", sort=False)
+    return cells.sort_index(axis="columns").fillna(_NO_SCORE)
+
+
+def _mean_and_deviation(scores: pd.Series) -> str:
+    percent = 100 * scores.to_numpy(dtype=float)
+    if np.isnan(percent).any():
+        return _NO_SCORE
+    return f"{percent.mean():.1f} ± {percent.std():.1f}"
+
+
+def _as_text(table: pd.DataFrame) -> tuple[list[str], list[list[str]], int]:
+    """Header, rows, and how many columns name the rows."""
+    header = [*map(str, table.index.names), *map(str, table.columns)]
+    rows = [list(map(str, row)) for row in table.reset_index().to_numpy()]
+    return header, rows, table.index.nlevels
+
+
+def _markdown(table: pd.DataFrame) -> str:
+    header, rows, n_names = _as_text(table)
+    lines = [[cell.replace("|", r"\|") for cell in row] for row in (header, *rows)]
+    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
+    rule = [
+        ":" + (width - 1) * "-" if column < n_names else (width - 1) * "-" + ":"
+        for column, width in enumerate(widths)
+    ]
+    lines.insert(1, rule)
+    return "\n".join(
+        "| "
+        + " | ".join(
+            cell.ljust(width) if column < n_names else cell.rjust(width)
+            for column, (cell, width) in enumerate(zip(line, widths, strict=True))
+        )
+        + " |"
+        for line in lines
+    )
+
+
+def _latex(table: pd.DataFrame) -> str:
+    header, rows, n_names = _as_text(table)
+    alignment = n_names * "l" + (len(header) - n_names) * "r"
+    lines = [" & ".join(map(_latex_cell, row)) + r" \\" for row in (header, *rows)]
+    return "\n".join(
+        [
+            rf"\begin{{tabular}}{{{alignment}}}",
+            r"\toprule",
+            lines[0],
+            r"\midrule",
+            *lines[1:],
+            r"\bottomrule",
+            r"\end{tabular}",
+        ]
+    )
+
+
+def _latex_cell(cell: str) -> str:
+    escaped = "".join(_LATEX_SPECIAL.get(sign, sign) for sign in cell)
+    return escaped.replace("±", r"$\pm$").replace(_NO_SCORE, "--")
+
+
+def _check_choice(name: str, value: Any, choices: Sequence[str]) -> None:
+    if value not in choices:
+        raise ValueError(
+            f"{name}={value!r}; expected one of {', '.join(map(repr, choices))}."
+        )

@@ -1,0 +1,471 @@
+"""Splitters for data of which only some rows are labelled.
+
+Each can be passed as ``cv=`` to scikit-learn's ``cross_validate``, ``cross_val_score``
+and ``GridSearchCV``. What counts as unlabelled is the same everywhere in skplankton:
+None, NaN, NaT, ``pandas.NA`` and whatever equals `unlabeled`.
+"""
+
+from collections.abc import Iterable, Iterator
+from numbers import Integral, Real
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike
+from sklearn.model_selection import BaseCrossValidator, check_cv
+from sklearn.utils import _safe_indexing, check_consistent_length
+
+from skplankton._labels import draw_per_class, split_labels
+from skplankton._random import fresh_random_state
+
+__all__ = ["GallerySplit", "LabeledTestSplit", "TrainValidationTestFolds"]
+
+_LARGEST_SEED = 2**31
+
+# A tenth of ten rows must count as a whole row, also where it is 0.9999999999999999.
+_ROUNDING = 1e-9
+
+
+class GallerySplit(BaseCrossValidator):
+    """Draw a few labelled rows a class as the gallery, test the others; repeat.
+
+    Every repeat draws `gallery_size` labelled rows of each class as the training set,
+    and tests the rest of the labelled rows [1]_. Unlabelled rows are in neither.
+
+    Parameters
+    ----------
+    gallery_size : int
+        Number of gallery rows for each class. A class with no more than so many
+        labelled rows goes to the gallery as a whole: no row of it is tested.
+    n_repeats : int, default=5
+        Number of draws.
+    random_state : int, RandomState instance or None, default=None
+        Draws the galleries. With an int, every call of `split` draws the same ones, and
+        a smaller gallery is part of a larger one in the same repeat; repeats do not
+        change when more of them are asked for.
+    unlabeled : scalar, default=None
+        A value in `y` that means "not labelled", besides the missing values.
+
+    See Also
+    --------
+    skplankton.evaluation.cross_modal_benchmark : Many gallery sizes at once, with the
+        same draws.
+    LabeledTestSplit : Cross-validation in which the unlabelled rows train.
+
+    Notes
+    -----
+    With views missing, a row is drawn whatever views it has.
+
+    References
+    ----------
+    .. [1] Kareinen, J. et al., "Cross-modal learning for plankton recognition", 2026,
+       arXiv:2603.16427: galleries of 1, 2, 4, 8 and 16 a class, drawn five times.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skplankton.model_selection import GallerySplit
+    >>> y = ["diatom", "ciliate", None, "diatom", "ciliate", "diatom"]
+    >>> split = GallerySplit(1, n_repeats=2, random_state=0)
+    >>> for gallery, queries in split.split(np.zeros((6, 2)), y):
+    ...     print(gallery, queries)
+    [0 1] [3 4 5]
+    [1 5] [0 3 4]
+    """
+
+    def __init__(
+        self,
+        gallery_size: int,
+        *,
+        n_repeats: int = 5,
+        random_state: int | np.random.RandomState | None = None,
+        unlabeled: Any = None,
+    ):
+        _check_int("gallery_size", gallery_size, at_least=1)
+        _check_int("n_repeats", n_repeats, at_least=1)
+        self.gallery_size = gallery_size
+        self.n_repeats = n_repeats
+        self.random_state = random_state
+        self.unlabeled = unlabeled
+
+    def split(
+        self, X: ArrayLike, y: ArrayLike | None = None, groups: Any = None
+    ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+        """Draw the galleries.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            The data; only its length is read.
+        y : array-like of shape (n_samples,)
+            The labels, with None, NaN or `unlabeled` for unlabelled rows.
+        groups : None
+            Ignored; there because scikit-learn passes it.
+
+        Yields
+        ------
+        train : ndarray of shape (n_gallery,)
+            The gallery's rows, ascending.
+        test : ndarray of shape (n_queries,)
+            The other labelled rows, ascending.
+
+        Raises
+        ------
+        ValueError
+            If no row is labelled, or if the gallery takes them all.
+        """
+        labels, rows = _labelled_rows(X, y, self.unlabeled)
+        for seed in draw_seeds(self.n_repeats, self.random_state):
+            drawn = draw_per_class(labels, self.gallery_size, seed)
+            rest = np.delete(rows, drawn)
+            if not rest.size:
+                raise ValueError(
+                    f"gallery_size={self.gallery_size} takes all {len(rows)} labelled "
+                    "rows, which leaves none to test. Use a smaller gallery_size, or "
+                    "label more particles."
+                )
+            yield rows[drawn], rest
+
+    def get_n_splits(self, X: Any = None, y: Any = None, groups: Any = None) -> int:
+        """Count the repeats.
+
+        Parameters
+        ----------
+        X, y, groups : object
+            Ignored; there because scikit-learn passes them.
+
+        Returns
+        -------
+        int
+            `n_repeats`.
+        """
+        return self.n_repeats
+
+
+class LabeledTestSplit(BaseCrossValidator):
+    """Cross-validation that trains on unlabelled rows and tests only labelled ones.
+
+    Plain cross-validation puts unlabelled rows into the test sets, where every name is
+    wrong. Here another splitter divides the labelled rows, and all unlabelled rows join
+    every training set.
+
+    Parameters
+    ----------
+    cv : int, splitter or iterable, default=5
+        How the labelled rows are split. An int is the number of stratified folds, as in
+        scikit-learn; a splitter gets the labelled rows alone; an iterable yields pairs
+        of positions among the labelled rows, counted from 0.
+    unlabeled : scalar, default=None
+        A value in `y` that means "not labelled", besides the missing values.
+
+    See Also
+    --------
+    GallerySplit : Trains on a few labelled rows a class.
+
+    Notes
+    -----
+    An int means ``StratifiedKFold`` without shuffling, which warns of a class with
+    fewer labelled rows than folds. Pass ``StratifiedKFold(5, shuffle=True)`` for
+    rows that come sorted, for example by station.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skplankton.model_selection import LabeledTestSplit
+    >>> y = ["diatom", None, "ciliate", "diatom", None, "ciliate"]
+    >>> for train, test in LabeledTestSplit(2).split(np.zeros((6, 2)), y):
+    ...     print(train, test)
+    [1 3 4 5] [0 2]
+    [0 1 2 4] [3 5]
+    """
+
+    # Groups reach the wrapped splitter also where scikit-learn routes metadata.
+    __metadata_request__split = {"groups": True}
+
+    def __init__(
+        self, cv: int | BaseCrossValidator | Iterable = 5, *, unlabeled: Any = None
+    ):
+        if isinstance(cv, bool | str) or not (
+            isinstance(cv, Integral | Iterable) or hasattr(cv, "split")
+        ):
+            raise ValueError(
+                f"cv={cv!r}; expected a number of folds, a scikit-learn splitter or an "
+                "iterable of (train, test)."
+            )
+        if isinstance(cv, Integral):
+            _check_int("cv", cv, at_least=2)
+        elif not hasattr(cv, "split"):
+            cv = list(cv)  # a generator would be used up by the first call
+        self.cv = cv
+        self.unlabeled = unlabeled
+
+    def split(
+        self, X: ArrayLike, y: ArrayLike | None = None, groups: ArrayLike | None = None
+    ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+        """Split the labelled rows, and add the unlabelled ones to the training sets.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            The data.
+        y : array-like of shape (n_samples,)
+            The labels, with None, NaN or `unlabeled` for unlabelled rows.
+        groups : array-like of shape (n_samples,), default=None
+            Groups of all rows; those of the labelled rows are passed on to `cv`.
+
+        Yields
+        ------
+        train : ndarray of shape (n_train,)
+            Labelled rows for training and all unlabelled rows, ascending.
+        test : ndarray of shape (n_test,)
+            Labelled rows.
+
+        Raises
+        ------
+        ValueError
+            If no row is labelled, or if `cv` raises one.
+        """
+        labels, rows = _labelled_rows(X, y, self.unlabeled)
+        unlabelled = np.setdiff1d(np.arange(_n_rows(X, y)), rows)
+        folds = check_cv(self.cv, labels, classifier=True)
+        labelled_groups = _take(groups, rows)
+        for train, test in folds.split(_take(X, rows), labels, labelled_groups):
+            yield np.sort(np.concatenate([rows[train], unlabelled])), rows[test]
+
+    def get_n_splits(
+        self,
+        X: ArrayLike | None = None,
+        y: ArrayLike | None = None,
+        groups: ArrayLike | None = None,
+    ) -> int:
+        """Count the splits.
+
+        Parameters
+        ----------
+        X, y, groups : array-like, default=None
+            As in `split`. Needed only if `cv` needs them, as ``LeaveOneOut`` does.
+
+        Returns
+        -------
+        int
+            The number of splits.
+        """
+        if y is None:
+            return check_cv(self.cv).get_n_splits(X, y, groups)
+        labels, rows = _labelled_rows(X, y, self.unlabeled)
+        folds = check_cv(self.cv, labels, classifier=True)
+        return folds.get_n_splits(_take(X, rows), labels, _take(groups, rows))
+
+
+class TrainValidationTestFolds(BaseCrossValidator):
+    """Stratified folds of which a part validates and the rest is tested.
+
+    With the defaults, the labelled rows are dealt to five folds; of the fold that is
+    held out, a quarter is for validation (of the temperature, of the epochs) and three
+    quarters for testing: 80/5/15 % as in [1]_. Unlabelled rows join every training
+    set.
+
+    Parameters
+    ----------
+    n_splits : int, default=5
+        Number of folds.
+    validation_fraction : float, default=0.25
+        Share of the held-out fold that validates, between 0 and 1.
+    random_state : int, RandomState instance or None, default=None
+        Shuffles the rows. With an int, every call splits alike.
+    unlabeled : scalar, default=None
+        A value in `y` that means "not labelled", besides the missing values.
+
+    See Also
+    --------
+    sklearn.model_selection.train_test_split : Splits without labels:
+        ``train_test_split(X, test_size=0.05)`` is the 95/5 % in which [1]_ splits
+        unlabelled particles into training and validation.
+
+    Notes
+    -----
+    The rows of a class are dealt to the folds in turn, so that their numbers differ by
+    one at most. A class with fewer rows than folds is left out of some folds, without a
+    warning; within a fold, one with few rows may all be tested or all validate.
+
+    References
+    ----------
+    .. [1] Kareinen, J. et al., "Cross-modal learning for plankton recognition", 2026,
+       arXiv:2603.16427.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skplankton.model_selection import TrainValidationTestFolds
+    >>> X, y = np.zeros((100, 2)), np.repeat(["diatom", "ciliate"], 50)
+    >>> folds = TrainValidationTestFolds(random_state=0)
+    >>> for train, validation, test in folds.split_with_validation(X, y):
+    ...     print(len(train), len(validation), len(test))
+    80 5 15
+    80 5 15
+    80 5 15
+    80 5 15
+    80 5 15
+    """
+
+    def __init__(
+        self,
+        n_splits: int = 5,
+        *,
+        validation_fraction: float = 0.25,
+        random_state: int | np.random.RandomState | None = None,
+        unlabeled: Any = None,
+    ):
+        _check_int("n_splits", n_splits, at_least=2)
+        is_number = isinstance(validation_fraction, Real)
+        if not is_number or not 0 < validation_fraction < 1:
+            raise ValueError(
+                f"validation_fraction={validation_fraction!r}; expected a number "
+                "between 0 and 1. For folds without validation, use scikit-learn's "
+                "StratifiedKFold, in LabeledTestSplit where rows are unlabelled."
+            )
+        self.n_splits = n_splits
+        self.validation_fraction = validation_fraction
+        self.random_state = random_state
+        self.unlabeled = unlabeled
+
+    def split(
+        self, X: ArrayLike, y: ArrayLike | None = None, groups: Any = None
+    ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+        """Split for training and test; the validation rows are in neither.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            The data; only its length is read.
+        y : array-like of shape (n_samples,)
+            The labels, with None, NaN or `unlabeled` for unlabelled rows.
+        groups : None
+            Ignored; there because scikit-learn passes it.
+
+        Yields
+        ------
+        train : ndarray of shape (n_train,)
+            The rows for training, ascending.
+        test : ndarray of shape (n_test,)
+            The rows to test, ascending.
+
+        Raises
+        ------
+        ValueError
+            As `split_with_validation` does.
+        """
+        for train, _, test in self.split_with_validation(X, y):
+            yield train, test
+
+    def split_with_validation(
+        self, X: ArrayLike, y: ArrayLike | None
+    ) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray]]:
+        """Split for training, validation and test.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            The data; only its length is read.
+        y : array-like of shape (n_samples,)
+            The labels, with None, NaN or `unlabeled` for unlabelled rows.
+
+        Yields
+        ------
+        train : ndarray of shape (n_train,)
+            The rows for training, ascending: labelled ones and all unlabelled ones.
+        validation : ndarray of shape (n_validation,)
+            The rows for validation, ascending. All are labelled.
+        test : ndarray of shape (n_test,)
+            The rows to test, ascending. All are labelled.
+
+        Raises
+        ------
+        ValueError
+            If so few rows are labelled that a fold would have nothing to validate or
+            nothing to test.
+        """
+        labels, rows = _labelled_rows(X, y, self.unlabeled)
+        self._check_enough(len(rows))
+        random = fresh_random_state(self.random_state)
+        dealt = _shuffled_by_class(labels, random)
+        for fold in range(self.n_splits):
+            held_out = rows[dealt[fold :: self.n_splits]]
+            validates = _evenly_spread(
+                len(held_out), self.validation_fraction, random.uniform()
+            )
+            train = np.setdiff1d(np.arange(_n_rows(X, y)), held_out)
+            yield train, np.sort(held_out[validates]), np.sort(held_out[~validates])
+
+    def get_n_splits(self, X: Any = None, y: Any = None, groups: Any = None) -> int:
+        """Count the folds.
+
+        Parameters
+        ----------
+        X, y, groups : object
+            Ignored; there because scikit-learn passes them.
+
+        Returns
+        -------
+        int
+            `n_splits`.
+        """
+        return self.n_splits
+
+    def _check_enough(self, n_labelled: int) -> None:
+        smallest_fold = n_labelled // self.n_splits
+        smaller_part = min(self.validation_fraction, 1 - self.validation_fraction)
+        # Rounding may take a whole row from the smaller part, but no more.
+        if int(smallest_fold * smaller_part + _ROUNDING) < 1:
+            raise ValueError(
+                f"{n_labelled} labelled rows are too few for n_splits={self.n_splits} "
+                f"and validation_fraction={self.validation_fraction}: a fold of "
+                f"{smallest_fold} may have nothing to validate or to test. Label more "
+                "particles, use fewer folds, or a validation_fraction nearer to 0.5."
+            )
+
+
+def draw_seeds(
+    n_repeats: int, random_state: int | np.random.RandomState | None
+) -> list[int]:
+    """Seeds of the repeats; those of the first do not depend on how many follow."""
+    random = fresh_random_state(random_state)
+    return [int(random.randint(_LARGEST_SEED)) for _ in range(n_repeats)]
+
+
+def _labelled_rows(X, y, unlabeled) -> tuple[np.ndarray, np.ndarray]:
+    """The labels that are there, and their rows."""
+    labels, labelled = split_labels(y, unlabeled)
+    check_consistent_length(X, labelled)
+    if not labelled.any():
+        raise ValueError(
+            f"All {len(labelled)} rows are unlabelled: there is nothing to test. Pass "
+            "rows of which some have a label."
+        )
+    return labels, np.flatnonzero(labelled)
+
+
+def _n_rows(X, y) -> int:
+    return len(y) if X is None else X.shape[0] if hasattr(X, "shape") else len(X)
+
+
+def _take(values, rows: np.ndarray):
+    return None if values is None else _safe_indexing(values, rows)
+
+
+def _shuffled_by_class(labels: np.ndarray, random: np.random.RandomState) -> np.ndarray:
+    """Positions of the labels, class after class, shuffled within each."""
+    order = random.permutation(len(labels))
+    _, codes = np.unique(labels, return_inverse=True)
+    return order[np.argsort(codes[order], kind="stable")]
+
+
+def _evenly_spread(n_rows: int, fraction: float, phase: float) -> np.ndarray:
+    """Mark a fraction of the rows, at equal distances: of each class its share."""
+    steps = np.floor(np.arange(n_rows + 1) * fraction + phase)
+    return np.diff(steps) > 0
+
+
+def _check_int(name: str, value: Any, at_least: int) -> None:
+    is_int = isinstance(value, Integral) and not isinstance(value, bool)
+    if not is_int or value < at_least:
+        raise ValueError(f"{name}={value!r}; expected an int of {at_least} or more.")
