@@ -16,9 +16,6 @@ the first section by ``load_particles("path/to/annotations.csv")``.
 # A table with a row a particle: its image, its profile, and its species. One in ten
 # lacks the image and one in ten the profile, as happens in practice.
 
-import argparse
-import sys
-import tempfile
 from pathlib import Path
 
 import matplotlib.pyplot as plt
@@ -31,22 +28,33 @@ from sklearn.pipeline import Pipeline
 from skplankton import CrossModalEmbedder, GalleryKNNClassifier
 from skplankton.datasets import load_particles, make_particles, write_particles
 
-parser = argparse.ArgumentParser(description="Simulated particles → species names.")
-parser.add_argument("--output", type=Path, help="folder for the tables and the figure")
-parser.add_argument("--n-particles", type=int, default=1500)
-parser.add_argument("--epochs", type=int, default=20)
-# sphinx-gallery runs this file inside another command: its arguments are not ours.
-is_script = Path(sys.argv[0]).name == "plot_quickstart.py"
-options = parser.parse_args(sys.argv[1:] if is_script else [])
-output = options.output or Path(tempfile.mkdtemp(prefix="skplankton_"))
-output.mkdir(parents=True, exist_ok=True)
+output, n_particles, max_epochs = Path("skplankton_quickstart"), 1500, 20
+# sphinx_gallery_start_ignore
+import argparse
+import sys
+import tempfile
+
+if Path(sys.argv[0]).name == "plot_quickstart.py":
+    parser = argparse.ArgumentParser(description="Simulated particles → species names.")
+    parser.add_argument("--output", type=Path, default=output, help="folder to write")
+    parser.add_argument("--n-particles", type=int, default=n_particles)
+    parser.add_argument("--epochs", type=int, default=max_epochs)
+    options = parser.parse_args()
+    output, n_particles, max_epochs = (
+        options.output,
+        options.n_particles,
+        options.epochs,
+    )
+else:  # run by sphinx-gallery, which is not to leave files behind
+    output = Path(tempfile.mkdtemp())
+# sphinx_gallery_end_ignore
 
 simulated, species = make_particles(
-    options.n_particles, missing=0.1, random_state=0, return_X_y=True
+    n_particles, missing=0.1, random_state=0, return_X_y=True
 )
 annotations = write_particles(simulated, species, output / "LAB", overwrite=True)
 X, y = load_particles(annotations, return_X_y=True)
-X.head()
+X.head().map(Path, na_action="ignore").map(lambda path: path.name, na_action="ignore")
 
 # %%
 # Train without labels, name with four a species
@@ -62,7 +70,7 @@ pipe = Pipeline(
     [
         (
             "embed",
-            CrossModalEmbedder(max_epochs=options.epochs, random_state=0, verbose=1),
+            CrossModalEmbedder(max_epochs=max_epochs, random_state=0, verbose=1),
         ),
         ("gallery", GalleryKNNClassifier(gallery_size=4, random_state=0)),
     ]
@@ -171,4 +179,4 @@ legend = draw(
 )
 figure.legend(*legend, loc="outside lower center", ncols=6, fontsize=7, frameon=False)
 figure.savefig(output / "quickstart.png", dpi=150)
-print(f"\ntables and figure: {output}")
+print(f"\ntables and figure: {output.resolve()}")

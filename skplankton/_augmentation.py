@@ -1,9 +1,10 @@
 """Augmentation of a batch of pairs, as tensor operations on the batch's own device.
 
 The flow runs along the image's horizontal axis and along the profile's time axis, so a
-mirrored particle is a mirrored image *and* a reversed profile: that flip is shared,
-and is only drawn where both views can follow it. Strengths are those of Kareinen et al.
-2026 (arXiv:2603.16427).
+mirrored particle is a mirrored image *and* a reversed profile: that flip is shared. A
+particle may come along the flow either way round, and either side up; arrays that were
+not measured in a flow may not, and keep their orientation. Strengths are those of
+Kareinen et al. 2026 (arXiv:2603.16427).
 
 Profiles come here log-compressed, where 0 means "no signal".
 """
@@ -20,7 +21,9 @@ BAND_GAIN_PROBABILITY = 0.5
 BAND_DROP_PROBABILITY = 0.25  # a particle loses one of its channels
 
 
-def augment_pairs(image: Tensor, profile: Tensor) -> tuple[Tensor, Tensor]:
+def augment_pairs(
+    image: Tensor, profile: Tensor, flip: bool = True
+) -> tuple[Tensor, Tensor]:
     """Draw one new view of each image and profile; flat views stay as they are.
 
     Parameters
@@ -29,6 +32,8 @@ def augment_pairs(image: Tensor, profile: Tensor) -> tuple[Tensor, Tensor]:
         Grey values.
     profile : Tensor of shape (n, n_channels, length) or (n, n_columns)
         Log-compressed signals.
+    flip : bool, default=True
+        Whether to mirror pairs, and to turn images upside down, half of the time.
 
     Returns
     -------
@@ -36,22 +41,22 @@ def augment_pairs(image: Tensor, profile: Tensor) -> tuple[Tensor, Tensor]:
         New tensors in float32; the input is left alone.
     """
     has_pixels, has_samples = image.ndim == 4, profile.ndim == 3
-    mirror = torch.ones(len(image), device=image.device)
-    if has_pixels and has_samples:
-        mirror = _random_sign(len(image), image.device)
+    n, device = len(image), image.device
+    mirror = _random_sign(n, device) if flip else torch.ones(n, device=device)
     if has_pixels:
-        image = _augment_images(image.float(), mirror)
+        upside_down = _random_sign(n, device) if flip else torch.ones(n, device=device)
+        image = _augment_images(image.float(), mirror, upside_down)
     if has_samples:
         profile = _augment_profiles(profile.float(), mirror)
     return image, profile
 
 
-def _augment_images(image: Tensor, mirror: Tensor) -> Tensor:
+def _augment_images(image: Tensor, mirror: Tensor, upside_down: Tensor) -> Tensor:
     n, device = len(image), image.device
     side = _uniform(SMALLEST_CROP_AREA, 1.0, n, device).sqrt()
     theta = torch.zeros(n, 2, 3, device=device)
     theta[:, 0, 0] = side * mirror
-    theta[:, 1, 1] = side * _random_sign(n, device)
+    theta[:, 1, 1] = side * upside_down
     theta[:, :, 2] = _uniform(-1, 1, (n, 2), device) * (1 - side)[:, None]
     grid = F.affine_grid(theta, list(image.shape), align_corners=False)
     image = F.grid_sample(image, grid, padding_mode="border", align_corners=False)

@@ -26,8 +26,8 @@ PROJECTION_WEIGHT = 0.2
 ROWS_PER_PASS = {"cpu": 64, "accelerator": 512}
 
 
-class ViewEncoder(nn.Module):
-    """One view: standardise, encode, join the original size, project."""
+class StandardizedEncoder(nn.Module):
+    """One view: standardise, encode, join the original size."""
 
     mean: Tensor
     std: Tensor
@@ -42,7 +42,6 @@ class ViewEncoder(nn.Module):
         encoder_params: dict | None,
         sample_shape: tuple[int, ...],
         n_sizes: int,
-        n_components: int,
     ):
         super().__init__()
         # An image has one scale for all its pixels; a profile one a channel, a flat
@@ -55,8 +54,6 @@ class ViewEncoder(nn.Module):
         self.encoder = build_encoder(encoder, modality, sample_shape, encoder_params)
         self.n_features = measure_width(self.encoder, sample_shape) + n_sizes
         self.register_buffer("feature_mean", torch.zeros(self.n_features))
-        self.dropout = nn.Dropout(FEATURE_DROPOUT)
-        self.projection = nn.Linear(self.n_features, n_components, bias=False)
 
     def set_scales(self, values, sizes) -> None:
         """Learn the standardisation from the arrays of the training pairs."""
@@ -66,7 +63,7 @@ class ViewEncoder(nn.Module):
             _learn_scale(self.size_mean, self.size_std, sizes, (0,))
 
     def encode(self, values: Tensor, sizes: Tensor | None = None) -> Tensor:
-        """Features before the projection, of shape (n, n_features)."""
+        """Features and standardised sizes, of shape (n, n_features)."""
         broadcast = (-1, *[1] * (values.ndim - 2))
         mean, std = self.mean.view(broadcast), self.std.view(broadcast)
         features = self.encoder((values.float() - mean) / std)
@@ -74,6 +71,15 @@ class ViewEncoder(nn.Module):
             sizes = (sizes - self.size_mean) / self.size_std
             features = torch.cat([features, sizes.to(features.dtype)], dim=1)
         return features
+
+
+class ViewEncoder(StandardizedEncoder):
+    """One view, and its projection into the space that both views share."""
+
+    def __init__(self, *args, n_components: int, **kwargs):
+        super().__init__(*args, **kwargs)
+        self.dropout = nn.Dropout(FEATURE_DROPOUT)
+        self.projection = nn.Linear(self.n_features, n_components, bias=False)
 
     def project(self, features: Tensor) -> Tensor:
         """L2-normalised embedding, of shape (n, n_components), in float32."""
@@ -165,27 +171,12 @@ class DualEncoder(nn.Module):
         return F.normalize(torch.cat(blocks, dim=1), dim=1)
 
     def embed_rows(self, modality: str, values, sizes, features: str):
-        """:meth:`embed` for arrays of any number of rows, as a float32 array.
+        """:meth:`embed` for arrays of any number of rows, as a float32 array."""
 
-        Every pass has the same number of rows, the last one filled up: the kernels of
-        linear algebra differ by the number of rows, and the last bits with them. So a
-        particle's embedding is the same to the bit whatever particles come with it.
-        """
-        n_rows = ROWS_PER_PASS["cpu" if self.device.type == "cpu" else "accelerator"]
-        outputs = []
-        for start in range(0, len(values), n_rows):
-            rows = slice(start, start + n_rows)
-            batch = self._full_pass(values[rows], n_rows)
-            batch_sizes = (
-                None if sizes is None else self._full_pass(sizes[rows], n_rows)
-            )
-            outputs.append(self.embed(modality, batch, batch_sizes, features).cpu())
-        return torch.cat(outputs)[: len(values)].numpy()
+        def embed(values, sizes):
+            return self.embed(modality, values, sizes, features)
 
-    def _full_pass(self, rows, n_rows: int) -> Tensor:
-        tensor = torch.from_numpy(rows).to(self.device)
-        missing = n_rows - len(tensor)
-        return F.pad(tensor, [0, 0] * (tensor.ndim - 1) + [0, missing])
+        return map_rows(embed, values, sizes, self.device)
 
     def set_feature_means(self, batches: Iterator[dict]) -> None:
         """Learn the centre of either encoder's features from the training pairs."""
@@ -199,6 +190,31 @@ class DualEncoder(nn.Module):
             n += len(batch["image"])
         for name, view in views.items():
             view.feature_mean.copy_(totals[name] / n)
+
+
+def map_rows(
+    embed: Callable[[Tensor, Tensor | None], Tensor], values, sizes, device
+):
+    """Embed the rows of an array, however many there are, into a float32 array.
+
+    Every pass has the same number of rows, the last one filled up: the kernels of
+    linear algebra differ by the number of rows, and the last bits with them. So a
+    particle's embedding is the same to the bit whatever particles come with it.
+    """
+    device = torch.device(device)
+    n_rows = ROWS_PER_PASS["cpu" if device.type == "cpu" else "accelerator"]
+
+    def full_pass(rows) -> Tensor:
+        tensor = torch.from_numpy(rows).to(device)
+        missing = n_rows - len(tensor)
+        return F.pad(tensor, [0, 0] * (tensor.ndim - 1) + [0, missing])
+
+    outputs = []
+    for start in range(0, len(values), n_rows):
+        rows = slice(start, start + n_rows)
+        batch_sizes = None if sizes is None else full_pass(sizes[rows])
+        outputs.append(embed(full_pass(values[rows]), batch_sizes).cpu())
+    return torch.cat(outputs)[: len(values)].numpy()
 
 
 def _learn_scale(mean: Tensor, std: Tensor, values, axes: tuple[int, ...]) -> None:

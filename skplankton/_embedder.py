@@ -73,9 +73,10 @@ class CrossModalEmbedder(
         length of a profile in samples, to the encoder's features (tables only: views
         cut out of an array all measure the same).
     augment : bool, default=True
-        Train on random crops, jittered brightness and gains, dropped channels and flips
-        (the horizontal one shared: a mirrored image goes with a reversed profile). Flat
-        views are not augmented.
+        Train on random crops, jittered brightness and gains, dropped channels and, for
+        tables, flips (the horizontal one shared: a mirrored image goes with a reversed
+        profile). Views cut out of an array keep their orientation; flat ones are not
+        augmented.
     loss : {"clip", "siglip"}, default="clip"
         Symmetric InfoNCE [2]_ or pairwise sigmoid loss [3]_.
     temperature : float, default=0.5
@@ -160,8 +161,9 @@ class CrossModalEmbedder(
     ``image`` and ``profile``, whose cells are file paths, arrays or missing (None,
     NaN). An image is (height, width) or (height, width, 3), uint8, uint16 or float in
     [0, 1]; a profile is (length, n_channels) in mV; a profile file is a CSV with a
-    header that names the channels. Files are decoded in batches. Or X is a 2-D array
-    with the columns ``[image | profile]``, see `image_shape` and `profile_shape`.
+    header that names the channels. `fit` decodes each pair once and holds them all,
+    `transform` some hundreds of rows at a time. Or X is a 2-D array with
+    the columns ``[image | profile]``, see `image_shape` and `profile_shape`.
 
     Training uses the rows that have both views; rows with one view are embedded by
     `transform` all the same.
@@ -431,6 +433,8 @@ class CrossModalEmbedder(
             verbose=int(self.verbose),
             loss=self.loss,
             augment=self.augment,
+            # Particles come either way round; an array's columns may well not.
+            flip=isinstance(source, ParticleTable),
             micro_batch_size=self.micro_batch_size,
             **self._hardware(),
         )

@@ -72,6 +72,7 @@ class ContrastiveNet(NeuralNet):
         *,
         loss="clip",
         augment=True,
+        flip=True,
         precision="32",
         micro_batch_size=None,
         shuffle=None,
@@ -79,6 +80,7 @@ class ContrastiveNet(NeuralNet):
     ):
         self.loss = loss
         self.augment = augment
+        self.flip = flip
         self.precision = precision
         self.micro_batch_size = micro_batch_size
         self.shuffle = shuffle
@@ -114,7 +116,7 @@ class ContrastiveNet(NeuralNet):
         views = to_tensor(batch[0], device=self.device)
         if self.augment:
             views["image"], views["profile"] = augment_pairs(
-                views["image"], views["profile"]
+                views["image"], views["profile"], self.flip
             )
         chunk = self.micro_batch_size
         if chunk is None or chunk >= len(views["image"]):

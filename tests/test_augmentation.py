@@ -45,10 +45,20 @@ def test_flips_move_values_and_change_none(flips_only):
         torch.testing.assert_close(new, old, rtol=1e-4, atol=1e-4)
 
 
-def test_without_a_structured_profile_images_are_not_mirrored(flips_only):
+def test_what_is_not_to_be_flipped_keeps_its_orientation(flips_only):
     image, profile = pairs()
+    image = image + torch.linspace(0, 1, 16)[:, None]
+    new_image, new_profile = augment_pairs(image, profile, flip=False)
+    torch.testing.assert_close(new_image, image)
+    torch.testing.assert_close(new_profile, profile)
+
+
+def test_flat_views_stay_as_they_are():
+    image, profile = pairs()
+    new_image, new_profile = augment_pairs(image.flatten(1), profile)
+    assert torch.equal(new_image, image.flatten(1))
+    assert not torch.equal(new_profile, profile)
     new_image, new_profile = augment_pairs(image, profile.flatten(1))
-    torch.testing.assert_close(new_image, image)  # constant down the columns
     assert torch.equal(new_profile, profile.flatten(1))
 
 

@@ -355,3 +355,17 @@ def test_nothing_warns(X_missing):
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         quick().fit(X_missing).transform(X_missing)
+
+
+def test_tables_are_flipped_in_training_and_arrays_are_not(X, monkeypatch):
+    flips = []
+
+    def spy(image, profile, flip):
+        flips.append(flip)
+        return image, profile
+
+    monkeypatch.setattr("skplankton._training.augment_pairs", spy)
+    quick(max_epochs=1).fit(X)
+    shapes = {"image_shape": (8, 4), "profile_shape": (8, 4)}
+    quick(max_epochs=1, **shapes).fit(np.random.RandomState(0).rand(10, 64))
+    assert flips == [True, True, False]

@@ -35,7 +35,7 @@ def cross_modal_benchmark(
     embedder: Any = None,
     X_gallery: Any = None,
     y_gallery: ArrayLike | None = None,
-    gallery_sizes: Sequence[int] = (1, 2, 4, 8, 16),
+    gallery_sizes: int | Sequence[int] = (1, 2, 4, 8, 16),
     n_neighbors: int | Sequence[int] = (3,),
     n_repeats: int = 5,
     setups: str | Iterable[tuple[str, str]] | None = "all",
@@ -72,7 +72,7 @@ def cross_modal_benchmark(
         are then queries. None draws them from X; the other labelled rows are queries.
     y_gallery : array-like of shape (n_gallery_samples,), default=None
         The labels of `X_gallery`.
-    gallery_sizes : sequence of int, default=(1, 2, 4, 8, 16)
+    gallery_sizes : int or sequence of int, default=(1, 2, 4, 8, 16)
         Numbers of gallery rows for each class. A class with fewer gives all it has.
     n_neighbors : int or sequence of int, default=(3,)
         Numbers of neighbours that vote for each view of a query.

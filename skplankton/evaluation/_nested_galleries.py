@@ -409,6 +409,6 @@ def _decided(lead: np.ndarray, error: np.ndarray, nearest: np.ndarray) -> np.nda
     right to within a factor 1 ± u, with u at most 0.001, votes are to within 1 ± 2.1 u,
     and the quotient of two classes' votes to within 1 ± 4.3 u.
     """
-    uncertainty = error / np.clip(nearest, _TINY, _LARGEST)
-    small = uncertainty <= _LARGEST_UNCERTAINTY
-    return small & (lead > 5 * uncertainty + _CLOSE_VOTE)
+    nearest = np.minimum(nearest, _LARGEST)  # u is error / nearest
+    small = error <= _LARGEST_UNCERTAINTY * nearest
+    return small & ((lead - _CLOSE_VOTE) * nearest > 5 * error)
