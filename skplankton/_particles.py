@@ -23,6 +23,7 @@ from skplankton._decoding import (
 MODALITIES = ("image", "profile")
 # Enough to hide the cost of handing a task to a worker; few enough to hold.
 CELLS_PER_TASK = 256
+MAX_ENLARGEMENT = 4  # of views cut out of an array
 
 
 class View(NamedTuple):
@@ -150,7 +151,10 @@ class ParticleArray:
         self.columns = {"image": X[:, :n_image], "profile": X[:, n_image:]}
         self.shapes = {"image": image_shape, "profile": profile_shape}
         self.present = {name: np.ones(len(X), dtype=bool) for name in MODALITIES}
-        self.image_size, self.profile_length = image_size, profile_length
+        # A view of few values is enlarged so far and no further: blown up to the size
+        # of a particle's image, it is little detail in front of large receptive fields.
+        self.image_size = _enlarged(image_shape, image_size)
+        self.profile_length = _enlarged((profile_shape or [])[:1], profile_length)
         self.channels, self.n_channels = None, None
 
     def __len__(self) -> int:
@@ -188,6 +192,10 @@ def split_columns(n_columns: int, image_shape, profile_shape) -> tuple[int, int]
             "width columns, a profile length × channels, and either view at least one."
         )
     return n_image, n_profile
+
+
+def _enlarged(shape, largest: int) -> int:
+    return min(largest, MAX_ENLARGEMENT * max(shape)) if shape else largest
 
 
 def _decode_cells(modality, decode, cells, names) -> list[Decoded]:
