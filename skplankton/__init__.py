@@ -10,15 +10,24 @@ _HOME_OF_NAME = {
     "CrossModalEmbedder": "skplankton._embedder",
     "GalleryKNNClassifier": "skplankton._gallery",
 }
-_SUBMODULES = ("datasets", "evaluation", "losses", "model_selection")
-
-__all__ = [
-    "CrossModalEmbedder",
-    "GalleryKNNClassifier",
+_SUBMODULES = (
+    "baselines",
     "datasets",
     "evaluation",
     "losses",
     "model_selection",
+    "recipes",
+)
+
+__all__ = [
+    "CrossModalEmbedder",
+    "GalleryKNNClassifier",
+    "baselines",
+    "datasets",
+    "evaluation",
+    "losses",
+    "model_selection",
+    "recipes",
 ]
 
 

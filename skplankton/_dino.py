@@ -27,6 +27,19 @@ HEAD_WIDTH = 512  # of the hidden layers; 2048 in Caron et al., for a thousand c
 LARGEST_GRADIENT = 3.0  # the norm a step's gradient is clipped to: Caron et al.'s code
 
 
+class Network(nn.Module):
+    """An encoder, and the head that says which prototypes its features are like."""
+
+    def __init__(self, encoder: StandardizedEncoder, head: nn.Module):
+        super().__init__()
+        self.encoder = encoder
+        self.head = head
+
+    def forward(self, views: list[Tensor]) -> Tensor:
+        features = torch.cat([self.encoder.encode(view) for view in views])
+        return self.head(features).float()
+
+
 class SelfDistillation(nn.Module):
     """A student and its teacher, the moving average of what the student was."""
 
@@ -40,22 +53,16 @@ class SelfDistillation(nn.Module):
         super().__init__()
         heads = (width, HEAD_WIDTH, bottleneck_width, n_prototypes)
         # A weight-normalised layer cannot be copied: the teacher's head is another one.
-        self.student = nn.ModuleDict({"encoder": encoder, "head": make_head(*heads)})
-        self.teacher = nn.ModuleDict(
-            {"encoder": deepcopy(encoder), "head": make_head(*heads)}
-        )
+        self.student = Network(encoder, make_head(*heads))
+        self.teacher = Network(deepcopy(encoder), make_head(*heads))
         self.teacher.load_state_dict(self.student.state_dict())
         self.teacher.requires_grad_(False)
 
     def forward(self, views: list[Tensor]) -> tuple[Tensor, Tensor]:
         """What the teacher says of the global views, and the student of all views."""
         with torch.no_grad():
-            taught = self._say(self.teacher, views[0])
-        said = [self._say(self.student, view) for view in views]
-        return taught, torch.cat(said)
-
-    def _say(self, network: nn.ModuleDict, view: Tensor) -> Tensor:
-        return network["head"](network["encoder"].encode(view)).float()
+            taught = self.teacher(views[:1])
+        return taught, self.student(views)
 
     @torch.no_grad()
     def follow(self, momentum: float) -> None:
@@ -66,12 +73,19 @@ class SelfDistillation(nn.Module):
 
 
 def make_head(width: int, head_width: int, bottleneck_width: int, n_prototypes: int):
-    """Lightly's projection head, or what to install."""
+    """Lightly's projection head, with batch normalisation.
+
+    Features that were rectified and pooled have a large mean in common; without
+    normalisation the head says much the same of every image, and the teacher's
+    centring then leaves nothing to learn: the loss rises to log(n_prototypes).
+    """
     _, head_class = import_lightly()
     with warnings.catch_warnings():
         # lightly calls torch.nn.utils.weight_norm, which still works, and says so.
         warnings.filterwarnings("ignore", ".*weight_norm", FutureWarning)
-        return head_class(width, head_width, bottleneck_width, n_prototypes)
+        return head_class(
+            width, head_width, bottleneck_width, n_prototypes, batch_norm=True
+        )
 
 
 def import_lightly() -> tuple[type[nn.Module], type[nn.Module]]:
@@ -90,6 +104,7 @@ def train_dino(
     values: np.ndarray,
     sizes: np.ndarray | None,
     *,
+    flip: bool,
     encoder,
     encoder_params: dict | None,
     bottleneck_width: int,
@@ -161,7 +176,7 @@ def train_dino(
             total = torch.zeros((), device=device)
             for batch, _ in batches:
                 rows = batch["image"].to(device)
-                views = draw_views(rows, n_local_crops, local_side)
+                views = draw_views(rows, n_local_crops, local_side, flip)
                 with autocast(device, precision):
                     taught, said = pair(views)
                 loss = criterion(taught.chunk(2), said.split(len(rows)))
@@ -186,7 +201,7 @@ def train_dino(
             if verbose > 1:
                 print(f"epoch {epoch}: train_loss {mean_loss:.4f}")
 
-        teacher = pair.teacher["encoder"].eval()
+        teacher = pair.teacher.encoder.eval()
         features = encode_rows(teacher, values, sizes, device, precision)
         teacher.feature_mean.copy_(torch.from_numpy(features.mean(0)))
     return teacher.to("cpu"), history

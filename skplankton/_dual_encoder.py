@@ -192,9 +192,7 @@ class DualEncoder(nn.Module):
             view.feature_mean.copy_(totals[name] / n)
 
 
-def map_rows(
-    embed: Callable[[Tensor, Tensor | None], Tensor], values, sizes, device
-):
+def map_rows(embed: Callable[[Tensor, Tensor | None], Tensor], values, sizes, device):
     """Embed the rows of an array, however many there are, into a float32 array.
 
     Every pass has the same number of rows, the last one filled up: the kernels of

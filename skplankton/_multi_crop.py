@@ -2,8 +2,8 @@
 
 Caron et al. 2020, "Unsupervised learning of visual features by contrasting cluster
 assignments" (arXiv:2006.09882), section 3.2. Grey particles need other strengths than
-colour photographs: the particle fills its image, colours cannot be jittered, and up and
-down are as good as one another under a microscope.
+colour photographs: the particle fills its image, has no colours to jitter, and may come
+either side up and either way round; its proportions tell, so crops are never stretched.
 """
 
 import torch
@@ -12,7 +12,6 @@ from torch import Tensor
 
 GLOBAL_AREAS = 0.5, 1.0  # shares of the image's area
 LOCAL_AREAS = 0.2, 0.5  # less, and there is often no particle in the crop
-ASPECTS = 3 / 4, 4 / 3  # as in torchvision's RandomResizedCrop
 JITTER = 0.2  # brightness and contrast factors, as for pairs (_augmentation.py)
 # Share of the columns of a flat view that are redrawn: 0.6 is from Bahri et al. 2022,
 # "SCARF" (arXiv:2106.15147), section 3; a large view keeps more, as a large crop does.
@@ -20,7 +19,9 @@ GLOBAL_CORRUPTION = 0.3
 LOCAL_CORRUPTION = 0.6
 
 
-def draw_views(rows: Tensor, n_local: int, local_side: int) -> list[Tensor]:
+def draw_views(
+    rows: Tensor, n_local: int, local_side: int, flip: bool = True
+) -> list[Tensor]:
     """Draw two global and `n_local` local views of each row.
 
     Parameters
@@ -31,6 +32,8 @@ def draw_views(rows: Tensor, n_local: int, local_side: int) -> list[Tensor]:
         Number of local views a row.
     local_side : int
         Height and width of the local views in pixels; flat views keep their columns.
+    flip : bool, default=True
+        Whether to mirror images, and to turn them upside down, half of the time.
 
     Returns
     -------
@@ -45,22 +48,20 @@ def draw_views(rows: Tensor, n_local: int, local_side: int) -> list[Tensor]:
         if n_local:
             views.append(corrupt(rows.repeat(n_local, 1), LOCAL_CORRUPTION))
         return views
-    views = [crop(repeated, GLOBAL_AREAS, rows.shape[-1])]
+    views = [crop(repeated, GLOBAL_AREAS, rows.shape[-1], flip)]
     if n_local:
-        views.append(crop(rows.repeat(n_local, 1, 1, 1), LOCAL_AREAS, local_side))
+        repeated = rows.repeat(n_local, 1, 1, 1)
+        views.append(crop(repeated, LOCAL_AREAS, local_side, flip))
     return views
 
 
-def crop(images: Tensor, areas: tuple[float, float], side: int) -> Tensor:
+def crop(images: Tensor, areas: tuple[float, float], side: int, flip: bool) -> Tensor:
     """Random crops of (n, channels, side, side), flipped and jittered at random."""
     n, device = len(images), images.device
-    # Half the logarithm: a crop twice as wide as high has sqrt(2) of either side.
-    stretch = _uniform(*torch.tensor(ASPECTS).log().tolist(), n, device).mul(0.5).exp()
-    root = _uniform(*areas, n, device).sqrt()
+    extent = _uniform(*areas, n, device).sqrt()
     theta = torch.zeros(n, 2, 3, device=device)
-    for axis, extent in enumerate((root * stretch, root / stretch)):
-        extent = extent.clamp(max=1.0)
-        theta[:, axis, axis] = extent * _random_sign(n, device)
+    for axis in (0, 1):
+        theta[:, axis, axis] = extent * (_random_sign(n, device) if flip else 1)
         theta[:, axis, 2] = _uniform(-1, 1, n, device) * (1 - extent)
     size = [n, images.shape[1], side, side]
     grid = F.affine_grid(theta, size, align_corners=False)

@@ -20,6 +20,7 @@ from sklearn.base import BaseEstimator
 
 import skplankton
 from skplankton import CrossModalEmbedder, GalleryKNNClassifier
+from skplankton.baselines import DINOEmbedder
 
 ROOT = Path(__file__).parent.parent
 PAGES = sorted((ROOT / "docs").glob("*.rst")) + sorted(
@@ -79,10 +80,15 @@ def enabled_checks(name):
 
 
 def documented(name, section):
-    """(name, type) of each entry of a section; "a, b : int" is two entries."""
+    """(name, type) of each entry of a section; "a, b : int" is two entries.
+
+    "**overrides", as numpydoc wants it, is "overrides" in the signature.
+    """
     entries = get_doc_object(OBJECTS[name])[section]
     return [
-        (single, entry.type) for entry in entries for single in entry.name.split(", ")
+        (single.lstrip("*"), entry.type)
+        for entry in entries
+        for single in entry.name.split(", ")
     ]
 
 
@@ -164,7 +170,18 @@ def fit_gallery():
     return GalleryKNNClassifier().fit(X, ["diatom", "diatom", "ciliate", None])
 
 
-FITS = {CrossModalEmbedder: fit_embedder, GalleryKNNClassifier: fit_gallery}
+def fit_dino():
+    X, _ = skplankton.datasets.make_particles(
+        12, n_species=2, random_state=0, return_X_y=True
+    )
+    return DINOEmbedder(max_epochs=1, image_size=16).fit(X)
+
+
+FITS = {
+    CrossModalEmbedder: fit_embedder,
+    DINOEmbedder: fit_dino,
+    GalleryKNNClassifier: fit_gallery,
+}
 
 
 def test_every_estimator_can_be_fitted_here():

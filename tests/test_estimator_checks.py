@@ -21,12 +21,14 @@ ESTIMATORS = [
     "CrossModalEmbedder(temperature=0.1)",
     "CrossModalEmbedder(learn_temperature=True)",
     "CrossModalEmbedder(early_stopping=True, validation_fraction=0.5, max_epochs=5)",
+    "DINOEmbedder(max_epochs=2)",
 ]
 
 SCRIPT = """
 import warnings
 from sklearn.utils.estimator_checks import check_estimator
 from skplankton import CrossModalEmbedder, GalleryKNNClassifier
+from skplankton.baselines import DINOEmbedder
 
 warnings.simplefilter("error")
 results = check_estimator({estimator}, on_skip=None, on_fail="raise")

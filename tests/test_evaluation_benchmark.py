@@ -291,7 +291,7 @@ def test_ties_are_the_classifiers(data, metric, weights, gallery_size, n_neighbo
 
 
 @pytest.mark.parametrize("metric", ["cosine", "euclidean"])
-@pytest.mark.parametrize("scale", [1e-170, 1e-8, 1e8])
+@pytest.mark.parametrize("scale", [1e-170, 1e-161, 1e-8, 1e8])
 def test_scales_at_which_rounding_matters(metric, scale):
     X, y = particles(seed=3, missing=0.0)
     X = X * scale + (0.0 if metric == "cosine" else 1e4 * scale)
@@ -310,6 +310,44 @@ def test_float_embeddings_are_compared_once(asked_again):
     assert sum(asked_again) == 0
 
 
+def test_embeddings_far_from_the_origin_are_compared_once(asked_again):
+    X, y = particles(n_rows=300, n_columns=16)
+    cross_modal_benchmark(X + 1e6, y, metric="euclidean", random_state=0)
+    assert sum(asked_again) == 0
+
+
+def test_chords_that_count_as_equal():
+    """Further apart than products can tell, and yet a tie: the first entry wins."""
+    angles = np.array([0.0, 1.0 + 5e-14, 1.0])  # a query, and two entries
+    X = np.column_stack([np.cos(angles), np.sin(angles)])
+    assert X[0] @ X[1] < X[0] @ X[2] - 3e-14
+    results = cross_modal_benchmark(
+        X[:1],
+        ["first"],
+        X_gallery=X[1:],
+        y_gallery=["first", "second"],
+        gallery_sizes=1,
+        n_neighbors=1,
+        setups=None,
+    )
+    assert results["accuracy"].eq(1.0).all()
+
+
+def test_votes_that_count_as_equal():
+    """More different than rounding makes them, and yet a tie: the first class wins."""
+    results = cross_modal_benchmark(
+        np.array([[0.0]]),
+        ["first"],
+        X_gallery=np.array([[1 + 3e-13], [-1.0]]),
+        y_gallery=["first", "second"],
+        gallery_sizes=1,
+        n_neighbors=2,
+        setups=None,
+        metric="euclidean",
+    )
+    assert results["accuracy"].eq(1.0).all()
+
+
 def test_near_ties_are_compared_exactly(asked_again):
     X, y = particles(n_rows=300, n_columns=16, grid=1)
     X[100:] = X[:200]
@@ -324,6 +362,17 @@ def test_chunks_do_not_matter(monkeypatch, metric):
     expected = cross_modal_benchmark(X, y, **params)
     monkeypatch.setattr(_nested_galleries, "_CHUNK_SIZE", 100)
     pd.testing.assert_frame_equal(cross_modal_benchmark(X, y, **params), expected)
+
+
+@pytest.mark.parametrize("n_neighbors", [1, 7, 40])
+def test_both_ways_to_find_the_smallest(monkeypatch, n_neighbors):
+    X, y = particles(missing=0.2)
+    params = {"gallery_sizes": (1, 9), "n_neighbors": n_neighbors, "random_state": 0}
+    found = []
+    for few in (0, 1000):
+        monkeypatch.setattr(_nested_galleries, "_FEW", few)
+        found.append(cross_modal_benchmark(X, y, **params))
+    pd.testing.assert_frame_equal(*found)
 
 
 def test_no_array_of_all_products(monkeypatch):
@@ -505,6 +554,21 @@ def test_torch_is_not_imported():
 
 
 # --- views that are missing ---------------------------------------------------------
+
+
+def test_no_name_without_a_view():
+    X, y = particles(missing=0.6)
+    codes = np.unique(y.astype(str), return_inverse=True)[1]
+    views = _nested_galleries.ComparableViews(X.reshape(len(X), 2, -1), "cosine")
+    rows = np.arange(10)
+    questions = _nested_galleries.Questions(SETUPS, [3], "distance", 5, 1)
+    galleries = _nested_galleries.NestedGalleries(
+        views, rows, codes[rows], np.zeros(10, dtype=int), questions
+    )
+    asked = np.arange(len(X))[None] >= 10
+    names = galleries.name(views, asked)
+    for (_, query), found in zip(SETUPS, names[0, :, 0], strict=True):
+        np.testing.assert_array_equal(found >= 0, asked[0] & has_view(X, query))
 
 
 def test_nothing_to_ask_with_or_to_enter():

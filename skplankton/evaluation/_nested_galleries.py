@@ -43,9 +43,6 @@ _CHUNK_SIZE = 2**20
 # Up to so many, the nearest are found faster one by one than by a partial sort.
 _FEW = 16
 
-# Distances known less well than this, relative to the nearest, decide no vote.
-_LARGEST_UNCERTAINTY = 1e-3
-
 # Relative difference of two classes' votes that rounding in adding up cannot bring
 # about; `vote_shares` takes less than 1e-12 for a tie.
 _CLOSE_VOTE = 1e-11
@@ -108,9 +105,11 @@ class ComparableViews:
         shape = by_view.shape[:2]  # (n_views, n_samples)
         self.center = center
         if metric == "euclidean":
+            there = self.present.T.ravel()
             if self.center is None:
-                self.center = _mean(rows[self.present.T.ravel()])
-            rows = rows - self.center
+                self.center = _mean(rows[there])
+            # A missing view must not count as one that is far away.
+            rows = np.where(there[:, None], rows - self.center, 0.0)
             self.offset = squared_norms(rows).reshape(shape)
             self.magnitude = self.offset
             rows = np.column_stack([rows, np.ones(len(rows))])
@@ -405,10 +404,9 @@ def _most_votes(votes: np.ndarray, codes: np.ndarray) -> tuple[np.ndarray, np.nd
 def _decided(lead: np.ndarray, error: np.ndarray, nearest: np.ndarray) -> np.ndarray:
     """Whether errors of the closeness cannot change who has the most votes.
 
-    A vote is the quotient of two values of closeness, or its square root. If each is
-    right to within a factor 1 ± u, with u at most 0.001, votes are to within 1 ± 2.1 u,
-    and the quotient of two classes' votes to within 1 ± 4.3 u.
+    A vote is inversely proportional to the closeness, or to its square root. If that is
+    right to within a factor 1 ± u, where u is at most error / nearest, the quotient of
+    two classes' votes is to within (1 + u) / (1 - u), and a lead of 2 u stays a lead.
+    Next to a distance of 0, where votes have no bound, no lead is that large.
     """
-    nearest = np.minimum(nearest, _LARGEST)  # u is error / nearest
-    small = error <= _LARGEST_UNCERTAINTY * nearest
-    return small & ((lead - _CLOSE_VOTE) * nearest > 5 * error)
+    return (lead - _CLOSE_VOTE) * np.minimum(nearest, _LARGEST) > 2 * error

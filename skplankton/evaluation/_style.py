@@ -1,0 +1,85 @@
+"""What the displays share: colours, markers, late matplotlib, place for a legend."""
+
+from typing import Any
+
+import numpy as np
+
+# Colours that colour-blind eyes tell apart (Okabe and Ito 2008), without the yellow,
+# which is too pale for a line on white.
+BLUE, VERMILION = "#0072B2", "#D55E00"
+COLOURS = (BLUE, "#E69F00", "#009E73", "#CC79A7", "#000000", "#56B4E9", VERMILION)
+# One more marker than colours: a colour comes back with another marker.
+MARKERS = ("o", "s", "^", "D", "v", "P", "X", "p")
+DASHES = ("-", "--", ":", "-.")
+UNLABELLED = "0.65"  # a grey
+
+# Inches: a column of a journal (9 cm), and the full width of its page (18 cm).
+COLUMN_WIDTH, PAGE_WIDTH = 3.54, 7.09
+FONT_SIZE, SMALL_FONT_SIZE = 8, 6.5
+
+# The letters of the paper's set-ups.
+_VIEW_NAMES = {"image": "I", "profile": "P", "both": "I+P", "all": "I+P"}
+
+
+def import_pyplot(display: str) -> Any:
+    """Matplotlib's pyplot, or an ImportError that says how to get it."""
+    try:
+        import matplotlib.pyplot as plt
+    except ImportError as error:
+        raise ImportError(
+            f"{display}.plot needs matplotlib, which is not installed. Run: "
+            "pip install 'skplankton[plot]'"
+        ) from error
+    return plt
+
+
+def setup_name(gallery: str, query: str) -> str:
+    """Short name of a set-up, such as "gallery I, query I+P"."""
+    gallery, query = (_VIEW_NAMES.get(view, view) for view in (gallery, query))
+    return f"gallery {gallery}, query {query}"
+
+
+def axis_and_figure(display: str, ax: Any, height: float) -> tuple[Any, Any]:
+    """The axis to draw on, new and at column width unless there is one."""
+    plt = import_pyplot(display)
+    if ax is not None:
+        return ax, ax.figure
+    figure, ax = plt.subplots(figsize=(COLUMN_WIDTH, height), layout="constrained")
+    return ax, figure
+
+
+def place_legend(ax: Any, own_figure: bool, **kwargs: Any) -> Any:
+    """A legend beside the data: below a figure of ours, where there is room in others.
+
+    Of a figure that the user made, only a constrained layout makes room for a legend
+    outside the axis.
+    """
+    kwargs = {"fontsize": SMALL_FONT_SIZE, "frameon": False} | kwargs
+    if own_figure:
+        handles, labels = ax.get_legend_handles_labels()
+        kwargs = {"handles": handles, "labels": labels} | kwargs
+        return ax.figure.legend(loc="outside lower center", **kwargs)
+    kwargs["ncols"] = 1
+    engine = ax.figure.get_layout_engine()
+    if type(engine).__name__ == "ConstrainedLayoutEngine":
+        return ax.legend(loc="upper left", bbox_to_anchor=(1.0, 1.0), **kwargs)
+    return ax.legend(loc="best", **kwargs)
+
+
+def wrapped(label: Any, width: int) -> str:
+    """A label on lines of at most `width` signs, broken at spaces and underscores."""
+    lines = [""]
+    for word in str(label).replace("_", "_ ").split():
+        gap = "" if not lines[-1] or lines[-1].endswith("_") else " "
+        if lines[-1] and len(lines[-1] + gap + word) > width:
+            lines.append(word)
+        else:
+            lines[-1] += gap + word
+    return "\n".join(lines)
+
+
+def as_labels(labels: np.ndarray, labelled: np.ndarray) -> np.ndarray:
+    """The labels in a column of objects, with None for those that are missing."""
+    column = np.full(len(labelled), None, dtype=object)
+    column[labelled] = labels
+    return column
