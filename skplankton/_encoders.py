@@ -13,8 +13,10 @@ from itertools import pairwise
 import torch
 from torch import Tensor, nn
 
-# Group normalisation rather than batch normalisation: the features of a particle do not
-# depend on its batch, so that gradient caching is exact and small tables train well.
+# No encoder of ours normalises by batch: the features of a particle do not depend on
+# its batch, so that gradient caching is exact. Images are normalised by groups of
+# channels, which takes brightness and contrast out. In a profile the level of a channel
+# is what tells pigments apart: its channels keep one scale for all particles.
 NORM_GROUPS = 8
 
 
@@ -129,20 +131,50 @@ class MLP(nn.Sequential):
         super().__init__(nn.Flatten(), *layers)
 
 
+class DataScaled(nn.Module):
+    """Bring each channel to mean 0 and variance 1 over the first batch it trains on.
+
+    The scale is then a parameter like any other ("actnorm", Kingma and Dhariwal 2018,
+    "Glow: generative flow with invertible 1x1 convolutions", section 3.1).
+    """
+
+    is_scaled: Tensor
+
+    def __init__(self, n_channels: int):
+        super().__init__()
+        self.scale = nn.Parameter(torch.ones(n_channels))
+        self.shift = nn.Parameter(torch.zeros(n_channels))
+        self.register_buffer("is_scaled", torch.tensor(False))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Scale x, of shape (n, n_channels, length)."""
+        if self.training and not self.is_scaled:
+            with torch.no_grad():
+                std, mean = torch.std_mean(x, dim=(0, 2))
+                self.scale.copy_(1 / std.clamp(min=1e-5))
+                self.shift.copy_(-mean * self.scale)
+                self.is_scaled.fill_(True)
+        return x * self.scale[:, None] + self.shift[:, None]
+
+
+def _group_norm(n_channels: int) -> nn.Module:
+    return nn.GroupNorm(NORM_GROUPS, n_channels)
+
+
 class _ResidualBlock(nn.Module):
     """Two convolutions and a shortcut, in one or two dimensions.
 
     He et al. 2016, "Deep residual learning for image recognition", figure 2.
     """
 
-    def __init__(self, conv, n_in, n_out, stride):
+    def __init__(self, conv, norm, n_in, n_out, stride):
         super().__init__()
         self.convolutions = nn.Sequential(
             conv(n_in, n_out, 3, stride=stride, padding=1, bias=False),
-            nn.GroupNorm(NORM_GROUPS, n_out),
+            norm(n_out),
             nn.ReLU(inplace=True),
             conv(n_out, n_out, 3, padding=1, bias=False),
-            nn.GroupNorm(NORM_GROUPS, n_out),
+            norm(n_out),
         )
         self.shortcut = (
             nn.Identity()
@@ -157,7 +189,7 @@ class _ResidualBlock(nn.Module):
 class _ResidualCNN(nn.Module):
     """A strided stem, residual stages that halve the resolution, a global pool."""
 
-    def __init__(self, conv, pool, n_channels, width, n_stages, blocks_per_stage):
+    def __init__(self, conv, norm, pool, n_channels, width, n_stages, blocks_per_stage):
         super().__init__()
         if width % NORM_GROUPS:
             raise ValueError(
@@ -166,7 +198,7 @@ class _ResidualCNN(nn.Module):
             )
         self.stem = nn.Sequential(
             conv(n_channels, width, 7, stride=2, padding=3, bias=False),
-            nn.GroupNorm(NORM_GROUPS, width),
+            norm(width),
             nn.ReLU(inplace=True),
         )
         widths = [width, *(width * 2**stage for stage in range(n_stages))]
@@ -175,7 +207,7 @@ class _ResidualCNN(nn.Module):
             for block in range(blocks_per_stage):
                 stride = 2 if block == 0 and stage > 0 else 1
                 n_in_block = n_in if block == 0 else n_out
-                blocks.append(_ResidualBlock(conv, n_in_block, n_out, stride))
+                blocks.append(_ResidualBlock(conv, norm, n_in_block, n_out, stride))
         self.stages = nn.Sequential(*blocks)
         self.pool = pool
 
@@ -187,18 +219,30 @@ class ImageCNN(_ResidualCNN):
     """A small 2-D residual network, mean pooled."""
 
     def __init__(self, sample_shape, width=16, n_stages=4, blocks_per_stage=1):
-        pool = nn.AdaptiveAvgPool2d(1)
-        n_channels = sample_shape[0]
-        super().__init__(nn.Conv2d, pool, n_channels, width, n_stages, blocks_per_stage)
+        super().__init__(
+            nn.Conv2d,
+            _group_norm,
+            nn.AdaptiveAvgPool2d(1),
+            sample_shape[0],
+            width,
+            n_stages,
+            blocks_per_stage,
+        )
 
 
 class ProfileCNN(_ResidualCNN):
     """A 1-D residual network, max pooled; two blocks a stage make it a ResNet-18."""
 
     def __init__(self, sample_shape, width=16, n_stages=4, blocks_per_stage=1):
-        pool = nn.AdaptiveMaxPool1d(1)
-        n_channels = sample_shape[0]
-        super().__init__(nn.Conv1d, pool, n_channels, width, n_stages, blocks_per_stage)
+        super().__init__(
+            nn.Conv1d,
+            DataScaled,
+            nn.AdaptiveMaxPool1d(1),
+            sample_shape[0],
+            width,
+            n_stages,
+            blocks_per_stage,
+        )
 
 
 class ProfileLSTM(nn.Module):

@@ -284,6 +284,7 @@ def train_dual_encoder(
                 getattr(module, modality).set_scales(
                     arrays[modality], arrays.get(f"{modality}_size")
                 )
+            _scale_to_data(net, dataset)
         net.notify("on_train_begin", X=dataset)
         # Not net.fit, which swallows Ctrl-C and would call a half-trained net fitted.
         with suppress(_EnoughTraining):
@@ -322,6 +323,17 @@ def seeded(device, seed: int):
     with torch.random.fork_rng(accelerators, device_type=kind):
         torch.manual_seed(seed)
         yield
+
+
+def _scale_to_data(net: ContrastiveNet, dataset: PairDataset) -> None:
+    """Show the module one batch, for layers that take their scale from the first.
+
+    It is the same batch whether the training steps are then taken whole or in chunks.
+    """
+    views, _ = next(iter(net.get_iterator(dataset, training=True)))
+    net._set_training(True)
+    with torch.no_grad():
+        net.module_(**to_tensor(views, device=net.device))
 
 
 def _check_trained(net: ContrastiveNet) -> None:

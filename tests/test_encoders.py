@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import nn
 
-from skplankton._encoders import build_encoder, measure_width
+from skplankton._encoders import DataScaled, build_encoder, measure_width
 
 IMAGE, PROFILE, FLAT = (1, 32, 32), (6, 32), (10,)
 
@@ -100,3 +100,17 @@ def test_missing_timm_names_the_extra(monkeypatch):
     monkeypatch.setitem(sys.modules, "timm", None)
     with pytest.raises(ImportError, match=r"pip install 'skplankton\[timm\]'"):
         build_encoder("resnet18", "image", IMAGE)
+
+
+def test_data_scaled_channels_take_their_scale_from_the_first_training_batch():
+    layer = DataScaled(3)
+    first = 5 + 2 * torch.randn(50, 3, 10)
+    assert torch.equal(layer.eval()(first), first)  # a blank pass teaches nothing
+    scaled = layer.train()(first)
+    torch.testing.assert_close(
+        scaled.mean(dim=(0, 2)), torch.zeros(3), atol=1e-5, rtol=0
+    )
+    torch.testing.assert_close(scaled.std(dim=(0, 2)), torch.ones(3))
+    # Later batches are scaled alike, so that a sample does not depend on its batch.
+    torch.testing.assert_close(layer(first[:2] + 1), layer.eval()(first[:2] + 1))
+    assert (layer(first + 1).mean(dim=(0, 2)) > 0.4).all()
