@@ -1,6 +1,7 @@
 """Labels: which are there, which are missing, and a few of each class."""
 
 import numbers
+import warnings
 
 import numpy as np
 import pandas as pd
@@ -53,7 +54,11 @@ def split_labels(y, unlabeled=None) -> tuple[np.ndarray, np.ndarray]:
     if labels.size:
         if labels.dtype.kind == "f":
             assert_all_finite(labels, input_name="y")
-        check_classification_targets(labels)
+        with warnings.catch_warnings():
+            # A label or two a class, which scikit-learn suspects to be regression, is
+            # what a gallery is for.
+            warnings.filterwarnings("ignore", message="The number of unique classes")
+            check_classification_targets(labels)
     return labels, labelled
 
 

@@ -786,3 +786,9 @@ def test_torch_is_not_imported():
         [sys.executable, "-c", code], capture_output=True, text=True, check=True
     )
     assert run.stdout.strip() == "False"
+
+
+def test_one_label_for_each_of_many_species_is_what_a_gallery_is_for():
+    X = np.random.RandomState(0).rand(60, 4)
+    y = [f"species {i}" for i in range(60)]
+    assert_array_equal(GalleryKNNClassifier().fit(X, y).predict(X), y)
