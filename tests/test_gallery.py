@@ -791,4 +791,4 @@ def test_torch_is_not_imported():
 def test_one_label_for_each_of_many_species_is_what_a_gallery_is_for():
     X = np.random.RandomState(0).rand(60, 4)
     y = [f"species {i}" for i in range(60)]
-    assert_array_equal(GalleryKNNClassifier().fit(X, y).predict(X), y)
+    assert list(GalleryKNNClassifier().fit(X, y).predict(X)) == y
