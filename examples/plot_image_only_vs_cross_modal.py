@@ -27,19 +27,18 @@ X_train, X_test, _, y_test = train_test_split(
     X, y, test_size=1 / 3, stratify=y, random_state=0
 )
 
-settings = {"image_size": 32, "max_epochs": 15, "random_state": 0}
-dino = DINOEmbedder(**settings).fit(X_train)
-cross_modal = CrossModalEmbedder(**settings).fit(X_train)
+dino = DINOEmbedder(random_state=0).fit(X_train)
+cross_modal = CrossModalEmbedder(random_state=0).fit(X_train)
 images_only = copy.copy(cross_modal).set_params(output="image")
 
 # %%
 # The same galleries for all
 # --------------------------
-# ``setups=None`` takes an embedding as it comes. The band is one standard deviation over
-# the draws of the gallery. On images alone and with few labels, DINO does better here:
-# it gives a particle's size a larger part in the embedding, and size goes far in telling
-# these species apart. What the images do not show, such as pigments, the profile adds:
-# with both views the cross-modal embedder passes it as labels become more.
+# ``setups=None`` takes an embedding as it comes. The band is one standard deviation
+# over the draws of the gallery. On images alone and with few labels, DINO does better
+# here: it gives a particle's size a larger part in the embedding, and size goes far in
+# telling these species apart. What images do not show, such as pigments, the profile
+# adds: with both views, the cross-modal embedder passes it as labels become more.
 
 embedded = {
     "DINO, image": dino.transform(X_test),
