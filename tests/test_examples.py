@@ -1,8 +1,8 @@
 """The examples are whole scripts, and the quick start runs from the command line.
 
-The documentation's build runs every example at full size and fails on an error, so only
-what it cannot see is tested here: the quick start's command-line use, on little data,
-and that every example is a gallery page that compiles.
+The documentation's build runs every gallery example at full size and fails on an error.
+Only what it cannot see is tested here: the command-line use of the quick start and of
+the paper's protocol, on little data, and that every example is a gallery page.
 """
 
 import os
@@ -30,17 +30,22 @@ def test_example_is_a_gallery_page(script):
     assert "\n# %%\n" in text
 
 
-def test_quickstart_from_the_command_line(tmp_path):
-    pytest.importorskip("matplotlib")
-    command = [sys.executable, str(EXAMPLES / "plot_quickstart.py")]
-    command += ["--n-particles", "80", "--epochs", "1", "--output", "result"]
-    run = subprocess.run(
-        command,
-        cwd=tmp_path,
+def run_script(name, *arguments, folder):
+    return subprocess.run(
+        [sys.executable, str(EXAMPLES / name), *arguments],
+        cwd=folder,
         env={**os.environ, "MPLBACKEND": "Agg"},
         capture_output=True,
         text=True,
         check=False,
+    )
+
+
+def test_quickstart_from_the_command_line(tmp_path):
+    run = run_script(
+        "plot_quickstart.py",
+        *("--n-particles", "80", "--epochs", "1", "--output", "result"),
+        folder=tmp_path,
     )
     assert run.returncode == 0, run.stderr
     assert "accuracy with 4 labels a species" in run.stdout
@@ -50,3 +55,30 @@ def test_quickstart_from_the_command_line(tmp_path):
     assert nine.to_numpy().max() <= 1
     for name in ("species.csv", "quickstart.png", "LAB/annotations.csv"):
         assert (tmp_path / "result" / name).is_file()
+
+
+def test_the_papers_protocol_goes_on_where_it_stopped(tmp_path):
+    arguments = ("--output", "result", "--epochs", "1")
+    first = run_script("reproduce_paper.py", *arguments, folder=tmp_path)
+    assert first.returncode == 0, first.stderr
+    out = tmp_path / "result"
+    results = pd.read_csv(out / "results.csv")
+    assert set(results["task"]) == {"LAB→LAB", "UTO→LAB", "LAB→SEA", "UTO→SEA"}
+    assert len(results.groupby(["gallery", "query"])) == 9
+    for name in ("table.md", "table.tex", "accuracy.png"):
+        assert (out / name).stat().st_size > 0
+
+    # As if it had been stopped while the last model was trained.
+    (out / "models" / "convnext_femto+cnn+clip_LAB_1.joblib").unlink()
+    for stale in (out / "results").glob("*LAB_*_1.joblib"):
+        stale.unlink()
+    again = run_script("reproduce_paper.py", *arguments, folder=tmp_path)
+    assert again.returncode == 0, again.stderr
+    assert again.stdout.count("training ") == 1
+    pd.testing.assert_frame_equal(pd.read_csv(out / "results.csv"), results)
+
+    other = run_script(
+        "reproduce_paper.py", "--output", "result", "--epochs", "2", folder=tmp_path
+    )
+    assert other.returncode != 0
+    assert "was begun with another --epochs" in other.stderr
