@@ -72,6 +72,8 @@ class ParticleTable:
         self, X: pd.DataFrame, *, image_size, profile_length, crop_top, n_jobs=None
     ):
         self.cells = {name: X[name].to_numpy(dtype=object) for name in MODALITIES}
+        if not len(X):
+            raise ValueError("X is a table of 0 rows; at least one particle is needed.")
         self.index = X.index
         self.n_jobs = n_jobs
         self.decoders = {
@@ -179,6 +181,12 @@ class ParticleArray:
 
 def split_columns(n_columns: int, image_shape, profile_shape) -> tuple[int, int]:
     """How many columns are the image's, how many the profile's."""
+    for name, shape in (("image_shape", image_shape), ("profile_shape", profile_shape)):
+        if shape is not None and (len(shape) != 2 or min(shape) < 1):
+            raise ValueError(
+                f"{name}={shape!r}; expected two numbers of at least 1, (height, "
+                "width) of an image or (length, n_channels) of a profile."
+            )
     n_image = None if image_shape is None else int(np.prod(image_shape))
     n_profile = None if profile_shape is None else int(np.prod(profile_shape))
     if n_image is None:

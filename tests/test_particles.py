@@ -149,6 +149,19 @@ def test_shapes_that_do_not_share_out_the_columns_raise(image_shape, profile_sha
         split_columns(64, image_shape, profile_shape)
 
 
+@pytest.mark.parametrize("shape", [(8,), (0, 4), (2, 2, 2)])
+def test_shapes_have_two_sides(shape):
+    with pytest.raises(ValueError, match=r"image_shape=.*; expected two numbers"):
+        split_columns(64, shape, None)
+    with pytest.raises(ValueError, match=r"profile_shape=.*; expected two numbers"):
+        split_columns(64, None, shape)
+
+
+def test_a_table_without_rows(X):
+    with pytest.raises(ValueError, match="a table of 0 rows; at least one particle"):
+        table(X[:0])
+
+
 def test_array_columns_are_reshaped():
     X = np.arange(2 * 48, dtype=np.float32).reshape(2, 48)
     source = ParticleArray(X, image_shape=(16, 2), profile_shape=(8, 2), **SIZES)
