@@ -244,6 +244,7 @@ TABLES = {
         "ours, T=1",
         "ours, T learnt from 0.37",
         "ours, projection",
+        "ours, encoder",
     ],
 }
 
