@@ -13,6 +13,7 @@ _HOME_OF_NAME = {
 _SUBMODULES = (
     "baselines",
     "datasets",
+    "ecotaxa",
     "evaluation",
     "losses",
     "model_selection",
@@ -24,6 +25,7 @@ __all__ = [
     "GalleryKNNClassifier",
     "baselines",
     "datasets",
+    "ecotaxa",
     "evaluation",
     "losses",
     "model_selection",

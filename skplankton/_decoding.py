@@ -1,7 +1,7 @@
 """One cell of the particle table → arrays of one size, ready for an encoder.
 
-A cell is a file path or an array. What cannot be read raises an error that says why;
-the caller adds the row.
+A cell is a file path, an array, or a stored view (where in a larger file to read). What
+cannot be read raises an error that says why; the caller adds the row.
 """
 
 import os
@@ -9,6 +9,8 @@ from typing import NamedTuple
 
 import numpy as np
 from PIL import Image
+
+from skplankton._stored_views import StoredImage, StoredProfile
 
 # Rec. 601 luma, which Pillow uses for 8-bit images.
 LUMA = np.array([0.299, 0.587, 0.114], dtype=np.float32)
@@ -24,7 +26,13 @@ class Decoded(NamedTuple):
 
 def decode_image(cell, *, image_size: int, crop_top: int = 0) -> Decoded:
     """Grey image of (1, image_size, image_size) in [0, 1], and its height and width."""
-    image = _open_image(cell) if _is_path(cell) else _image_of_array(np.asarray(cell))
+    if isinstance(cell, StoredImage):
+        image = _greyscale(cell.open())
+    elif _is_path(cell):
+        with Image.open(cell) as file:
+            image = _greyscale(file)
+    else:
+        image = _image_of_array(np.asarray(cell))
     width, height = image.size
     if crop_top:
         if crop_top >= height:
@@ -56,7 +64,9 @@ def fit_to_square(image: Image.Image, side: int) -> np.ndarray:
 def decode_profile(cell, *, profile_length: int) -> Decoded:
     """Log-compressed profile of (n_channels, profile_length), and its length."""
     channels = None
-    if _is_path(cell):
+    if isinstance(cell, StoredProfile):
+        samples, channels = cell.read(), cell.channels
+    elif _is_path(cell):
         samples, channels = _read_profile(cell)
     else:
         samples = np.asarray(cell)
@@ -99,10 +109,9 @@ def _is_path(cell) -> bool:
     return isinstance(cell, str | os.PathLike)
 
 
-def _open_image(path) -> Image.Image:
+def _greyscale(file: Image.Image) -> Image.Image:
     """Pillow image in mode "L" (0 to 255) or "F" (0 to 1)."""
-    with Image.open(path) as file:
-        image: Image.Image = file.copy()
+    image: Image.Image = file.copy()
     if image.mode in ("L", "F"):
         return _image_of_array(np.asarray(image)) if image.mode == "F" else image
     if image.mode.startswith("I"):  # 16 bits, in Pillow's various spellings

@@ -5,32 +5,19 @@ from contextlib import contextmanager
 from numbers import Integral, Real
 
 import numpy as np
-from sklearn.base import (
-    BaseEstimator,
-    ClassNamePrefixFeaturesOutMixin,
-    TransformerMixin,
-    _fit_context,
-)
+from sklearn.base import _fit_context
 from sklearn.utils._param_validation import Interval, StrOptions
-from sklearn.utils.validation import check_is_fitted, validate_data
+from sklearn.utils.validation import check_is_fitted
 
-from skplankton._particles import (
-    MODALITIES,
-    ParticleArray,
-    ParticleTable,
-    is_particle_table,
-    reject_table_of_words,
-    select_view_columns,
-)
+from skplankton._particle_transformer import ParticleTransformer
+from skplankton._particles import MODALITIES, ParticleTable, View
 from skplankton._random import fresh_random_state
 
 # Rows decoded and embedded at a time by transform: what it holds beyond its result.
 ROWS_PER_CHUNK = 512
 
 
-class CrossModalEmbedder(
-    ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator
-):
+class CrossModalEmbedder(ParticleTransformer):
     """Embed particles by what their image and their optical profile have in common.
 
     Two encoders, one for images and one for profiles, are trained without any label to
@@ -62,10 +49,11 @@ class CrossModalEmbedder(
     crop_top : int, default=0
         Rows of pixels cut off the top of every image, where instruments burn in a
         scale bar; 25 in the sets published with [1]_.
-    image_shape : tuple of (height, width), default=None
-        For X as an array: how the image's columns are reshaped.
-    profile_shape : tuple of (length, n_channels), default=None
-        For X as an array: how the profile's columns are reshaped. With both shapes None
+    image_shape : tuple of (height, width) or (n_columns,), default=None
+        For X as an array: how the image's columns are reshaped; ``(n_columns,)`` is a
+        flat view of so many.
+    profile_shape : tuple of (length, n_channels) or (n_columns,), default=None
+        For X as an array: the same for the profile's columns. With both shapes None
         the first half of the columns is one flat view, the second half the other; with
         one given, the remaining columns are the other view, flat.
     size_features : bool, default=True
@@ -124,6 +112,12 @@ class CrossModalEmbedder(
     precision : {"auto", "32", "bf16", "16"}, default="auto"
         Number format of the encoders' arithmetic in training and in transform. "auto"
         is "32", except on CUDA, where it is "bf16" if the GPU has it, else "16".
+    errors : {"raise", "warn", "coerce"}, default="raise"
+        What to do about a view that cannot be read, or a row of a table with no view.
+        "raise" stops at the first. Otherwise the view is taken for missing, which is
+        told once, at the end, with the number of such views and the first of them: by a
+        warning, or with "coerce" by the logger ``skplankton``. `transform` makes a row
+        with no view left NaN throughout, and the classifier gives it no name.
     n_jobs : int, default=None
         Processes that decode files; None is 1 unless in a joblib context.
     warm_start : bool, default=False
@@ -223,6 +217,7 @@ class CrossModalEmbedder(
         "patience": [Interval(Integral, 1, None, closed="left")],
         "device": [str],
         "precision": [StrOptions({"auto", "32", "bf16", "16"})],
+        "errors": [StrOptions({"raise", "warn", "coerce"})],
         "n_jobs": [Integral, None],
         "warm_start": ["boolean"],
         "random_state": ["random_state"],
@@ -261,6 +256,7 @@ class CrossModalEmbedder(
         patience=10,
         device="auto",
         precision="auto",
+        errors="raise",
         n_jobs=None,
         warm_start=False,
         random_state=None,
@@ -295,6 +291,7 @@ class CrossModalEmbedder(
         self.patience = patience
         self.device = device
         self.precision = precision
+        self.errors = errors
         self.n_jobs = n_jobs
         self.warm_start = warm_start
         self.random_state = random_state
@@ -330,6 +327,7 @@ class CrossModalEmbedder(
         with self._all_or_nothing():
             source = self._check_X(X, reset=True)
             self._fit(source)
+            source.problems.tell("X")
         return self
 
     def transform(self, X):
@@ -361,6 +359,7 @@ class CrossModalEmbedder(
                 source, np.arange(len(source)), self._modalities_out(), self.features
             )
         ]
+        source.problems.tell("X")
         return np.concatenate(outputs)
 
     def score(self, X, y=None):
@@ -404,6 +403,9 @@ class CrossModalEmbedder(
                 strict=True,
             )
         )
+        source.problems.tell("X")
+        complete = ~(np.isnan(image[:, 0]) | np.isnan(profile[:, 0]))
+        image, profile = image[complete], profile[complete]
         return (_matching(image, profile) + _matching(profile, image)) / 2
 
     def _fit(self, source) -> None:
@@ -440,50 +442,7 @@ class CrossModalEmbedder(
         )
         self.n_iter_ = len(self.history_)
         self.temperature_ = self.net_.module_.temperature
-        self._is_table = isinstance(source, ParticleTable)
-        self._channels = source.channels
-        self._n_channels = source.n_channels
-
-    def _check_X(self, X, *, reset: bool) -> ParticleTable | ParticleArray:
-        is_table = is_particle_table(X)
-        if not reset and is_table != self._is_table:
-            forms = {
-                True: "a table with the columns 'image' and 'profile'",
-                False: "a numeric array",
-            }
-            raise ValueError(
-                f"X is {forms[is_table]}, but {type(self).__name__} was fitted on "
-                f"{forms[self._is_table]}."
-            )
-        if not is_table:
-            reject_table_of_words(X)
-            X = validate_data(
-                self,
-                X,
-                reset=reset,
-                dtype=np.float32,
-                ensure_min_features=2 if reset else 1,
-                ensure_min_samples=2 if reset else 1,
-            )
-            return ParticleArray(
-                X,
-                image_shape=self.image_shape,
-                profile_shape=self.profile_shape,
-                image_size=self.image_size,
-                profile_length=self.profile_length,
-            )
-        X = select_view_columns(X)
-        validate_data(self, X, reset=reset, skip_check_array=True)
-        source = ParticleTable(
-            X,
-            image_size=self.image_size,
-            profile_length=self.profile_length,
-            crop_top=self.crop_top,
-            n_jobs=self.n_jobs,
-        )
-        if not reset:
-            source.channels, source.n_channels = self._channels, self._n_channels
-        return source
+        self._remember_form(source)
 
     def _pairs(self, source, at_least: int) -> np.ndarray:
         rows = np.flatnonzero(source.present["image"] & source.present["profile"])
@@ -508,12 +467,21 @@ class CrossModalEmbedder(
 
     def _read_pairs(self, source, rows) -> dict[str, np.ndarray]:
         """Arrays of the pairs by the names of DualEncoder.forward."""
+        image = source.read("image", rows)
+        profile = source.read("profile", image.rows)
+        if len(profile.rows) < min(2, len(rows)):
+            raise ValueError(
+                f"{len(profile.rows)} of {len(rows)} pairs of an image and a profile "
+                "could be read; at least 2 are needed. errors='raise' says why."
+            )
+        both_read = np.isin(image.rows, profile.rows, assume_unique=True)
+        if not both_read.all():
+            image = View(*(part[both_read] for part in image))
         arrays = {}
-        for modality in MODALITIES:
-            values, sizes = source.read(modality, rows)
-            arrays[modality] = values
-            if self.size_features and sizes is not None:
-                arrays[f"{modality}_size"] = sizes
+        for modality, view in (("image", image), ("profile", profile)):
+            arrays[modality] = view.values
+            if self.size_features and view.sizes is not None:
+                arrays[f"{modality}_size"] = view.sizes
         return arrays
 
     def _module_params(self, arrays) -> dict:
@@ -538,15 +506,6 @@ class CrossModalEmbedder(
             "initial_bias": -float(np.log(max(1, self.batch_size - 1))),
         }
 
-    def _hardware(self) -> dict:
-        from skplankton._devices import choose_device, choose_precision
-
-        device = choose_device(self.device)
-        return {
-            "device": device,
-            "precision": choose_precision(self.precision, device),
-        }
-
     def _modalities_out(self) -> tuple[str, ...]:
         return (self.output,) if self.output in MODALITIES else MODALITIES
 
@@ -568,12 +527,12 @@ class CrossModalEmbedder(
             for modality in modalities:
                 embedded = np.full((len(chunk), width), np.nan, dtype=np.float32)
                 present = source.present[modality][chunk]
-                if present.any():
-                    values, sizes = source.read(modality, chunk[present])
+                read, values, sizes = source.read(modality, chunk[present])
+                if len(read):
                     if not self.size_features:
                         sizes = None
                     with torch.inference_mode(), autocast(**hardware):
-                        embedded[present] = module.embed_rows(
+                        embedded[np.isin(chunk, read)] = module.embed_rows(
                             modality, values, sizes, features
                         )
                 embeddings[modality] = embedded
@@ -587,7 +546,10 @@ class CrossModalEmbedder(
             return embeddings[self.output]
         total = sum(np.nan_to_num(embeddings[modality]) for modality in MODALITIES)
         norms = np.linalg.norm(total, axis=1, keepdims=True)
-        return total / np.where(norms > 0, norms, 1)
+        fused = total / np.where(norms > 0, norms, 1)
+        no_view = [np.isnan(embeddings[modality][:, 0]) for modality in MODALITIES]
+        fused[np.all(no_view, axis=0)] = np.nan
+        return fused
 
     @contextmanager
     def _all_or_nothing(self):
@@ -604,12 +566,6 @@ class CrossModalEmbedder(
     def _n_features_out(self) -> int:
         n_views = 2 if self.output == "concat" else 1
         return n_views * self.net_.module_.n_features_out(self.features)
-
-    def __sklearn_tags__(self):
-        tags = super().__sklearn_tags__()
-        tags.transformer_tags.preserves_dtype = ["float32"]
-        tags.input_tags.two_d_array = True
-        return tags
 
 
 def _matching(queries: np.ndarray, targets: np.ndarray) -> float:

@@ -238,16 +238,27 @@ class GalleryKNNClassifier(ClassifierMixin, BaseEstimator):
         Returns
         -------
         ndarray of shape (n_queries,)
-            The labels. On a tie, the first in `classes_`.
+            The labels. On a tie, the first in `classes_`. None for a row that is NaN
+            throughout: it has no view to be named by.
 
         Raises
         ------
         ValueError
-            If a query has no view in `query_modalities`, or a view that is partly NaN
-            or infinite.
+            If a query has views, but none in `query_modalities`, or a view that is
+            partly NaN or infinite.
+
+        Warns
+        -----
+        UserWarning
+            If a row is NaN throughout.
         """
-        best = np.argmax(self.predict_proba(X), axis=1)
-        return self.classes_[best]
+        shares = self.predict_proba(X)
+        unnamed = np.isnan(shares[:, 0])
+        names = self.classes_[np.argmax(np.nan_to_num(shares), axis=1)]
+        if unnamed.any():
+            names = names.astype(object)
+            names[unnamed] = None
+        return names
 
     def predict_proba(self, X: ArrayLike) -> np.ndarray:
         """Share of the votes for each class.
@@ -260,11 +271,17 @@ class GalleryKNNClassifier(ClassifierMixin, BaseEstimator):
         Returns
         -------
         ndarray of shape (n_queries, n_classes)
-            The shares, in the order of `classes_`; each row sums to 1.
+            The shares, in the order of `classes_`; each row sums to 1, or is NaN if
+            that row of X is.
         """
         distances, rows = self.kneighbors(X)
         codes = np.searchsorted(self.classes_, self.gallery_labels_)
-        return vote_shares(distances, codes[rows], len(self.classes_), self.weights)
+        shares = np.full((len(rows), len(self.classes_)), np.nan, distances.dtype)
+        has_view = np.any(rows >= 0, axis=1)
+        shares[has_view] = vote_shares(
+            distances[has_view], codes[rows[has_view]], len(self.classes_), self.weights
+        )
+        return shares
 
     def kneighbors(
         self,
@@ -308,7 +325,7 @@ class GalleryKNNClassifier(ClassifierMixin, BaseEstimator):
         X = self._validate_embeddings(X, reset=False)
         queries = self._views(X, self.query_modalities)
         present = present_views(queries)
-        self._check_queries(present)
+        self._check_queries(X, present)
         views = self._views(self.gallery_, self.gallery_modalities)
         gallery_rows, blocks = np.nonzero(present_views(views))  # one entry a view
         search = ExactNeighbors(views[gallery_rows, blocks], self.metric)
@@ -361,7 +378,7 @@ class GalleryKNNClassifier(ClassifierMixin, BaseEstimator):
             X,
             reset=reset,
             dtype=[np.float64, np.float32],
-            ensure_all_finite=self.n_modalities == 1,
+            ensure_all_finite=False,  # split_views knows what NaN means
         )
         if self.n_modalities == 1:
             for name in ("gallery_modalities", "query_modalities"):
@@ -371,12 +388,19 @@ class GalleryKNNClassifier(ClassifierMixin, BaseEstimator):
                         "n_modalities=1. Set n_modalities=2 for embeddings of the form "
                         f"[image | profile], or {name}='all' for one embedding."
                     )
-            return X
-        split_views(X)
+        split_views(X, self.n_modalities)
         return X
 
-    def _check_queries(self, present: np.ndarray) -> None:
-        lost = ~np.any(present, axis=1)
+    def _check_queries(self, X: np.ndarray, present: np.ndarray) -> None:
+        no_view = ~np.any(present_views(self._views(X)), axis=1)
+        if no_view.any():
+            warnings.warn(
+                f"X is NaN throughout in {_name(no_view)}: without a view there is "
+                "nothing to name, and the name is None.",
+                UserWarning,
+                stacklevel=3,
+            )
+        lost = ~np.any(present, axis=1) & ~no_view
         if lost.any():
             remedy = "Drop such rows"
             if self.query_modalities != "all":
@@ -454,10 +478,11 @@ def split_views(X: np.ndarray, n_modalities: int = 2) -> np.ndarray:
     parts = halves if n_modalities == 2 else ("X",)
     for block, part in enumerate(parts):
         if partly[:, block].any():
+            one = " Set n_modalities=2 if X is [image | profile]."
             raise ValueError(
                 f"{part} is partly NaN in {_name(partly[:, block])}. "
                 "A view that is missing is NaN throughout; fill in or drop a view "
-                "with gaps."
+                f"with gaps.{one if n_modalities == 1 else ''}"
             )
     infinite = np.isinf(X).any(axis=1)
     if infinite.any():

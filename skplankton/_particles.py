@@ -19,6 +19,7 @@ from skplankton._decoding import (
     decode_profile,
     fit_to_square,
 )
+from skplankton._problems import Problems
 
 MODALITIES = ("image", "profile")
 # Enough to hide the cost of handing a task to a worker; few enough to hold.
@@ -29,10 +30,12 @@ MAX_ENLARGEMENT = 4  # of views cut out of an array
 class View(NamedTuple):
     """Some rows of one modality.
 
+    `rows` are those that were read: fewer than were asked for where some cannot be.
     `values` has the shape (n, *sample_shape). `sizes` holds the logarithms of what the
     original measured: height and width in pixels, or length in samples.
     """
 
+    rows: np.ndarray
     values: np.ndarray
     sizes: np.ndarray | None
 
@@ -53,29 +56,37 @@ def reject_table_of_words(X) -> None:
         )
 
 
-def select_view_columns(X: pd.DataFrame) -> pd.DataFrame:
-    """The two columns that are read, in their order; the others are ignored."""
-    missing = [name for name in MODALITIES if name not in X.columns]
+def select_view_columns(X: pd.DataFrame, needed=MODALITIES) -> pd.DataFrame:
+    """The two columns of views, in their order; the others are ignored."""
+    missing = [name for name in needed if name not in X.columns]
     if missing:
         raise ValueError(
             f"X has no column {missing[0]!r}; got the columns {list(X.columns)}. A "
             "table of particles has the columns 'image' and 'profile'; where no "
             f"particle has the view, set X[{missing[0]!r}] = None."
         )
-    return X.loc[:, list(MODALITIES)]
+    return X.reindex(columns=list(MODALITIES))
 
 
 class ParticleTable:
     """A table of cells (paths, arrays or missing) in `image` and `profile` columns."""
 
     def __init__(
-        self, X: pd.DataFrame, *, image_size, profile_length, crop_top, n_jobs=None
+        self,
+        X: pd.DataFrame,
+        *,
+        image_size,
+        profile_length,
+        crop_top,
+        n_jobs=None,
+        errors="raise",
     ):
         self.cells = {name: X[name].to_numpy(dtype=object) for name in MODALITIES}
         if not len(X):
             raise ValueError("X is a table of 0 rows; at least one particle is needed.")
         self.index = X.index
         self.n_jobs = n_jobs
+        self.problems = Problems(errors)
         self.decoders = {
             "image": partial(decode_image, image_size=image_size, crop_top=crop_top),
             "profile": partial(decode_profile, profile_length=profile_length),
@@ -84,37 +95,59 @@ class ParticleTable:
         self.channels: tuple[str, ...] | None = None
         self.n_channels: int | None = None
         self.present = {name: ~_is_missing(self.cells[name]) for name in MODALITIES}
-        has_none = ~(self.present["image"] | self.present["profile"])
-        if has_none.any():
-            rows = np.flatnonzero(has_none)
-            raise ValueError(
+        rows = np.flatnonzero(~(self.present["image"] | self.present["profile"]))
+        if len(rows):
+            self.problems.add(
                 f"{self._name(rows[0])} has neither an image nor a profile"
-                f"{_and_more(rows)}. Drop such rows."
+                f"{_and_more(rows)}. Drop such rows.",
+                "a row without a view gets no embedding",
+                count=len(rows),
             )
 
     def __len__(self) -> int:
         return len(self.index)
 
     def read(self, modality: str, rows: np.ndarray) -> View:
-        """Decode the cells of some rows."""
+        """Decode the cells of some rows; those that cannot be are noted as problems."""
         cells, decode = self.cells[modality], self.decoders[modality]
         tasks = [
             rows[start : start + CELLS_PER_TASK]
             for start in range(0, len(rows), CELLS_PER_TASK)
         ]
-        n_jobs = min(effective_n_jobs(self.n_jobs), len(tasks))
+        n_jobs = max(1, min(effective_n_jobs(self.n_jobs), len(tasks)))
         chunks = Parallel(n_jobs=n_jobs)(
-            delayed(_decode_cells)(
-                modality, decode, cells[task], [self._name(row) for row in task]
-            )
+            delayed(_decode_cells)(decode, cells[task], self.problems.errors == "raise")
             for task in tasks
         )
-        decoded = [cell for chunk in chunks for cell in chunk]
+        results = [result for chunk in chunks for result in chunk]
+        failed = np.array([isinstance(r, Exception) for r in results], dtype=bool)
+        for i in np.flatnonzero(failed):
+            self._note(modality, rows[i], results[i])
+        decoded = [result for result in results if isinstance(result, Decoded)]
+        rows = rows[: len(results)][~failed]
         if modality == "profile":
             self._check_channels(decoded, rows)
+        if not decoded:
+            return View(rows, np.empty((0,)), None)
         values = np.stack([cell.values for cell in decoded])
         sizes = np.log(np.array([cell.size for cell in decoded], dtype=np.float32))
-        return View(values, sizes)
+        return View(rows, values, sizes)
+
+    def _note(self, modality: str, row: int, error: Exception) -> None:
+        """Tell of a cell that cannot be read, by its row."""
+        cell = self.cells[modality][row]
+        is_array = isinstance(cell, np.ndarray | list)
+        which = f"the {modality}" + ("" if is_array else f" {str(cell)!r}")
+        kinds = (FileNotFoundError, TypeError)
+        kind = next((k for k in kinds if isinstance(error, k)), ValueError)
+        try:
+            self.problems.add(
+                f"{self._name(row)}: {which} could not be read: {error}.",
+                "a view that cannot be read is taken for missing",
+                error=kind,
+            )
+        except kind as told:
+            raise told from error
 
     def _check_channels(self, decoded: list[Decoded], rows: np.ndarray) -> None:
         for cell, row in zip(decoded, rows, strict=True):
@@ -158,6 +191,7 @@ class ParticleArray:
         self.image_size = _enlarged(image_shape, image_size)
         self.profile_length = _enlarged((profile_shape or [])[:1], profile_length)
         self.channels, self.n_channels = None, None
+        self.problems = Problems("raise")  # what an array holds was checked
 
     def __len__(self) -> int:
         return len(self.columns["image"])
@@ -166,8 +200,8 @@ class ParticleArray:
         """Reshape some rows; a flat view is taken as it is."""
         values = self.columns[modality][rows]
         shape = self.shapes[modality]
-        if shape is None:
-            return View(values, None)
+        if shape is None or len(shape) == 1:
+            return View(rows, values, None)
         samples = values.reshape(-1, *shape)
         if modality == "image":
             fitted = [
@@ -176,16 +210,17 @@ class ParticleArray:
             ]
         else:
             fitted = [compress_profile(s, self.profile_length) for s in samples]
-        return View(np.stack(fitted), None)
+        return View(rows, np.stack(fitted), None)
 
 
 def split_columns(n_columns: int, image_shape, profile_shape) -> tuple[int, int]:
     """How many columns are the image's, how many the profile's."""
     for name, shape in (("image_shape", image_shape), ("profile_shape", profile_shape)):
-        if shape is not None and (len(shape) != 2 or min(shape) < 1):
+        if shape is not None and (len(shape) not in (1, 2) or min(shape) < 1):
             raise ValueError(
                 f"{name}={shape!r}; expected two numbers of at least 1, (height, "
-                "width) of an image or (length, n_channels) of a profile."
+                "width) of an image or (length, n_channels) of a profile, or one, "
+                "(n_columns,) of a flat view."
             )
     n_image = None if image_shape is None else int(np.prod(image_shape))
     n_profile = None if profile_shape is None else int(np.prod(profile_shape))
@@ -206,22 +241,17 @@ def _enlarged(shape, largest: int) -> int:
     return min(largest, MAX_ENLARGEMENT * max(shape)) if shape else largest
 
 
-def _decode_cells(modality, decode, cells, names) -> list[Decoded]:
-    """Decode some cells, naming the row of one that cannot be read."""
-    decoded = []
-    for cell, name in zip(cells, names, strict=True):
+def _decode_cells(decode, cells, stop_at_error: bool) -> list[Decoded | Exception]:
+    """What was decoded, cell by cell, or the error that kept it from being."""
+    results: list[Decoded | Exception] = []
+    for cell in cells:
         try:
-            decoded.append(decode(cell))
+            results.append(decode(cell))
         except Exception as error:
-            is_array = isinstance(cell, np.ndarray | list)
-            where = f"{name}: the {modality}" + ("" if is_array else f" {str(cell)!r}")
-            kind = (
-                FileNotFoundError
-                if isinstance(error, FileNotFoundError)
-                else (TypeError if isinstance(error, TypeError) else ValueError)
-            )
-            raise kind(f"{where} could not be read: {error}.") from error
-    return decoded
+            results.append(error)
+            if stop_at_error:
+                break
+    return results
 
 
 def _is_missing(cells: np.ndarray) -> np.ndarray:

@@ -4,21 +4,12 @@ import copy
 from numbers import Integral, Real
 
 import numpy as np
-from sklearn.base import (
-    BaseEstimator,
-    ClassNamePrefixFeaturesOutMixin,
-    TransformerMixin,
-    _fit_context,
-)
+from sklearn.base import _fit_context
 from sklearn.utils._param_validation import Interval, StrOptions
-from sklearn.utils.validation import check_is_fitted, validate_data
+from sklearn.utils.validation import check_is_fitted
 
-from skplankton._particles import (
-    ParticleArray,
-    ParticleTable,
-    is_particle_table,
-    reject_table_of_words,
-)
+from skplankton._particle_transformer import ParticleTransformer
+from skplankton._particles import ParticleTable, View
 from skplankton._random import fresh_random_state
 
 __all__ = ["DINOEmbedder"]
@@ -27,7 +18,7 @@ __all__ = ["DINOEmbedder"]
 ROWS_PER_CHUNK = 512
 
 
-class DINOEmbedder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
+class DINOEmbedder(ParticleTransformer):
     """Embed particles by their images alone, trained without labels (DINO).
 
     A student network learns to say of a small crop of an image what its teacher, the
@@ -47,9 +38,9 @@ class DINOEmbedder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstima
         Side in pixels of the square an image is fitted into.
     crop_top : int, default=0
         Rows of pixels cut off the top of every image.
-    image_shape : tuple of (height, width), default=None
+    image_shape : tuple of (height, width) or (n_columns,), default=None
         For X as an array: how the image's columns are reshaped.
-    profile_shape : tuple of (length, n_channels), default=None
+    profile_shape : tuple of (length, n_channels) or (n_columns,), default=None
         For X as an array: how many columns are the profile's, which are not read.
     size_features : bool, default=True
         Join the original height and width of an image in pixels to the encoder's
@@ -86,6 +77,9 @@ class DINOEmbedder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstima
     precision : {"auto", "32", "bf16", "16"}, default="auto"
         Number format of the arithmetic in training and in transform. "auto" is "32",
         except on CUDA, where it is "bf16" if the GPU has it, else "16".
+    errors : {"raise", "warn", "coerce"}, default="raise"
+        What to do about an image that cannot be read, as in
+        :class:`CrossModalEmbedder`.
     n_jobs : int, default=None
         Processes that decode files; None is 1 unless in a joblib context.
     random_state : int, RandomState instance or None, default=None
@@ -119,10 +113,9 @@ class DINOEmbedder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstima
     in a pipeline. Of a DataFrame, the column ``image`` is read; the column ``profile``
     may be there or not, and tells only that a row without an image is no mistake. Such
     a row is left out of the training, and its embedding is NaN, which
-    :class:`GalleryKNNClassifier` refuses: drop it first,
-    ``X.dropna(subset=["image"])``. Of a 2-D array ``[image | profile]``, the columns of
-    the image are read: the first half of all, or what `image_shape` or `profile_shape`
-    says.
+    :class:`GalleryKNNClassifier` gives no name. Of a 2-D array ``[image | profile]``,
+    the columns of the image are read: the first half of all, or what `image_shape` or
+    `profile_shape` says.
 
     Views of an image are crops of half to all of its area (large) and of a fifth to
     half (small, at half the resolution if the encoder takes more than one), with
@@ -157,6 +150,9 @@ class DINOEmbedder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstima
     (20, 130)
     """
 
+    _modalities = ("image",)
+    profile_length = 1  # never read
+
     _parameter_constraints: dict = {
         "image_encoder": [str, callable],
         "image_encoder_params": [dict, None],
@@ -178,6 +174,7 @@ class DINOEmbedder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstima
         "batch_size": [Interval(Integral, 2, None, closed="left")],
         "device": [str],
         "precision": [StrOptions({"auto", "32", "bf16", "16"})],
+        "errors": [StrOptions({"raise", "warn", "coerce"})],
         "n_jobs": [Integral, None],
         "random_state": ["random_state"],
         "verbose": ["verbose"],
@@ -206,6 +203,7 @@ class DINOEmbedder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstima
         batch_size=64,
         device="auto",
         precision="auto",
+        errors="raise",
         n_jobs=None,
         random_state=None,
         verbose=0,
@@ -230,6 +228,7 @@ class DINOEmbedder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstima
         self.batch_size = batch_size
         self.device = device
         self.precision = precision
+        self.errors = errors
         self.n_jobs = n_jobs
         self.random_state = random_state
         self.verbose = verbose
@@ -301,9 +300,12 @@ class DINOEmbedder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstima
         rows = np.flatnonzero(source.present["image"])
         for start in range(0, len(rows), ROWS_PER_CHUNK):
             chunk = rows[start : start + ROWS_PER_CHUNK]
-            features = encode_rows(module, *self._read(source, chunk), **hardware)
-            centred = torch.from_numpy(features - centre)
-            embedded[chunk] = torch.nn.functional.normalize(centred, dim=1).numpy()
+            read, values, sizes = self._read(source, chunk)
+            if len(read):
+                features = encode_rows(module, values, sizes, **hardware)
+                centred = torch.from_numpy(features - centre)
+                embedded[read] = torch.nn.functional.normalize(centred, dim=1).numpy()
+        source.problems.tell("X")
         return embedded
 
     def _fit(self, X) -> None:
@@ -313,12 +315,12 @@ class DINOEmbedder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstima
         source = self._check_X(X, reset=True)
         random_state = fresh_random_state(self.random_state)
         rows = np.flatnonzero(source.present["image"])
-        if len(rows) < 2:
+        read, values, sizes = self._read(source, rows)
+        if len(read) < 2:
             raise ValueError(
-                f"{len(rows)} of the {len(source)} rows of X have an image; at least 2 "
+                f"{len(read)} of the {len(source)} rows of X have an image; at least 2 "
                 "are needed."
             )
-        values, sizes = self._read(source, rows)
         self.module_, self.history_ = train_dino(
             values,
             sizes,
@@ -342,59 +344,12 @@ class DINOEmbedder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstima
             **self._hardware(),
         )
         self.n_iter_ = len(self.history_)
-        self._is_table = isinstance(source, ParticleTable)
+        self._remember_form(source)
+        source.problems.tell("X")
 
-    def _check_X(self, X, *, reset: bool) -> ParticleTable | ParticleArray:
-        is_table = is_particle_table(X)
-        if not reset and is_table != self._is_table:
-            forms = {True: "a table with the column 'image'", False: "a numeric array"}
-            raise ValueError(
-                f"X is {forms[is_table]}, but {type(self).__name__} was fitted on "
-                f"{forms[self._is_table]}."
-            )
-        if not is_table:
-            reject_table_of_words(X)
-            X = validate_data(
-                self,
-                X,
-                reset=reset,
-                dtype=np.float32,
-                ensure_min_features=2 if reset else 1,
-                ensure_min_samples=2 if reset else 1,
-            )
-            return ParticleArray(
-                X,
-                image_shape=self.image_shape,
-                profile_shape=self.profile_shape,
-                image_size=self.image_size,
-                profile_length=1,  # never read
-            )
-        if "image" not in X.columns:
-            raise ValueError(
-                f"X has no column 'image'; got the columns {list(X.columns)}. "
-                f"{type(self).__name__} learns from images alone."
-            )
-        validate_data(self, X[["image"]], reset=reset, skip_check_array=True)
-        return ParticleTable(
-            X if "profile" in X.columns else X.assign(profile=None),
-            image_size=self.image_size,
-            profile_length=1,  # never read
-            crop_top=self.crop_top,
-            n_jobs=self.n_jobs,
-        )
-
-    def _read(self, source, rows) -> tuple[np.ndarray, np.ndarray | None]:
-        values, sizes = source.read("image", rows)
-        return values, sizes if self.size_features else None
-
-    def _hardware(self) -> dict:
-        from skplankton._devices import choose_device, choose_precision
-
-        device = choose_device(self.device)
-        return {
-            "device": device,
-            "precision": choose_precision(self.precision, device),
-        }
+    def _read(self, source, rows) -> View:
+        view = source.read("image", rows)
+        return view if self.size_features else view._replace(sizes=None)
 
     @property
     def _n_features_out(self) -> int:
@@ -406,9 +361,3 @@ class DINOEmbedder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstima
             # What is pickled on a GPU is to load on a machine without one.
             state["module_"] = copy.deepcopy(state["module_"]).to("cpu")
         return state
-
-    def __sklearn_tags__(self):
-        tags = super().__sklearn_tags__()
-        tags.transformer_tags.preserves_dtype = ["float32"]
-        tags.input_tags.two_d_array = True
-        return tags

@@ -610,21 +610,36 @@ def test_no_class_with_the_view(modalities, lost, words):
             "profile",
             r"asks with a profile, and X has none in rows 1, 6, 11, 16, 21 and 7 more",
         ),
-        (
-            "all",
-            r"asks with an image or a profile, .* none in row 1\. Drop such rows\.$",
-        ),
     ],
 )
-def test_query_without_a_view(modalities, words):
+def test_query_without_the_view_that_is_asked_for(modalities, words):
     X, y = two_views()
     knn = GalleryKNNClassifier(n_modalities=2, query_modalities=modalities).fit(X, y)
-    if modalities == "all":
-        X[1] = np.nan
-    with pytest.raises(ValueError, match=words) as raised:
+    hint = "or ask with the views that are there by query_modalities='all'"
+    with pytest.raises(ValueError, match=rf"{words}.*Drop such rows, {hint}"):
         knn.predict(X)
-    hint = "or ask with the views that are there by query_modalities='all'."
-    assert str(raised.value).endswith(hint) == (modalities != "all")
+
+
+@pytest.mark.parametrize("n_modalities", [1, 2])
+@pytest.mark.parametrize("as_type", [str, int])
+def test_a_row_without_any_view_gets_no_name(n_modalities, as_type):
+    X, y = two_views() if n_modalities == 2 else blobs()
+    y = np.unique(y, return_inverse=True)[1].astype(as_type)
+    knn = GalleryKNNClassifier(n_modalities=n_modalities).fit(X, y)
+    expected, shares = knn.predict(X), knn.predict_proba(X)
+    X[[1, 4]] = np.nan
+    with pytest.warns(UserWarning, match=r"X is NaN throughout in rows 1, 4: without"):
+        names = knn.predict(X)
+    assert names[1] is names[4] is None
+    others = np.setdiff1d(np.arange(len(X)), [1, 4])
+    assert (names[others] == expected[others]).all()
+    with pytest.warns(UserWarning, match="nothing to name"):
+        shares_now = knn.predict_proba(X)
+    np.testing.assert_array_equal(shares_now[others], shares[others])
+    assert np.isnan(shares_now[[1, 4]]).all()
+    with pytest.warns(UserWarning, match="in row 0"):
+        assert knn.predict(X[[1]]).tolist() == [None]
+    assert not np.isin([1, 4], clone(knn).fit(X, y).gallery_indices_).any()
 
 
 @pytest.mark.parametrize(
@@ -660,9 +675,9 @@ def test_odd_number_of_columns():
 def test_nan_with_one_modality(value):
     X, y = blobs()
     knn = GalleryKNNClassifier().fit(X, y)
-    X[4] = value
+    X[4, 0] = value
     for method, data in [(knn.predict, (X,)), (clone(knn).fit, (X, y))]:
-        with pytest.raises(ValueError, match=r"Input X contains (NaN|infinity)"):
+        with pytest.raises(ValueError, match=r"X is (partly NaN|infinite) in row 4"):
             method(*data)
 
 

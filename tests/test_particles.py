@@ -135,6 +135,7 @@ def test_which_frames_are_particle_tables(X):
         (64, (8, 4), (8, 4), (32, 32)),
         (40, (8, 4), None, (32, 8)),
         (40, None, (8, 4), (8, 32)),
+        (40, (7,), None, (7, 33)),
     ],
 )
 def test_split_columns(n_columns, image_shape, profile_shape, expected):
@@ -149,8 +150,8 @@ def test_shapes_that_do_not_share_out_the_columns_raise(image_shape, profile_sha
         split_columns(64, image_shape, profile_shape)
 
 
-@pytest.mark.parametrize("shape", [(8,), (0, 4), (2, 2, 2)])
-def test_shapes_have_two_sides(shape):
+@pytest.mark.parametrize("shape", [(), (0,), (0, 4), (2, 2, 2)])
+def test_shapes_have_one_or_two_sides(shape):
     with pytest.raises(ValueError, match=r"image_shape=.*; expected two numbers"):
         split_columns(64, shape, None)
     with pytest.raises(ValueError, match=r"profile_shape=.*; expected two numbers"):
@@ -170,3 +171,10 @@ def test_array_columns_are_reshaped():
     assert_array_equal(image.values[0, 0, :, 7:9], X[0, :32].reshape(16, 2))
     assert profile.values.shape == (2, 2, 16)
     assert image.sizes is profile.sizes is None
+
+
+def test_flat_views_may_differ_in_width():
+    X = np.arange(20, dtype=np.float32).reshape(2, 10)
+    source = ParticleArray(X, image_shape=(3,), profile_shape=None, **SIZES)
+    assert_array_equal(source.read("image", np.arange(2)).values, X[:, :3])
+    assert_array_equal(source.read("profile", np.arange(2)).values, X[:, 3:])

@@ -57,6 +57,7 @@ EMBEDDER_PARAMETERS = {
     "patience": 10,
     "device": "auto",
     "precision": "auto",
+    "errors": "raise",
     "n_jobs": None,
     "warm_start": False,
     "random_state": None,
@@ -85,7 +86,55 @@ FUNCTION_PARAMETERS = {
         "logit_scale": REQUIRED,
         "bias": REQUIRED,
     },
-    "datasets.load_particles": {"path": REQUIRED, "return_X_y": False},
+    "datasets.load_cytoprocess": {
+        "project": REQUIRED,
+        "samples": None,
+        "channels": "auto",
+        "require_image": False,
+        "cache": None,
+        "errors": "raise",
+        "n_jobs": None,
+        "verbose": 0,
+    },
+    "datasets.load_cyz_json": {
+        "path": REQUIRED,
+        "channels": "auto",
+        "require_image": False,
+        "cache": None,
+        "errors": "raise",
+        "n_jobs": None,
+        "verbose": 0,
+    },
+    "datasets.load_particles": {
+        "path": REQUIRED,
+        "errors": "raise",
+        "return_X_y": False,
+    },
+    "datasets.write_cyz_json": {
+        "X": REQUIRED,
+        "path": REQUIRED,
+        "channels": None,
+        "image_format": "png",
+        "frame_shape": None,
+        "instrument": "CytoSense",
+        "overwrite": False,
+    },
+    "ecotaxa.read_ecotaxa": {
+        "path": REQUIRED,
+        "status": "validated",
+        "cache": None,
+        "errors": "raise",
+    },
+    "ecotaxa.write_ecotaxa": {
+        "path": REQUIRED,
+        "table": REQUIRED,
+        "predictions": REQUIRED,
+        "proba": None,
+        "neighbors": None,
+        "date": None,
+        "without_image": "raise",
+        "overwrite": False,
+    },
     "datasets.write_particles": {
         "X": REQUIRED,
         "y": REQUIRED,
@@ -99,6 +148,15 @@ USES_WITHOUT_TRAINING = {
 from skplankton import GalleryKNNClassifier
 X, y = [[1, 0], [0, 1], [1, 1]], ["a", "b", None]
 GalleryKNNClassifier(n_neighbors=1).fit(X, y).predict(X)
+""",
+    "instrument files": """
+from tempfile import TemporaryDirectory
+from skplankton.datasets import load_cyz_json, make_particles, write_cyz_json
+from skplankton.ecotaxa import read_ecotaxa, write_ecotaxa
+X, y = make_particles(4, n_species=2, random_state=0, return_X_y=True)
+with TemporaryDirectory() as folder:
+    table = load_cyz_json(write_cyz_json(X, folder + "/Vilaine 3.json"))
+    read_ecotaxa(write_ecotaxa(folder + "/named.zip", table, y))
 """,
     "datasets": """
 from tempfile import TemporaryDirectory

@@ -154,7 +154,8 @@ def gradients_of_first_step(arrays, micro_batch_size, encoder="mlp", precision="
     )
     for modality in ("image", "profile"):
         shape = arrays[modality].shape[1:]
-        params = {"width": 8} if encoder == "mlp" else {"width": 8, "n_stages": 2}
+        mlp, cnn = {"width": 8, "input_dropout": 0.0}, {"width": 8, "n_stages": 2}
+        params = mlp if encoder == "mlp" else cnn
         parameters["module_params"][modality] |= {
             "encoder": encoder,
             "encoder_params": params,

@@ -14,6 +14,8 @@ import numpy as np
 import pandas as pd
 from sklearn.utils import Bunch
 
+from .._problems import Problems
+
 TABLE_NAME = "annotations.csv"
 CLASS = "class"
 # View (a column of the table) -> the folder that holds its files.
@@ -28,7 +30,7 @@ a profile, {n_labeled} labelled. Cells hold file paths, opened only when needed.
 
 
 def load_particles(
-    path: str | os.PathLike, *, return_X_y: bool = False
+    path: str | os.PathLike, *, errors: str = "raise", return_X_y: bool = False
 ) -> Bunch | tuple[pd.DataFrame, np.ndarray]:
     """Open a table of particle files in the LAB layout, without reading the files.
 
@@ -43,6 +45,10 @@ def load_particles(
         `profile` and, if there are labels, `class`; others are ignored. File names are
         relative to the CSV file's own folder. An empty cell is a missing view, or no
         label.
+    errors : {"raise", "warn", "coerce"}, default="raise"
+        What to do about a file that does not exist. Unless "raise", the view is missing
+        and is told of once, at the end: by a warning, or with "coerce" by the logger
+        ``skplankton``. A row with no view left keeps its place, with both cells None.
     return_X_y : bool, default=False
         Whether to return ``(data, target)`` instead of a Bunch.
 
@@ -94,15 +100,18 @@ def load_particles(
     """
     table_path = _find_table(Path(path))
     table = _read_table(table_path)
+    problems = Problems(errors)
     folder = os.path.realpath(table_path.parent)
     data = pd.DataFrame(
         {
-            view: _existing_files(table[view], folder, view, table_path)
+            view: _existing_files(table[view], folder, view, table_path, problems)
             for view in FOLDERS
         },
         dtype=object,
     )
-    check_some_view(data, f"{table_path}: ")
+    problems.tell(str(table_path))
+    if errors == "raise":
+        check_some_view(data, f"{table_path}: ")
     labels = table[CLASS] if CLASS in table else [""] * len(table)
     target = np.array([label or None for label in labels], dtype=object)
     if return_X_y:
@@ -165,7 +174,7 @@ def _read_table(path: Path) -> pd.DataFrame:
 
 
 def _existing_files(
-    names: pd.Series, folder: str, view: str, table_path: Path
+    names: pd.Series, folder: str, view: str, table_path: Path, problems: Problems
 ) -> list[str | None]:
     """Make the names absolute and check that the files are there.
 
@@ -191,12 +200,17 @@ def _existing_files(
         paths.append(full)
     if absent:
         first = absent[0]
-        raise FileNotFoundError(
+        problems.add(
             f"{table_path}, row {first} (counted from 0): no {view} file "
             f"{names.iloc[first]!r}, looked for as {paths[first]}. {len(absent)} of "
             f"{len(names)} {view} files do not exist. Names are relative to the CSV "
-            "file's folder; leave the cell empty if there is no such view."
+            "file's folder; leave the cell empty if there is no such view.",
+            f"the {view} is missing",
+            error=FileNotFoundError,
+            count=len(absent),
         )
+        for i in absent:
+            paths[i] = None
     return paths
 
 

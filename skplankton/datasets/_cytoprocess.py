@@ -1,0 +1,198 @@
+"""A CytoProcess project, a folder a cruise, as a table of particles."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from ._cyz_channels import Channels
+from ._cyz_reader import load_sources, with_image
+from ._problems import Problem, Problems, report_problems
+
+_SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp")
+
+
+def load_cytoprocess(
+    project: str | os.PathLike,
+    *,
+    samples: Sequence[str] | None = None,
+    channels: Channels = "auto",
+    require_image: bool = False,
+    cache: str | os.PathLike | None = None,
+    errors: str = "raise",
+    n_jobs: int | None = None,
+    verbose: int = 0,
+) -> pd.DataFrame:
+    """Open the particles of a CytoProcess project.
+
+    Profiles are taken out of the JSON files, once, as :func:`load_cyz_json` does.
+    Images are the files that CytoProcess has extracted, as they are.
+
+    Parameters
+    ----------
+    project : path-like
+        The project's folder. It holds ``converted/<sample>.json`` and
+        ``images/<sample>/<particle_id>.png`` (or .jpg); or, as later versions of
+        CytoProcess have it, ``work/<sample>/converted_data.json``. Those versions burn
+        a scale bar into the images they extract, so then the images of the JSON file
+        are taken instead.
+    samples : list of str, default=None
+        The samples to take; by default all, in alphabetical order.
+    channels : "auto", list of str or dict of str to str, default="auto"
+        The channels of the profiles, as in :func:`load_cyz_json`.
+    require_image : bool, default=False
+        Whether to leave out particles without an image, which most are.
+    cache : path-like, default=None
+        A folder that keeps what is taken out of the JSON files, as in
+        :func:`load_cyz_json`.
+    errors : {"raise", "warn", "coerce"}, default="raise"
+        What to do about something that cannot be read, as in :func:`load_cyz_json`. An
+        image file of no particle is such a thing, and is left out. Image files are not
+        opened.
+    n_jobs : int or None, default=None
+        How many samples are read at once, each by a process.
+    verbose : int, default=0
+        Whether to show a progress bar.
+
+    Returns
+    -------
+    DataFrame of shape (n_particles, 7)
+        The columns of :func:`load_cyz_json`. Images that were extracted are absolute
+        paths.
+
+    Raises
+    ------
+    FileNotFoundError
+        If the folder is no such project, or samples are not converted, or their images
+        not extracted.
+    ValueError
+        If a JSON file cannot be read, as in :func:`load_cyz_json`, or, with
+        ``errors="raise"``, an image file belongs to no particle.
+
+    See Also
+    --------
+    load_cyz_json : The same from JSON files alone.
+
+    Notes
+    -----
+    CytoProcess is at https://github.com/ecotaxa/CytoProcess. Its object_id in EcoTaxa
+    is the one here, ``<sample>_<particle_id>``.
+
+    Examples
+    --------
+    >>> from pathlib import Path
+    >>> from tempfile import TemporaryDirectory
+    >>> from PIL import Image
+    >>> from skplankton.datasets import (
+    ...     load_cytoprocess, make_particles, write_cyz_json
+    ... )
+    >>> X, y = make_particles(2, n_species=2, random_state=0, return_X_y=True)
+    >>> with TemporaryDirectory() as folder:
+    ...     path = write_cyz_json(X, f"{folder}/converted/Vilaine 3.json")
+    ...     images = Path(folder, "images", "Vilaine 3")
+    ...     images.mkdir(parents=True)
+    ...     for particle, image in enumerate(X["image"]):
+    ...         Image.fromarray(image).save(images / f"{particle}.png")
+    ...     table = load_cytoprocess(folder)
+    >>> table["object_id"].tolist()
+    ['Vilaine 3_0', 'Vilaine 3_1']
+    """
+    folder = Path(os.path.realpath(project))
+    sources, extracted = _sources(folder)
+    chosen = _chosen(sorted(sources), samples, folder)
+    table = load_sources(
+        [sources[sample] for sample in chosen],
+        chosen,
+        channels=channels,
+        with_images=not extracted,
+        cache=cache,
+        errors=errors,
+        n_jobs=n_jobs,
+        verbose=verbose,
+    )
+    if extracted:
+        _set_images(table, chosen, folder, errors)
+    return with_image(table) if require_image else table
+
+
+def _sources(folder: Path) -> tuple[dict[str, Path], bool]:
+    """The JSON file of each sample, and whether images are taken as extracted."""
+    if not folder.is_dir():
+        raise FileNotFoundError(
+            f"{folder} is no folder; expected a CytoProcess project."
+        )
+    converted = {file.stem: file for file in folder.glob("converted/*.json")}
+    work = {f.parent.name: f for f in folder.glob("work/*/converted_data.json")}
+    if not converted and not work:
+        raise FileNotFoundError(
+            f"{folder} holds neither converted/<sample>.json nor "
+            f"work/<sample>/converted_data.json, only {_names(folder)}. Is it a "
+            f"CytoProcess project? If so, run: cytoprocess convert '{folder}'"
+        )
+    return (work, False) if work else (converted, True)
+
+
+def _chosen(
+    present: list[str], samples: Sequence[str] | None, folder: Path
+) -> list[str]:
+    if samples is None:
+        return present
+    if isinstance(samples, str) or not isinstance(samples, Sequence):
+        raise TypeError(
+            f"samples={samples!r}; expected a list of names, or None for all samples."
+        )
+    unknown = [sample for sample in samples if sample not in present]
+    if unknown:
+        raise FileNotFoundError(
+            f"{folder} has no converted sample {unknown[0]!r}, only {present}. Names "
+            "are those of the .cyz files, without the suffix."
+        )
+    if not len(samples) or len(set(samples)) < len(samples):
+        raise ValueError(
+            f"samples={list(samples)!r}; expected each sample once, and at least one."
+        )
+    return list(samples)
+
+
+def _set_images(
+    table: pd.DataFrame, samples: list[str], folder: Path, errors: str
+) -> None:
+    problems = Problems(strict=errors == "raise")
+    images: list[str | None] = []
+    for sample, rows in _rows_by_sample(table, samples):
+        images_folder = folder / "images" / sample
+        if not images_folder.is_dir():
+            if rows["has_image"].any():
+                raise FileNotFoundError(
+                    f"{images_folder} does not exist, and {rows['has_image'].sum()} "
+                    f"particles of {sample!r} have an image. Run: cytoprocess "
+                    f"extract_images '{folder}'"
+                )
+            images += [None] * len(rows)
+            continue
+        files = {
+            int(file.stem): str(file)
+            for file in sorted(images_folder.iterdir())
+            if file.stem.isdecimal() and file.suffix.lower() in _SUFFIXES
+        }
+        images += [files.pop(particle, None) for particle in rows["particle_id"]]
+        for file in files.values():
+            text = "the JSON file has no particle of this number; the image is left out"
+            problems.add(file, Problem("image file of no particle", text))
+    table["image"] = pd.Series(images, dtype=object)
+    report_problems(problems.counts, problems.examples, errors, stacklevel=3)
+
+
+def _rows_by_sample(table: pd.DataFrame, samples: list[str]) -> Any:
+    """Rows of one sample are neighbours, in the order of the samples."""
+    groups = dict(iter(table.groupby("sample_id", sort=False)))
+    empty = table.iloc[:0]
+    return [(sample, groups.get(sample, empty)) for sample in samples]
+
+
+def _names(folder: Path) -> list[str]:
+    return sorted(entry.name for entry in folder.iterdir())[:10]

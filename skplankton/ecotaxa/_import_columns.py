@@ -1,0 +1,223 @@
+"""Columns of a particle table → columns of an import table, as text with types."""
+
+from __future__ import annotations
+
+import datetime
+import math
+import numbers
+import re
+from collections import Counter
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+import pandas as pd
+
+from ._columns import (
+    MAX_FREE_COLUMNS,
+    MAX_ID_LENGTH,
+    MAX_TEXT_LENGTH,
+    NUMBER,
+    OBJECT_ID,
+    PREDEFINED,
+    PREFIXES,
+    TEXT,
+)
+
+# Written from the predictions; a table read from EcoTaxa may have older ones.
+_REPLACED = re.compile(r"object_(id|score|annotation_.*|neighbor_\d+)")
+
+
+class Column(NamedTuple):
+    """One column of an import table."""
+
+    name: str
+    type: str
+    texts: list[str]
+
+
+def is_missing(cell: Any) -> bool:
+    """Whether a cell is None, NaN, NaT or NA."""
+    return cell is None or (pd.api.types.is_scalar(cell) and bool(pd.isna(cell)))
+
+
+def object_ids(table: pd.DataFrame) -> list[str]:
+    """The ids as text, checked."""
+    if OBJECT_ID not in table:
+        raise ValueError(
+            f"The table has no column {OBJECT_ID!r}, only {list(table.columns)[:10]}. "
+            "EcoTaxa needs an id for each object; CytoProcess has "
+            "'<sample>_<particleId>'."
+        )
+    ids = []
+    for row, cell in enumerate(table[OBJECT_ID]):
+        text = "" if is_missing(cell) else str(cell)
+        if not text or text != text.strip() or len(text) > MAX_ID_LENGTH:
+            raise ValueError(
+                f"{OBJECT_ID!r}, row {row} (counted from 0): expected a text of 1 to "
+                f"{MAX_ID_LENGTH} characters without blanks around it, got {cell!r}."
+            )
+        ids.append(text)
+    twice = [text for text, count in Counter(ids).items() if count > 1]
+    if twice:
+        raise ValueError(
+            f"{OBJECT_ID!r}: {len(twice)} ids are there more than once, first "
+            f"{twice[0]!r}. EcoTaxa would take the rows for one object; give each its "
+            "own id."
+        )
+    return ids
+
+
+def carried_columns(table: pd.DataFrame, ids: Sequence[str]) -> list[Column]:
+    """The columns of a table that EcoTaxa has a place for."""
+    columns = []
+    for name, cells in table.items():
+        if not isinstance(name, str) or name.split("_")[0].lower() not in PREFIXES:
+            continue
+        written = name.lower()  # as EcoTaxa reads it
+        if "_" not in name or _REPLACED.fullmatch(written):
+            continue
+        if re.search(r'[\x00-\x1f"=]', name) or name != name.strip():
+            raise ValueError(
+                f"The column {name!r} has a name that EcoTaxa cannot keep. Rename it "
+                'without quotes ("), equals signs, line breaks and blanks at its ends.'
+            )
+        columns.append(_column(written, cells, ids))
+    names = Counter(column.name for column in columns)
+    for name, count in names.items():
+        if count > 1:
+            raise ValueError(
+                f"{count} columns are named {name!r}, upper and lower case not told "
+                "apart, as in EcoTaxa. Rename them."
+            )
+    _check_parents(columns)
+    return columns
+
+
+def check_limits(columns: Sequence[Column]) -> None:
+    """Raise if a project of EcoTaxa has no room for so many free columns."""
+    free: Counter[tuple[str, str | None]] = Counter()
+    for column in columns:
+        prefix = column.name.split("_")[0]
+        if column.name not in PREDEFINED and prefix in PREFIXES:
+            free[prefix, column.type if prefix == "object" else None] += 1
+    for (prefix, type_), limit in MAX_FREE_COLUMNS.items():
+        count = free[prefix, type_]
+        if count > limit:
+            kind = {TEXT: " of text", NUMBER: " of numbers"}.get(type_ or "", "")
+            raise ValueError(
+                f"{count} free columns{kind} begin with {prefix}_; EcoTaxa has room "
+                f"for {limit}. Drop some from the table."
+            )
+
+
+def number_text(value: Any) -> str:
+    """A number as short as it can be read back; '' where it is missing."""
+    if is_missing(value):
+        return ""
+    if isinstance(value, bool | np.bool_):
+        return str(int(value))
+    if isinstance(value, str):
+        value = float(value)
+    if not math.isfinite(value):
+        raise ValueError(f"expected a finite number, got {value}")
+    return str(value)
+
+
+def _column(name: str, cells: pd.Series, ids: Sequence[str]) -> Column:
+    type_ = PREDEFINED.get(name) or (NUMBER if _is_numeric(cells) else TEXT)
+    as_text = _WRITTEN.get(name) or (number_text if type_ == NUMBER else _free_text)
+    if name in PREDEFINED and type_ == TEXT and name not in _WRITTEN:
+        as_text = _known_text
+    texts = []
+    # A Series gives single precision as double, with digits that nobody measured.
+    values = cells.to_numpy() if cells.dtype.kind == "f" else cells
+    for cell, object_id in zip(values, ids, strict=True):
+        try:
+            texts.append("" if is_missing(cell) else as_text(cell))
+        except (TypeError, ValueError) as error:
+            raise ValueError(
+                f"The column {name!r}, object {object_id!r}: {error}."
+            ) from None
+    return Column(name, type_, texts)
+
+
+def _is_numeric(cells: pd.Series) -> bool:
+    if cells.dtype != object:
+        return pd.api.types.is_numeric_dtype(cells.dtype)
+    there = [cell for cell in cells if not is_missing(cell)]
+    return bool(there) and all(isinstance(cell, numbers.Real) for cell in there)
+
+
+def _free_text(cell: Any) -> str:
+    text = str(cell)
+    if len(text) > MAX_TEXT_LENGTH:
+        raise ValueError(f"EcoTaxa keeps {MAX_TEXT_LENGTH} characters, got {len(text)}")
+    return text
+
+
+def _known_text(cell: Any) -> str:
+    # Ids that pandas made numbers, as in a column with missing cells.
+    is_whole = isinstance(cell, float | np.floating) and cell.is_integer()
+    return str(int(cell)) if is_whole else str(cell)
+
+
+def _degrees(limit: int) -> Callable[[Any], str]:
+    def as_text(cell: Any) -> str:
+        text = number_text(cell)
+        if not -limit <= float(text) <= limit:
+            raise ValueError(
+                f"expected decimal degrees from -{limit} to {limit}, got {cell}"
+            )
+        return text
+
+    return as_text
+
+
+def _moment(format_: str, separator: str, wanted: str) -> Callable[[Any], str]:
+    """Dates, times, and texts and numbers that spell them, in `format_`."""
+
+    def as_text(cell: Any) -> str:
+        if hasattr(cell, "strftime"):
+            return cell.strftime(format_)
+        text = _known_text(cell).replace(separator, "")
+        if separator == ":":  # as a number, a time has lost its leading zeros
+            text = text.zfill(len(wanted))
+        try:
+            if not re.fullmatch(rf"\d{{{len(wanted)}}}", text):
+                raise ValueError(text)
+            datetime.datetime.strptime(text, format_)
+        except ValueError:
+            raise ValueError(f"expected {wanted}, got {cell!r}") from None
+        return text
+
+    return as_text
+
+
+_WRITTEN: dict[str, Callable[[Any], str]] = {
+    "object_lat": _degrees(90),
+    "object_lon": _degrees(180),
+    "object_date": _moment("%Y%m%d", "-", "yyyymmdd"),
+    "object_time": _moment("%H%M%S", ":", "hhmmss"),
+}
+
+
+def _check_parents(columns: Sequence[Column]) -> None:
+    """What EcoTaxa refuses: nameless samples, and an acquisition in two samples."""
+    texts = {column.name: column.texts for column in columns}
+    for name in texts:
+        parent = f"{name.split('_')[0]}_id"
+        if parent != OBJECT_ID and parent not in texts:
+            raise ValueError(
+                f"The column {name!r} needs a column {parent!r} to go with it: EcoTaxa "
+                "asks whose it is. Add it, or drop the other."
+            )
+    if {"sample_id", "acq_id"} <= set(texts):
+        pairs = set(zip(texts["acq_id"], texts["sample_id"], strict=True))
+        for acquisition, count in Counter(acq for acq, _ in pairs).items():
+            if acquisition and count > 1:
+                raise ValueError(
+                    f"The acquisition {acquisition!r} ('acq_id') belongs to {count} "
+                    "samples ('sample_id'). EcoTaxa wants an acquisition to be of one "
+                    "sample; join the two names, for instance."
+                )

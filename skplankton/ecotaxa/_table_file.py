@@ -1,0 +1,178 @@
+"""One EcoTaxa table file as rows of text, each with its line in the file."""
+
+from __future__ import annotations
+
+import codecs
+import csv
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+from skplankton._problems import Problems
+
+from ._columns import EXPORT_ONLY, FILE_NAME, NUMBER, OBJECT_ID, TEXT
+
+# The names of the columns that reading adds.
+ADDED = ("label", "status", "image")
+_IN_BRACKETS = re.compile(r"\[[^\]]*\]")
+_BLOCK = 2**20
+_GUESSED = "columns that hold numbers alone are taken as numbers"
+
+
+class TableFile(NamedTuple):
+    """Rows of stripped text, as wide as the header; types are None where unknown."""
+
+    path: Path
+    shown: str
+    header: list[str]
+    types: list[str | None]
+    rows: list[list[str]]
+    lines: list[int]
+
+
+def read_table_file(path: Path, shown: str, problems: Problems) -> TableFile:
+    """Read one table; `shown` is what messages call it."""
+    records = _records(path, shown)
+    _, header = next(records, (1, []))
+    header = [name.lower() for name in header]  # as EcoTaxa does
+    _check_header(header, shown)
+    rows: list[list[str]] = []
+    lines: list[int] = []
+    types: list[str | None] | None = None
+    for line, cells in records:
+        if types is None:
+            types, is_type_row = _types(
+                header, cells, f"{shown}, line {line}", problems
+            )
+            if is_type_row:
+                if FILE_NAME not in header:
+                    problems.add(
+                        f"{shown} is an import table without a column {FILE_NAME!r}, "
+                        f"only {header[:10]}. Add it, or read an export.",
+                        "the table's objects get no image",
+                    )
+                continue
+        if len(cells) != len(header):
+            problems.add(
+                f"{shown}, line {line}: expected {len(header)} cells, as in the first "
+                f"row, got {len(cells)}. A text with a tab or a line break in it needs "
+                'quotes (") around it.',
+                "the row is left out",
+            )
+        elif not cells[header.index(OBJECT_ID)]:
+            problems.add(
+                f"{shown}, line {line}, column {OBJECT_ID!r}: the cell is empty. Give "
+                "the object its id.",
+                "the row is left out",
+            )
+        else:
+            rows.append(cells)
+            lines.append(line)
+    unknown: list[str | None] = [None] * len(header)
+    return TableFile(path, shown, header, types or unknown, rows, lines)
+
+
+def _encoding(path: Path, shown: str) -> str:
+    decoder = codecs.getincrementaldecoder("utf-8")()
+    with open(path, "rb") as file:
+        block = file.read(_BLOCK)
+        if block.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+            raise ValueError(
+                f"{shown} is in UTF-16; expected UTF-8 or Latin-1. Save it anew as "
+                "'CSV UTF-8' or the like, with tabs between the cells."
+            )
+        try:
+            while block:
+                decoder.decode(block)
+                block = file.read(_BLOCK)
+            decoder.decode(b"", final=True)
+        except UnicodeDecodeError:
+            return "latin-1"
+    return "utf-8-sig"
+
+
+def _records(path: Path, shown: str) -> Iterator[tuple[int, list[str]]]:
+    """The line on which a row begins, as an editor counts, and its cells."""
+    with open(path, encoding=_encoding(path, shown), newline="") as lines:
+        # Strict: a quote that is never closed would swallow the rest of the file.
+        reader = csv.reader(lines, delimiter="\t", quotechar='"', strict=True)
+        line = 1
+        while True:
+            try:
+                cells = next(reader)
+            except StopIteration:
+                return
+            except csv.Error as error:
+                raise ValueError(
+                    f"{shown}, line {line}: the quotes do not match up ({error}). A "
+                    'text in quotes (") ends with one, and a quote within it is '
+                    "written twice."
+                ) from None
+            cells = [cell.strip() for cell in cells]
+            if any(cells):
+                yield line, cells
+            line = reader.line_num + 1
+
+
+def _check_header(header: list[str], shown: str) -> None:
+    if not header:
+        raise ValueError(
+            f"{shown} is empty; expected a first row that names the columns, "
+            f"{OBJECT_ID!r} among them."
+        )
+    where = f"{shown}, line 1"
+    if OBJECT_ID not in header:
+        raise ValueError(
+            f"{where}: no column {OBJECT_ID!r}, only {header[:10]}. Expected an "
+            "EcoTaxa table, with tabs between the cells and names in its first row."
+        )
+    for i, name in enumerate(header):
+        if not name:
+            raise ValueError(
+                f"{where}: column {i + 1} has no name. Name it, or delete the column."
+            )
+        if name in ADDED:
+            raise ValueError(
+                f"{where}: a column named {name!r}, which is the name of one that "
+                "reading adds. Rename it: EcoTaxa wants names that begin with object_, "
+                "acq_, process_ or sample_."
+            )
+        if name in header[:i]:
+            raise ValueError(
+                f"{where}: the column {name!r} is there twice. Rename one."
+            )
+
+
+def _types(
+    header: list[str], cells: list[str], where: str, problems: Problems
+) -> tuple[list[str | None], bool]:
+    """The types of the columns, and whether `cells` was the row of types."""
+    words = [cell.lower() for cell in cells]
+    unknown: list[str | None] = [None] * len(header)
+    # Without brackets it is a wrong row of types as well, if it is nothing else.
+    if not any(map(_IN_BRACKETS.fullmatch, words)) and set(words) - {"t", "f"}:
+        if not set(EXPORT_ONLY) & set(header):
+            problems.add(
+                f"{where}: expected the row of types, {TEXT} (text) or {NUMBER} "
+                f"(number) for each column, got {cells[:5]}. EcoTaxa imports no table "
+                "without it. (Exports have none; they are known by a column "
+                f"{' or '.join(map(repr, EXPORT_ONLY))}.)",
+                _GUESSED,
+            )
+        return unknown, False
+    if len(words) != len(header):
+        problems.add(
+            f"{where}: expected {len(header)} types, one for each column, got "
+            f"{len(words)}.",
+            _GUESSED,
+        )
+        return unknown, True
+    for i, word in enumerate(words):
+        if word not in (TEXT, NUMBER):
+            problems.add(
+                f"{where}, column {header[i]!r}: expected the type {TEXT} (text) or "
+                f"{NUMBER} (number), got {cells[i]!r}.",
+                _GUESSED,
+            )
+    return [word if word in (TEXT, NUMBER) else None for word in words], True

@@ -1,0 +1,250 @@
+"""Write names of particles for EcoTaxa to import."""
+
+from __future__ import annotations
+
+import csv
+import datetime
+import io
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+from numpy.typing import ArrayLike
+
+from ._columns import (
+    FILE_NAME,
+    NUMBER,
+    OBJECT_ID,
+    RANK,
+    TEXT,
+)
+from ._image_files import image_file, is_path
+from ._import_columns import (
+    Column,
+    carried_columns,
+    check_limits,
+    is_missing,
+    object_ids,
+)
+from ._output import (
+    IMAGES,
+    WITHOUT_IMAGE,
+    check_target,
+    safe_name,
+    table_name,
+    whole_output,
+)
+from ._prediction_columns import (
+    annotation_columns,
+    neighbor_columns,
+    score_columns,
+)
+
+
+def write_ecotaxa(
+    path: str | os.PathLike,
+    table: pd.DataFrame,
+    predictions: ArrayLike,
+    *,
+    proba: ArrayLike | None = None,
+    neighbors: ArrayLike | None = None,
+    date: datetime.datetime | None = None,
+    without_image: str = "raise",
+    overwrite: bool = False,
+) -> Path:
+    """Write names, and the images they are for, as an import of EcoTaxa.
+
+    In EcoTaxa the objects are then "predicted", for someone to validate.
+
+    Parameters
+    ----------
+    path : path-like
+        The zip archive to write, if it ends in ``.zip``, or else the folder.
+    table : DataFrame of shape (n_samples, n_columns)
+        The particles. Needs the columns `object_id` (unique) and `image`, whose cells
+        are arrays (uint8, uint16 or float in [0, 1]), paths, images stored in an
+        instrument's file, or missing. Columns that begin with ``object_``, ``sample_``,
+        ``acq_`` or ``process_`` are written as well: those EcoTaxa knows
+        (``object_lat``, ``object_lon``, ``object_date``, ``object_time``,
+        ``object_depth_min``, ``object_depth_max``, ``object_link``, ``sample_id``,
+        ``acq_id``, ``process_id``, …) and others as free columns. Former annotations
+        (``object_annotation_…``), scores and neighbours are not, nor is anything else.
+    predictions : array-like of shape (n_samples,)
+        The name of each particle's category, row by row. None and NaN: no name; the
+        object is written without category and status.
+    proba : array-like of shape (n_samples,) or (n_samples, n_classes), default=None
+        Probability of the name, or of each class, as from ``predict_proba``; the
+        largest is written to the free column ``object_score``.
+    neighbors : array-like of shape (n_samples, n_neighbors), default=None
+        Names (object ids) of the nearest labelled particles, written to the free
+        columns ``object_neighbor_1``, …, so that a name can be looked into.
+    date : datetime, default=None
+        When the names were given, in UTC if it has no time zone. None means now; with a
+        date, the same input gives the same bytes.
+    without_image : {"raise", "aside"}, default="raise"
+        What to do with particles that have no image, which EcoTaxa does not take.
+        "raise" writes nothing. "aside" writes their names and columns to
+        ``without_image.csv`` in the same folder or archive, which EcoTaxa ignores.
+    overwrite : bool, default=False
+        Whether to replace what is there. A folder that holds other things than this
+        function writes is never replaced.
+
+    Returns
+    -------
+    pathlib.Path
+        The archive or folder. It appears when it is complete; an interrupted run leaves
+        what was there before.
+
+    Raises
+    ------
+    FileExistsError
+        If `path` exists and ``overwrite`` is False, or it must not be replaced.
+    FileNotFoundError
+        If an image file does not exist.
+    TypeError
+        If `table` is not a DataFrame, or an image cell is of no known kind.
+    ValueError
+        If EcoTaxa would refuse the import: a column is missing, an id is missing or
+        there twice, a row has no image, a date, a place or a number is none, there are
+        more free columns than a project has room for (objects 500 of numbers and 20 of
+        text, acquisitions 30, processes 30, samples 60), or an acquisition is of two
+        samples. Also if an image cannot be read, or lengths differ.
+
+    See Also
+    --------
+    read_ecotaxa : Read the labels back when the names have been validated.
+
+    Notes
+    -----
+    JPEG and PNG files are copied as they are. Images of other kinds, those of more than
+    8 bits and those cut out of a camera frame become PNG files of 8 bits. The table is
+    UTF-8 with a byte-order mark, as in EcoTaxa's own exports: without one, EcoTaxa
+    takes a table for Latin-1.
+
+    EcoTaxa asks, at import, which of its taxa a name that it does not know stands for.
+
+    The format is that of EcoTaxa's own import and export
+    (https://github.com/ecotaxa/ecotaxa_back).
+
+    Examples
+    --------
+    >>> from pathlib import Path
+    >>> from tempfile import TemporaryDirectory
+    >>> import numpy as np
+    >>> import pandas as pd
+    >>> from skplankton.ecotaxa import read_ecotaxa, write_ecotaxa
+    >>> particles = pd.DataFrame({"object_id": ["a1", "a2"]})
+    >>> particles["object_lat"] = [60.1, 60.2]
+    >>> particles["image"] = [np.zeros((8, 8), np.uint8)] * 2
+    >>> names = ["Copepoda", None]
+    >>> with TemporaryDirectory() as folder:
+    ...     path = Path(folder, "station.zip")
+    ...     _ = write_ecotaxa(path, particles, names, proba=[0.875, 0.25])
+    ...     objects = read_ecotaxa(path, status="predicted")
+    >>> objects[["object_id", "label", "object_lat", "object_score"]]
+      object_id     label  object_lat  object_score
+    0        a1  Copepoda        60.1         0.875
+    1        a2      None        60.2         0.250
+    """
+    path = Path(path)
+    if without_image not in ("raise", "aside"):
+        raise ValueError(
+            f"without_image={without_image!r}: expected 'raise' or 'aside'."
+        )
+    check_target(path, overwrite)
+    # Everything but the images' content is checked before anything is written.
+    if not isinstance(table, pd.DataFrame):
+        raise TypeError(f"table: expected a DataFrame, got {type(table).__name__}.")
+    ids = object_ids(table)
+    images = _image_cells(table, ids, without_image, path)
+    names = annotation_columns(predictions, ids, date)
+    others = [
+        *score_columns(proba, len(ids)),
+        *neighbor_columns(neighbors, len(ids)),
+        *carried_columns(table, ids),
+    ]
+    check_limits(others)
+    columns = [Column(OBJECT_ID, TEXT, ids), *names, *others]
+    with whole_output(path, overwrite) as write:
+        shown = [row for row, image in enumerate(images) if image is not None]
+        files = []
+        for row in shown:
+            try:
+                suffix, content = image_file(images[row])
+            except (OSError, TypeError, ValueError) as error:
+                kind = TypeError if isinstance(error, TypeError) else ValueError
+                raise kind(f"The image of the object {ids[row]!r}: {error}.") from error
+            # The number keeps names apart that differ in what is not safe.
+            files.append(f"{IMAGES}/{row:06d}_{safe_name(ids[row])}{suffix}")
+            write(files[-1], content)
+        ranks = ["0"] * len(shown)
+        written = [Column(FILE_NAME, TEXT, files), Column(RANK, NUMBER, ranks)]
+        written += _rows_of(columns, shown)
+        types = [[column.type for column in written]]
+        write(table_name(path), _as_text(written, types, delimiter="\t"))
+        aside = [row for row, image in enumerate(images) if image is None]
+        if aside:
+            write(WITHOUT_IMAGE, _as_text(_rows_of(columns, aside), [], delimiter=","))
+    return path
+
+
+def _image_cells(
+    table: pd.DataFrame, ids: Sequence[str], without_image: str, path: Path
+) -> list[Any]:
+    """The cells, None where there is none; files are there, and out of harm's way."""
+    if "image" not in table:
+        raise ValueError(
+            f"The table has no column 'image', only {list(table.columns)[:10]}. "
+            "EcoTaxa takes objects with images."
+        )
+    images = [None if is_missing(cell) else cell for cell in table["image"]]
+    lacking = [ids[row] for row, image in enumerate(images) if image is None]
+    if len(lacking) == len(images):
+        raise ValueError(
+            f"None of the {len(images)} rows has an image. EcoTaxa takes objects with "
+            "images."
+        )
+    if lacking and without_image == "raise":
+        raise ValueError(
+            f"{len(lacking)} of {len(images)} rows have no image, first the object "
+            f"{lacking[0]!r}, and EcoTaxa takes objects with images. Pass "
+            f"without_image='aside' to write the others, and these to {WITHOUT_IMAGE}."
+        )
+    replaced = os.path.join(os.path.realpath(path), "") if path.is_dir() else None
+    for object_id, image in zip(ids, images, strict=True):
+        if image is None or not is_path(image):
+            continue
+        if not os.path.isfile(image):
+            raise FileNotFoundError(
+                f"The image of the object {object_id!r}: no such file: "
+                f"{os.fspath(image)}."
+            )
+        if replaced and os.path.realpath(image).startswith(replaced):
+            raise ValueError(
+                f"The image of the object {object_id!r}, {os.fspath(image)}, lies in "
+                "the folder that is about to be replaced. Write to another folder."
+            )
+    return images
+
+
+def _rows_of(columns: Sequence[Column], rows: Sequence[int]) -> list[Column]:
+    return [
+        Column(column.name, column.type, [column.texts[row] for row in rows])
+        for column in columns
+    ]
+
+
+def _as_text(
+    columns: Sequence[Column], second_rows: Sequence[Sequence[str]], *, delimiter: str
+) -> bytes:
+    lines = io.StringIO(newline="")
+    # All in quotes, or a line break of old Macs would end a row for some readers.
+    writer = csv.writer(
+        lines, delimiter=delimiter, lineterminator="\n", quoting=csv.QUOTE_ALL
+    )
+    writer.writerow([column.name for column in columns])
+    writer.writerows(second_rows)
+    writer.writerows(zip(*(column.texts for column in columns), strict=True))
+    return lines.getvalue().encode("utf-8-sig")

@@ -1,0 +1,116 @@
+"""What becomes of views that cannot be read, from files to names."""
+
+import logging
+from pathlib import Path
+
+import numpy as np
+import pytest
+from numpy.testing import assert_array_equal
+from sklearn.pipeline import make_pipeline
+
+from skplankton import CrossModalEmbedder, GalleryKNNClassifier
+from skplankton.datasets import load_particles, make_particles, write_particles
+
+SMALL = {"max_epochs": 1, "image_size": 16, "profile_length": 16, "random_state": 0}
+NO_IMAGE, NO_PROFILE, NO_VIEW = 3, 5, 8
+
+
+@pytest.fixture
+def files(tmp_path):
+    X, y = make_particles(40, n_species=2, random_state=0, return_X_y=True)
+    return load_particles(write_particles(X, y, tmp_path), return_X_y=True)
+
+
+@pytest.fixture
+def broken(files):
+    """The same particles, four of their files unreadable."""
+    X, y = files
+    for row in (NO_IMAGE, NO_VIEW):
+        Path(X["image"][row]).write_bytes(b"no image")
+    for row in (NO_PROFILE, NO_VIEW):
+        Path(X["profile"][row]).write_text("FWS,SWS\n1,x\n")
+    return X, y
+
+
+def test_raise_names_the_first(broken):
+    words = r"row 3: the image '.*000003.png' could not .*errors='warn' or 'coerce', a"
+    with pytest.raises(ValueError, match=words):
+        CrossModalEmbedder(**SMALL).fit(broken[0])
+
+
+def test_unreadable_views_are_missing_and_told_of_once(files, broken):
+    X, _ = broken
+    embedder = CrossModalEmbedder(**SMALL, errors="warn")
+    # A row is read no further once a view of it cannot be: no pair is left to train on.
+    with pytest.warns(UserWarning, match="3 times a view that cannot be read") as told:
+        embedder.fit(X)
+    assert len(told) == 1
+    with pytest.warns(UserWarning, match="4 times a view that cannot be read") as told:
+        embedded = embedder.transform(X)
+    assert len(told) == 1
+    assert "row 3: the image" in str(told[0].message)
+    assert "… and 1 more" in str(told[0].message)
+    assert_array_equal(np.flatnonzero(np.isnan(embedded).any(axis=1)), [NO_VIEW])
+
+    # As if the views had been missing from the start, to the bit.
+    cells = X.drop(index=NO_VIEW).copy()
+    cells.loc[NO_IMAGE, "image"] = None
+    cells.loc[NO_PROFILE, "profile"] = None
+    expected = CrossModalEmbedder(**SMALL).fit(cells)
+    others = [*range(NO_VIEW), *range(NO_VIEW + 1, len(X))]
+    assert_array_equal(expected.transform(cells), embedded[others])
+
+
+def test_a_row_with_no_view_left_gets_no_name(broken, caplog):
+    X, y = broken
+    pipe = make_pipeline(
+        CrossModalEmbedder(**SMALL, errors="coerce"), GalleryKNNClassifier()
+    )
+    with caplog.at_level(logging.WARNING, logger="skplankton"):
+        pipe.fit(X, y)
+        with pytest.warns(UserWarning, match="NaN throughout in row 8"):
+            names = pipe.predict(X)
+    assert names[NO_VIEW] is None
+    assert set(np.delete(names, NO_VIEW)) == set(y)
+    assert sum("read with problems" in r.message for r in caplog.records) == 3
+
+
+def test_rows_without_a_view(files, caplog):
+    X, _ = files
+    embedder = CrossModalEmbedder(**SMALL).fit(X)
+    X.loc[[2, 7], ["image", "profile"]] = None
+    with pytest.raises(ValueError, match=r"row 2 has neither .* and 1 more rows"):
+        embedder.transform(X)
+    embedded = embedder.set_params(errors="coerce").transform(X)
+    assert_array_equal(np.flatnonzero(np.isnan(embedded[:, 0])), [2, 7])
+    assert "2 times a row without a view gets no embedding" in caplog.text
+
+
+def test_matching_score_leaves_out_what_cannot_be_read(broken):
+    X, _ = broken
+    embedder = CrossModalEmbedder(**SMALL, errors="warn")
+    with pytest.warns(UserWarning, match="read with problems"):
+        embedder.fit(X)
+    with pytest.warns(UserWarning, match="read with problems"):
+        score = embedder.score(X)
+    bad = [NO_IMAGE, NO_PROFILE, NO_VIEW]
+    assert score == embedder.score(X.drop(index=bad))
+
+
+def test_nothing_that_can_be_read(files):
+    X, _ = files
+    X["image"] = __file__
+    with pytest.raises(ValueError, match=r"0 of 40 pairs .* could be read"):
+        CrossModalEmbedder(**SMALL, errors="coerce").fit(X)
+
+
+def test_load_particles_without_some_files(files, tmp_path):
+    Path(files[0]["image"][4]).unlink()
+    Path(files[0]["image"][6]).unlink()
+    with pytest.raises(FileNotFoundError, match=r"row 4 .* 2 of 40 image files"):
+        load_particles(tmp_path)
+    with pytest.warns(UserWarning, match="2 times the image is missing"):
+        X = load_particles(tmp_path, errors="warn").data
+    assert_array_equal(np.flatnonzero(X["image"].isna()), [4, 6])
+    with pytest.raises(ValueError, match=r"errors='ignore'; expected one of \['raise'"):
+        load_particles(tmp_path, errors="ignore")

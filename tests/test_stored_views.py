@@ -1,0 +1,76 @@
+import io
+import pickle
+
+import numpy as np
+import pandas as pd
+import pytest
+from PIL import Image
+
+from skplankton._stored_views import StoredImage, StoredProfile
+
+PIXELS = np.arange(60, dtype=np.uint8).reshape(6, 10)
+SAMPLES = np.arange(12, dtype=np.float32).reshape(4, 3)
+
+
+@pytest.fixture
+def path(tmp_path):
+    """A file that holds something, an image, and a profile."""
+    content = io.BytesIO()
+    Image.fromarray(PIXELS).save(content, "PNG")
+    (tmp_path / "a.views").write_bytes(
+        b"12345" + content.getvalue() + SAMPLES.tobytes()
+    )
+    return tmp_path / "a.views"
+
+
+@pytest.fixture
+def image(path):
+    n_bytes = path.stat().st_size - 5 - SAMPLES.nbytes
+    return StoredImage(str(path), 5, n_bytes, "a.json, particle 3")
+
+
+@pytest.fixture
+def profile(path):
+    offset = path.stat().st_size - SAMPLES.nbytes
+    return StoredProfile(
+        str(path), offset, (4, 3), ("A", "B", "C"), "a.json, particle 3"
+    )
+
+
+def test_image_is_read(image):
+    np.testing.assert_array_equal(np.asarray(image.open()), PIXELS)
+    assert image.read_bytes()[:4] == b"\x89PNG"
+
+
+def test_image_is_cut_to_its_crop(image):
+    crop = (2, 1, 5, 3)  # left, top, width, height
+    cut = StoredImage(image.path, image.offset, image.n_bytes, image.origin, crop)
+    np.testing.assert_array_equal(np.asarray(cut.open()), PIXELS[1:4, 2:7])
+
+
+def test_profile_is_read(profile):
+    np.testing.assert_array_equal(profile.read(), SAMPLES)
+
+
+@pytest.mark.parametrize("view", ["image", "profile"])
+def test_cells_are_values(view, request):
+    """They are compared, hashed, pickled and put into tables as any other."""
+    cell = request.getfixturevalue(view)
+    again = pickle.loads(pickle.dumps(cell))
+    assert again == cell
+    assert hash(again) == hash(cell)
+    assert str(cell) == "a.json, particle 3"
+    assert not pd.isna(cell)
+    assert pd.Series([cell, None], dtype=object).notna().tolist() == [True, False]
+
+
+@pytest.mark.parametrize("view", ["image", "profile"])
+def test_a_file_that_is_gone_or_shorter_is_told(view, request, path):
+    cell = request.getfixturevalue(view)
+    read = cell.open if view == "image" else cell.read
+    path.write_bytes(b"12345")
+    with pytest.raises(ValueError, match=r"ends before byte \d+: it has changed"):
+        read()
+    path.unlink()
+    with pytest.raises(FileNotFoundError, match=r"are gone: .* Load the table again"):
+        read()
