@@ -35,9 +35,9 @@ images_only = copy.copy(cross_modal).set_params(output="image")
 # The same galleries for all
 # --------------------------
 # ``setups=None`` takes an embedding as it comes. The band is one standard deviation
-# over the draws of the gallery. On images alone and with few labels, DINO does better
-# here: it gives a particle's size a larger part in the embedding, and size goes far in
-# telling these species apart. What images do not show, such as pigments, the profile
+# over the draws of the gallery. With few labels, DINO does better here: it gives a
+# particle's size a larger part in the embedding, and size alone goes far in telling
+# these simulated species apart. What images do not show, such as pigments, the profile
 # adds: with both views, the cross-modal embedder passes it as labels become more.
 
 embedded = {

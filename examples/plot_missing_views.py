@@ -43,10 +43,9 @@ predicted = gallery.fit(Z_train, y_train).predict(Z_test)
 # %%
 # Who is named how well
 # ---------------------
-# Which view is missing matters: the species differ by shape, by pigment or by both, so
-# that neither view tells all of them apart. Here the profile alone names far fewer
-# particles rightly than the image. The three groups are different particles, and
-# small: a second view that is much weaker need not help the vote.
+# The species differ by shape, by pigment or by both, so that neither view tells all of
+# them apart, and particles with both are named best. The three groups are different
+# particles, and small: do not read much into a few hundredths.
 
 views = np.select(
     [X_test["image"].isna(), X_test["profile"].isna()],

@@ -59,8 +59,7 @@ print(scores.round(2).to_string())
 # %%
 # Here the number of labels matters far more than the temperature: the lines lie close
 # together. With two folds, few particles and one draw of the gallery, such small
-# differences mean nothing, nor does the dip at two labels. On other data the lines may
-# part.
+# differences mean nothing. On other data the lines may part.
 
 COLOURS = ("#0072B2", "#E69F00", "#009E73")  # Okabe and Ito 2008
 figure, ax = plt.subplots(figsize=(4.5, 3), layout="constrained")

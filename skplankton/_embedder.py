@@ -92,7 +92,7 @@ class CrossModalEmbedder(ParticleTransformer):
         Epochs of linear warm-up.
     max_epochs : int, default=30
         Epochs of training; fewer if `early_stopping` ends it.
-    batch_size : int, default=256
+    batch_size : int, default=64
         Largest number of pairs in a step; each is a negative for all others. Batches
         are of equal size to within one pair, and no pair is left out.
     micro_batch_size : int, default=None
@@ -249,7 +249,7 @@ class CrossModalEmbedder(ParticleTransformer):
         weight_decay=1e-2,
         warmup_epochs=1,
         max_epochs=30,
-        batch_size=256,
+        batch_size=64,
         micro_batch_size=None,
         early_stopping=False,
         validation_fraction=0.1,

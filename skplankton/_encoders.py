@@ -111,9 +111,19 @@ def _timm_factory(name: str) -> Callable[..., nn.Module]:
         config = timm.models.get_pretrained_cfg(name)
         if config is not None and config.fixed_input_size:
             params.setdefault("img_size", sample_shape[1:])
-        return timm.create_model(
-            name, in_chans=sample_shape[0], num_classes=0, **params
-        )
+        try:
+            return timm.create_model(
+                name, in_chans=sample_shape[0], num_classes=0, **params
+            )
+        except (OSError, RuntimeError) as error:  # the hub's errors, and timm's own
+            if not params.get("pretrained"):
+                raise
+            raise OSError(
+                f"The pretrained weights of {name!r} could not be loaded: {error}. "
+                "Connect this machine, or copy the hub's cache (~/.cache/huggingface) "
+                "from one that has them; or train from scratch, without "
+                "pretrained=True."
+            ) from error
 
     return build
 

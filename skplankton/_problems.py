@@ -61,7 +61,8 @@ class Problems:
         lines = [f"{what} was read with problems."]
         for consequence, messages in self._noted.items():
             count = self._counts[consequence]
-            lines.append(f"- {count} times {consequence}:")
+            often = "once" if count == 1 else f"{count} times"
+            lines.append(f"- {often}, {consequence}:")
             lines += [f"  {message}" for message in messages]
             if len(messages) < count:
                 lines.append(f"  … and {count - len(messages)} more")

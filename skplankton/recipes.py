@@ -128,9 +128,7 @@ def kareinen2026(
     image_params = overrides.pop("image_encoder_params", None) or {}
     profile_params = overrides.pop("profile_encoder_params", None) or {}
     if pretrained:
-        # The model's name goes into the parameters, to tell what the weights are of.
-        image_params = {"model": model, **image_params}
-        model = "skplankton._pretrained:imagenet_encoder"
+        image_params = {"pretrained": True, **image_params}
     parameters = {
         "n_components": 512,
         "image_encoder": model,

@@ -238,6 +238,7 @@ MISTAKES = {
     "no profile column": lambda: fit(table().drop(columns="profile")),
     "empty row": lambda: fit(table(image=None, profile=None)),
     "no such file": lambda: fit(table(image="nowhere.png")),
+    "broken file": lambda: fit(table(profile=np.full((8, 6), np.nan))),
     "other channels": lambda: fit(
         pd.concat([table(), table(profile=np.zeros((8, 3)))], ignore_index=True)
     ),

@@ -42,10 +42,10 @@ def test_unreadable_views_are_missing_and_told_of_once(files, broken):
     X, _ = broken
     embedder = CrossModalEmbedder(**SMALL, errors="warn")
     # A row is read no further once a view of it cannot be: no pair is left to train on.
-    with pytest.warns(UserWarning, match="3 times a view that cannot be read") as told:
+    with pytest.warns(UserWarning, match="3 times, a view that cannot be read") as told:
         embedder.fit(X)
     assert len(told) == 1
-    with pytest.warns(UserWarning, match="4 times a view that cannot be read") as told:
+    with pytest.warns(UserWarning, match="4 times, a view that cannot be read") as told:
         embedded = embedder.transform(X)
     assert len(told) == 1
     assert "row 3: the image" in str(told[0].message)
@@ -83,7 +83,7 @@ def test_rows_without_a_view(files, caplog):
         embedder.transform(X)
     embedded = embedder.set_params(errors="coerce").transform(X)
     assert_array_equal(np.flatnonzero(np.isnan(embedded[:, 0])), [2, 7])
-    assert "2 times a row without a view gets no embedding" in caplog.text
+    assert "2 times, a row without a view gets no embedding" in caplog.text
 
 
 def test_matching_score_leaves_out_what_cannot_be_read(broken):
@@ -109,7 +109,7 @@ def test_load_particles_without_some_files(files, tmp_path):
     Path(files[0]["image"][6]).unlink()
     with pytest.raises(FileNotFoundError, match=r"row 4 .* 2 of 40 image files"):
         load_particles(tmp_path)
-    with pytest.warns(UserWarning, match="2 times the image is missing"):
+    with pytest.warns(UserWarning, match="2 times, the image is missing"):
         X = load_particles(tmp_path, errors="warn").data
     assert_array_equal(np.flatnonzero(X["image"].isna()), [4, 6])
     with pytest.raises(ValueError, match=r"errors='ignore'; expected one of \['raise'"):

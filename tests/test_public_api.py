@@ -50,7 +50,7 @@ EMBEDDER_PARAMETERS = {
     "weight_decay": 1e-2,
     "warmup_epochs": 1,
     "max_epochs": 30,
-    "batch_size": 256,
+    "batch_size": 64,
     "micro_batch_size": None,
     "early_stopping": False,
     "validation_fraction": 0.1,

@@ -124,7 +124,7 @@ def test_no_connection_to_the_hub(X, monkeypatch, error):
     with pytest.raises(
         OSError,
         match=r"weights of 'convnext_femto' could not be loaded: cannot find the "
-        r"requested files.*kareinen2026\(pretrained=False\)",
+        r"requested files.*train from scratch, without pretrained=True",
     ):
         kareinen2026(**TINY).fit(X[:4])
 

@@ -1,0 +1,164 @@
+"""
+A station's day: instrument files in, names for EcoTaxa out
+===========================================================
+
+Measurements as `cyz2json` writes them, some particles labelled in EcoTaxa, a model made
+of these, the names of today's particles, and an archive for EcoTaxa to import. Each
+step is in Python, with the command that does the same; see :doc:`../stations`.
+"""
+
+# %%
+# A season of samples
+# -------------------
+# Four simulated samples, one JSON file each. Every species has its time of the year. A
+# fifth of the particles has no image, as the camera is slower than the laser.
+
+import tempfile
+from pathlib import Path
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+from sklearn.pipeline import Pipeline
+
+from skplankton import CrossModalEmbedder, GalleryKNNClassifier
+from skplankton.datasets import load_cyz_json, make_particles, write_cyz_json
+from skplankton.ecotaxa import read_ecotaxa, write_ecotaxa
+
+folder = Path(tempfile.mkdtemp())
+DAYS = ["April", "June", "August", "today"]
+N_SPECIES = 6
+
+X, y = make_particles(700, n_species=N_SPECIES, random_state=0, return_X_y=True)
+species = np.unique(y)
+rng = np.random.RandomState(0)
+X = X.astype(object)
+X.loc[rng.uniform(size=len(X)) < 0.2, "image"] = None
+
+season = np.arange(len(DAYS)) / len(DAYS)
+time_of_species = np.searchsorted(species, y) / N_SPECIES
+abundance = 1 + np.cos(2 * np.pi * (season - time_of_species[:, None]))
+abundance /= abundance.sum(axis=1, keepdims=True)
+day = np.array([rng.choice(DAYS, p=shares) for shares in abundance])
+truth = {}
+for name in DAYS:
+    rows = np.flatnonzero(day == name)
+    path = write_cyz_json(X.iloc[rows], folder / "season" / f"{name}.json")
+    truth |= {f"{name}_{i}": y[row] for i, row in enumerate(rows)}
+    print(f"{path.name}: {len(rows)} particles, {path.stat().st_size / 1e6:.1f} MB")
+
+# %%
+# Labels from EcoTaxa
+# -------------------
+# Someone has validated every third particle with an image of the first three samples.
+# The table is as EcoTaxa exports it.
+
+past = [folder / "season" / f"{name}.json" for name in DAYS[:-1]]
+particles = load_cyz_json(past, cache=folder / "views")
+shown = particles[particles["image"].notna()]
+status = np.where(np.arange(len(shown)) % 3 == 0, "validated", "predicted")
+export = pd.DataFrame(
+    {
+        "object_id": shown["object_id"],
+        "object_annotation_category": shown["object_id"].map(truth),
+        "object_annotation_hierarchy": shown["object_id"].map(truth),
+        "object_annotation_status": status,
+    }
+)
+export.to_csv(folder / "ecotaxa_export.tsv", sep="\t", index=False)
+
+labels = read_ecotaxa(folder / "ecotaxa_export.tsv")[["object_id", "label"]]
+particles = particles.merge(labels, on="object_id", how="left")
+particles["label"].notna().groupby(particles["sample_id"]).agg(["size", "sum"])
+
+# %%
+# A model
+# -------
+# All particles with both views train the encoders; those that are labelled become the
+# gallery. On the command line, with more epochs and larger images:
+#
+# .. code-block:: console
+#
+#    $ python -m skplankton fit April.json June.json August.json
+#          --labels ecotaxa_export.tsv --output model.joblib
+
+pipe = Pipeline(
+    [
+        ("embed", CrossModalEmbedder(image_size=32, max_epochs=12, random_state=0)),
+        ("gallery", GalleryKNNClassifier()),
+    ]
+)
+pipe.fit(particles, particles["label"].to_numpy())
+gallery_ids = particles["object_id"].to_numpy()[pipe["gallery"].gallery_indices_]
+
+# %%
+# Today
+# -----
+# Names, the share of votes for each, and the labelled particles that they come from:
+#
+# .. code-block:: console
+#
+#    $ python -m skplankton classify model.joblib today.json --output names --ecotaxa
+
+today = load_cyz_json(folder / "season" / "today.json", cache=folder / "views")
+embeddings = pipe["embed"].transform(today)
+votes = pipe["gallery"].predict_proba(embeddings)
+nearest = pipe["gallery"].kneighbors(embeddings, return_distance=False)
+names = pipe["gallery"].predict(embeddings)
+archive = write_ecotaxa(
+    folder / "ecotaxa_today.zip",
+    today,
+    names,
+    proba=votes,
+    neighbors=gallery_ids[nearest],
+    without_image="aside",
+)
+
+# %%
+# What EcoTaxa gets
+# -----------------
+# One object an image, with the status "predicted". Sorted by score, the names that want
+# a second look come first. Particles without an image are named all the same, in a
+# table that lies in the archive and that EcoTaxa leaves alone.
+
+objects = read_ecotaxa(archive, status="predicted", cache=folder / "unpacked")
+print(f"{len(objects)} of {len(today)} particles have an image")
+columns = ["object_id", "label", "object_score", "object_neighbor_1"]
+objects.sort_values("object_score")[columns].head()
+
+# %%
+# When they have been validated, the names are the labels of the next model, and a
+# measure of this one:
+#
+# .. code-block:: console
+#
+#    $ python -m skplankton evaluate model.joblib today.json --labels new_export.zip
+
+is_right = names == today["object_id"].map(truth)
+print(f"accuracy today: {is_right.mean():.2f}")
+is_right.groupby(today["image"].notna().rename("has an image")).mean().round(2)
+
+# %%
+# The species of the season
+# -------------------------
+# How many of each there were, sample by sample: ``names/species.csv``.
+
+named = pd.concat(
+    [
+        pd.DataFrame({"sample": table["sample_id"], "species": pipe.predict(table)})
+        for table in (particles, today)
+    ]
+)
+counts = pd.crosstab(named["species"], named["sample"])[DAYS]
+
+figure, axis = plt.subplots(figsize=(7, 3.6), layout="constrained")
+figure.suptitle("Particles named in each sample", fontsize=11)
+axis.imshow(counts, cmap="Blues", vmin=0, vmax=1.4 * counts.to_numpy().max())
+axis.set_xticks(range(len(DAYS)), DAYS)
+axis.set_yticks(range(len(counts)), counts.index.str.replace("_", " "))
+axis.xaxis.tick_top()
+axis.tick_params(length=0)
+axis.spines[:].set_visible(False)
+axis.set_aspect("auto")
+for (row, column), count in np.ndenumerate(counts.to_numpy()):
+    axis.text(column, row, count, ha="center", va="center")

@@ -1,0 +1,5 @@
+"""A station's day as commands: fit, classify, evaluate. A thin layer over the API."""
+
+from ._main import main
+
+__all__ = ["main"]

@@ -1,0 +1,118 @@
+"""``fit``: labelled samples → a model file."""
+
+from __future__ import annotations
+
+import shutil
+from argparse import Namespace
+from pathlib import Path
+
+import pandas as pd
+from sklearn.pipeline import Pipeline
+
+from skplankton import CrossModalEmbedder, GalleryKNNClassifier
+from skplankton._labels import check_two_classes
+
+from ._exit_codes import DONE, PROBLEMS
+from ._files import locked, remove_unfinished
+from ._model_file import Model, save_model, versions
+from ._particles import errors, load_labelled
+from ._reports import complain, gathered_reports, plural, say, show_bars
+from ._samples import find_samples
+
+
+def run(options: Namespace) -> int:
+    """Train a model and write it."""
+    # All that can be known to fail is found before the hours of training.
+    _check_output(options.output, options.overwrite)
+    samples = find_samples(options.samples)
+    work = options.output.with_name(f"{options.output.name}.work")
+    work.mkdir(parents=True, exist_ok=True)
+    busy = f"Another process is fitting {options.output}. Wait, or stop it."
+    try:
+        with locked(work / "lock", busy), gathered_reports() as reports:
+            remove_unfinished(work)
+            table = load_labelled(
+                samples,
+                options,
+                channels=options.channels,
+                cache=options.cache or work / "views",
+                labels_cache=work / "labels",
+            )
+            model = _fitted(table, options)
+            save_model(model, options.output, work)
+    except BaseException:
+        if (work / "views").is_dir():
+            complain(
+                f"No model was written. What was read from the samples is kept in "
+                f"{work} for the next try; remove it if there is to be none."
+            )
+        raise
+    shutil.rmtree(work, ignore_errors=True)
+    gallery = model.pipeline["gallery"]
+    say(
+        f"{options.output}: {plural(len(gallery.classes_), 'name')}, and "
+        f"{plural(len(model.gallery_ids), 'labelled particle')} to compare with"
+    )
+    for report in reports:
+        complain(report)
+    return PROBLEMS if reports else DONE
+
+
+def _check_output(output: Path, overwrite: bool) -> None:
+    if output.is_dir():
+        raise ValueError(
+            f"--output {output} is a folder; expected the name of a file, such as "
+            f"{output / 'model.joblib'}."
+        )
+    if output.exists() and not overwrite:
+        raise FileExistsError(
+            f"{output} exists. Choose another --output, or pass --overwrite to replace "
+            "it."
+        )
+
+
+def _fitted(table: pd.DataFrame, options: Namespace) -> Model:
+    labelled = table["label"].notna()
+    complete = table["image"].notna() & table["profile"].notna()
+    check_two_classes(table["label"][labelled].to_numpy(dtype=object))
+    say(
+        f"{plural(len(table), 'particle')}: {complete.sum()} with both views to train "
+        f"on, {labelled.sum()} labelled"
+    )
+    # Training learns from pairs only: most particles have no image.
+    used = table[labelled | complete].reset_index(drop=True)
+    pipeline = Pipeline(
+        [
+            (
+                "embed",
+                CrossModalEmbedder(
+                    max_epochs=options.max_epochs,
+                    temperature=options.temperature,
+                    crop_top=options.crop_top,
+                    random_state=options.random_state,
+                    device=options.device,
+                    n_jobs=options.n_jobs,
+                    errors=errors(options.strict),
+                    verbose=int(show_bars(options.quiet)),
+                ),
+            ),
+            (
+                "gallery",
+                GalleryKNNClassifier(
+                    n_neighbors=options.n_neighbors,
+                    gallery_size=options.gallery_size,
+                    random_state=options.random_state,
+                ),
+            ),
+        ]
+    )
+    # The library's messages name rows by the index.
+    X = used[["image", "profile"]].set_axis(used["object_id"], axis=0)
+    pipeline.fit(X, used["label"].to_numpy(dtype=object))
+    kept = pipeline["gallery"].gallery_indices_
+    channels = options.channels
+    if not isinstance(channels, dict):
+        # By name: what "auto" takes in one file might be other channels in the next.
+        found = pipeline["embed"]._channels
+        channels = None if found is None else list(found)
+    return Model(pipeline, used["object_id"].iloc[kept].tolist(), channels, versions())

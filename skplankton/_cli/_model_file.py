@@ -1,0 +1,90 @@
+"""The model file: the pipeline, and what else naming needs to know."""
+
+from __future__ import annotations
+
+import io
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Any
+
+import joblib
+from sklearn.pipeline import Pipeline
+
+from ._files import write_whole
+
+_FORMAT = "skplankton model 1"
+
+
+@dataclass(frozen=True)
+class Model:
+    """What ``fit`` writes and the other commands read.
+
+    `gallery_ids` are the object ids of the gallery's rows; `channels` are those to load
+    profiles with; `versions` says what the model was made with.
+    """
+
+    pipeline: Pipeline
+    gallery_ids: list[str]
+    channels: list[str] | dict[str, str] | None
+    versions: dict[str, str]
+
+    def set_up(self, *, device: str, n_jobs: int | None, strict: bool) -> None:
+        """Use the hardware of this machine, and its user's rules for problems."""
+        from skplankton._devices import choose_device
+
+        choose_device(device)  # says so now if there is none
+        self.pipeline.set_params(
+            embed__device=device,
+            embed__n_jobs=n_jobs,
+            embed__errors="raise" if strict else "coerce",
+            embed__verbose=0,
+        )
+
+
+def versions() -> dict[str, str]:
+    """What a model is made with now."""
+    import sklearn
+    import torch
+
+    import skplankton
+
+    modules = {"skplankton": skplankton, "scikit-learn": sklearn, "torch": torch}
+    return {name: str(module.__version__) for name, module in modules.items()}
+
+
+def save_model(model: Model, path: Path, scratch: Path) -> None:
+    """Write the file; it appears when it is complete."""
+    content = io.BytesIO()
+    # Plain names and values: what they mean does not depend on where classes lie.
+    parts = {field.name: getattr(model, field.name) for field in fields(model)}
+    joblib.dump({"format": _FORMAT, **parts}, content)
+    write_whole(path, content.getvalue(), scratch)
+
+
+def read_model_file(path: Path) -> bytes:
+    """The file's content, not yet opened: for a digest of just what is used."""
+    if not path.is_file():
+        raise FileNotFoundError(
+            f"{path} is no file. Expected a model, written by: python -m skplankton fit"
+        )
+    return path.read_bytes()
+
+
+def open_model(content: bytes, path: Path) -> Model:
+    """The model in a file's content. It runs code, as all pickles may."""
+    try:
+        value: Any = joblib.load(io.BytesIO(content))
+    except Exception as error:  # a broken pickle may raise anything
+        raise ValueError(
+            f"{path} cannot be opened as a model ({type(error).__name__}: {error}). "
+            "Expected a file written by: python -m skplankton fit; with versions of "
+            "skplankton, scikit-learn and torch like those installed here."
+        ) from error
+    if not isinstance(value, dict) or value.get("format") != _FORMAT:
+        found = value.get("format") if isinstance(value, dict) else type(value).__name__
+        raise ValueError(
+            f"{path} holds {found!r}; expected {_FORMAT!r}, written by: python -m "
+            "skplankton fit"
+        )
+    del value["format"]
+    return Model(**value)

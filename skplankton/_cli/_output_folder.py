@@ -1,0 +1,186 @@
+"""A folder of results that knows what is finished, and what was begun."""
+
+from __future__ import annotations
+
+import csv
+import io
+import shutil
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+from ._files import (
+    json_bytes,
+    locked,
+    read_json,
+    remove_unfinished,
+    replace,
+    write_whole,
+)
+
+SPECIES = "species"
+PART_OF_NAMES = "rows-*.json"
+
+
+def result_names(sample: str) -> dict[str, str]:
+    """The files that a sample may have in the folder."""
+    return {
+        "table": f"{sample}.csv",
+        "ecotaxa": f"ecotaxa_{sample}.zip",
+        "problems": f"{sample}_problems.txt",
+    }
+
+
+class OutputFolder:
+    """Results of one model, sample by sample.
+
+    Besides the results there is the folder ``progress`` with
+
+    - ``run.json``: what all results come from, the model above all;
+    - ``done/<sample>.json``: what is finished, and from which state of its files;
+    - ``begun/<sample>/``: parts and views of a sample that is not finished;
+    - ``lock``.
+
+    Every file gets its name when it is complete. A sample's record comes after its
+    results, and what it was made from is removed after that: whenever the process is
+    killed, the next one finds either the record, or all that it needs to go on.
+    """
+
+    def __init__(self, path: Path):
+        self.path = path
+        self.progress = path / "progress"
+        self._run_file = self.progress / "run.json"
+        self._done, self._begun = self.progress / "done", self.progress / "begun"
+
+    @classmethod
+    @contextmanager
+    def opened(cls, path: Path) -> Iterator[OutputFolder]:
+        """The folder, made if need be, for this process alone."""
+        if path.exists() and not path.is_dir():
+            raise NotADirectoryError(f"--output {path} is a file; expected a folder.")
+        folder = cls(path)
+        for inner in (folder._done, folder._begun):
+            inner.mkdir(parents=True, exist_ok=True)
+        busy = f"Another process writes into {path}. Wait for it, or stop it."
+        with locked(folder.progress / "lock", busy):
+            remove_unfinished(folder.progress)
+            yield folder
+
+    def is_of_other_run(self, run: Mapping[str, Any]) -> bool:
+        """Whether what is here comes from something else.
+
+        Raises if there is a table that was not written here.
+        """
+        before = read_json(self._run_file)
+        if before is not None or self.records():
+            return before != run
+        species = self.path / f"{SPECIES}.csv"
+        if species.exists():
+            raise _not_ours(species)
+        return False
+
+    def holds_names(self) -> bool:
+        """Whether any particle was named."""
+        return bool(self.records()) or any(self._begun.glob(f"*/{PART_OF_NAMES}"))
+
+    def begin_run(self, run: Mapping[str, Any]) -> None:
+        """Note what the results come from; those of something else are removed."""
+        if self.is_of_other_run(run):
+            for work in sorted(self._begun.iterdir()):
+                self._remove_results(work.name)
+                shutil.rmtree(work)
+            # A record goes after its results: an interruption leaves nothing unknown.
+            for name in self.records():
+                self._remove_results(name)
+                self._record_file(name).unlink()
+            (self.path / f"{SPECIES}.csv").unlink(missing_ok=True)
+        write_whole(self._run_file, json_bytes(run), self.progress)
+
+    def records(self) -> dict[str, Any]:
+        """What is told of each sample that is finished, by name."""
+        files = sorted(self._done.glob("*.json"))
+        records = {file.stem: read_json(file) for file in files}
+        return {name: record for name, record in records.items() if record is not None}
+
+    def finished(self, sample: str, state: str, wanted: Iterable[str]) -> Any:
+        """The record, if the sample is finished in this state with all that is wanted.
+
+        Otherwise None.
+        """
+        record = read_json(self._record_file(sample))
+        if record is None or record["state"] != state:
+            return None
+        if not set(wanted) <= set(record["looked_for"]):
+            return None
+        names = result_names(sample)
+        needed = set(wanted) & set(record["results"])
+        if not all((self.path / names[kind]).is_file() for kind in needed):
+            return None
+        shutil.rmtree(self._begun / sample, ignore_errors=True)
+        return record
+
+    def begin(self, sample: str, state: str) -> Path:
+        """The folder for what a sample needs on the way, with what is there already."""
+        work = self._begun / sample
+        record = self._record_file(sample)
+        if not work.is_dir() and not record.is_file():
+            for name in result_names(sample).values():
+                if (self.path / name).exists():
+                    raise _not_ours(self.path / name)
+        work.mkdir(exist_ok=True)
+        begun = work / "begun.json"
+        before = read_json(record) or read_json(begun) or {}
+        if before.get("state") not in (None, state):
+            self._remove_results(sample)  # names of what the files held before
+        if read_json(begun) != {"state": state}:
+            # The folder stays: it says whose the results are that are there.
+            begun.unlink(missing_ok=True)
+            for entry in work.iterdir():
+                shutil.rmtree(entry) if entry.is_dir() else entry.unlink()
+            write_whole(begun, json_bytes({"state": state}), work)
+        record.unlink(missing_ok=True)
+        return work
+
+    def finish(
+        self, sample: str, results: Mapping[str, Path], record: Mapping[str, Any]
+    ) -> None:
+        """Put the results in their place, and remove what they were made from."""
+        for kind, name in result_names(sample).items():
+            if kind in results:
+                replace(results[kind], self.path / name)
+            else:
+                (self.path / name).unlink(missing_ok=True)
+        content = json_bytes({**record, "results": sorted(results)})
+        write_whole(self._record_file(sample), content, self._begun / sample)
+        shutil.rmtree(self._begun / sample, ignore_errors=True)
+        # A table that is open in another program is written at the end.
+        with suppress(PermissionError):
+            self.write_species()
+
+    def write_species(self) -> None:
+        """Write how many of each species there are in each sample."""
+        records = self.records()
+        species = sorted({name for r in records.values() for name in r["species"]})
+        text = io.StringIO(newline="")
+        writer = csv.writer(text, lineterminator="\n")
+        writer.writerow(["sample", *species, "(no name)"])
+        for sample, record in sorted(records.items()):
+            counts = [record["species"].get(name, 0) for name in species]
+            writer.writerow([sample, *counts, record["unnamed"]])
+        content = text.getvalue().encode()
+        write_whole(self.path / f"{SPECIES}.csv", content, self.progress)
+
+    def _record_file(self, sample: str) -> Path:
+        return self._done / f"{sample}.json"
+
+    def _remove_results(self, sample: str) -> None:
+        for file in result_names(sample).values():
+            (self.path / file).unlink(missing_ok=True)
+
+
+def _not_ours(path: Path) -> FileExistsError:
+    return FileExistsError(
+        f"{path} exists and was not written by this command. Choose another --output, "
+        "or move the file away."
+    )

@@ -1,0 +1,888 @@
+"""``python -m skplankton``: what the commands make, say and return."""
+
+import inspect
+import json
+import shutil
+import subprocess
+import sys
+from types import SimpleNamespace
+
+import joblib
+import numpy as np
+import pandas as pd
+import pytest
+from PIL import Image
+from sklearn.metrics import accuracy_score, f1_score
+from sklearn.pipeline import Pipeline
+
+from skplankton import CrossModalEmbedder, GalleryKNNClassifier, _cli
+from skplankton._cli import _arguments, _files, _naming, _output_folder
+from skplankton._cli._samples import find_samples
+from skplankton.datasets import (
+    load_cyz_json,
+    make_particles,
+    write_cyz_json,
+    write_particles,
+)
+from skplankton.ecotaxa import read_ecotaxa, write_ecotaxa
+
+SPECIES = 3
+PER_SAMPLE = 24
+SAMPLES = ("bay", "cape", "delta")
+
+
+@pytest.fixture(scope="session")
+def station(tmp_path_factory):
+    """Three samples as JSON files, labels of two of them, and a model of these."""
+    folder = tmp_path_factory.mktemp("station")
+    X, y = make_particles(
+        PER_SAMPLE * len(SAMPLES), n_species=SPECIES, random_state=0, return_X_y=True
+    )
+    X = X.astype(object)
+    X.loc[::6, "image"] = None
+    ids = []
+    for i, name in enumerate(SAMPLES):
+        rows = slice(i * PER_SAMPLE, (i + 1) * PER_SAMPLE)
+        write_cyz_json(X[rows], folder / "season" / f"{name}.json")
+        ids += [f"{name}_{particle}" for particle in range(PER_SAMPLE)]
+    labels = pd.Series(y, index=ids)
+    known = labels[: 2 * PER_SAMPLE]
+    write_labels(folder / "ecotaxa_export.tsv", known)
+    made = SimpleNamespace(
+        folder=folder,
+        season=folder / "season",
+        labels=labels,
+        export=folder / "ecotaxa_export.tsv",
+        model=folder / "model.joblib",
+    )
+    assert fit(made, "--output", made.model) == 0
+    return made
+
+
+def write_labels(path, labels, status="validated"):
+    rows = pd.DataFrame(
+        {
+            "object_id": labels.index,
+            "object_annotation_category": labels.to_numpy(),
+            "object_annotation_status": status,
+            "object_annotation_hierarchy": labels.to_numpy(),
+        }
+    )
+    rows.to_csv(path, sep="\t", index=False)
+
+
+def run(*arguments):
+    return _cli.main([str(argument) for argument in arguments])
+
+
+def fit(station, *arguments, samples=None, labels=True):
+    samples = samples or [station.season]
+    chosen = ("--labels", station.export) if labels else ()
+    quick = ("--max-epochs", 1, "--gallery-size", 4)
+    return run("fit", *samples, *chosen, *quick, *arguments)
+
+
+def classify(station, output, *arguments, samples=None, model=None):
+    samples = samples or [station.season]
+    return run(
+        "classify", model or station.model, *samples, "--output", output, *arguments
+    )
+
+
+def results(folder):
+    """Content of the result files, by name; without progress/ and archives."""
+    return {
+        file.name: file.read_bytes()
+        for file in sorted(folder.iterdir())
+        if file.is_file() and file.suffix != ".zip"
+    }
+
+
+def copied(station, tmp_path, *names):
+    """Paths of the samples in a folder of their own."""
+    for name in names:
+        shutil.copy2(station.season / f"{name}.json", tmp_path / f"{name}.json")
+    return [tmp_path / f"{name}.json" for name in names]
+
+
+def break_an_image(path, particle):
+    """Cut a stored image off behind its header, which a loader does not notice."""
+    measurement = json.loads(path.read_text(encoding="utf-8-sig"))
+    image = next(i for i in measurement["images"] if i["particleId"] == particle)
+    image["base64"] = image["base64"][:100]
+    path.write_text(json.dumps(measurement), encoding="utf-8")
+
+
+# The command line
+
+
+def test_help_is_light_and_says_what_codes_mean():
+    script = (
+        "import runpy, sys\n"
+        "sys.argv = ['skplankton', 'classify', '--help']\n"
+        "try:\n    runpy.run_module('skplankton', run_name='__main__')\n"
+        "except SystemExit as end:\n    assert not end.code\n"
+        "print('loaded', *{name.split('.')[0] for name in sys.modules})"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, check=True
+    )
+    text, _, loaded = done.stdout.rpartition("loaded")
+    assert not {"torch", "sklearn", "numpy", "pandas", "PIL"} & set(loaded.split())
+    assert "exit codes:" in text
+    assert "can run any program" in text
+
+
+@pytest.mark.parametrize("command", ["fit", "classify", "evaluate"])
+def test_help_fits_a_terminal(command, capsys, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "88")
+    with pytest.raises(SystemExit) as end:
+        run(command, "--help")
+    assert end.value.code == 0
+    text = capsys.readouterr().out
+    assert max(map(len, text.splitlines())) <= 88
+    assert "%" not in text
+
+
+def test_defaults_are_the_librarys():
+    library = {}
+    for estimator in (GalleryKNNClassifier, CrossModalEmbedder):
+        parameters = inspect.signature(estimator).parameters.values()
+        library |= {p.name: p.default for p in parameters}
+    for name, value in _arguments.FIT_DEFAULTS.items():
+        assert library[name] == value
+    options = _arguments.parse_arguments(["fit", "x", "--output", "m"])
+    assert options.device == library["device"]
+    assert options.n_jobs == library["n_jobs"]
+    assert options.random_state == 0
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        ([], "COMMAND"),
+        (["fit", "a.json"], "--output"),
+        (["fit", "a.json", "--output", "m", "--max-epochs", "0"], "1 or more, got '0'"),
+        (["fit", "a.json", "--output", "m", "--temperature", "nan"], "0.01 or more"),
+        (["fit", "a.json", "--output", "m", "--crop-top", "x"], "0 or more, got 'x'"),
+        (["classify", "m", "a", "--output", "o", "--channels", "A,,B"], "NAME=OTHER"),
+        (["classify", "m", "a", "--output", "o", "--channels", "A="], "NAME=OTHER"),
+    ],
+)
+def test_usage(arguments, words, capsys):
+    with pytest.raises(SystemExit) as end:
+        run(*arguments)
+    assert end.value.code == 2
+    assert words in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("FWS, SWS", ["FWS", "SWS"]),
+        ("FWS,FL Red = FL Red HS", {"FWS": "FWS", "FL Red": "FL Red HS"}),
+    ],
+)
+def test_channels(text, expected):
+    options = _arguments.parse_arguments(["fit", "x", "--output=m", "--channels", text])
+    assert options.channels == expected
+
+
+def test_version(capsys):
+    with pytest.raises(SystemExit):
+        run("--version")
+    assert capsys.readouterr().out.strip() == "0.1.0.dev0"
+
+
+# Samples
+
+
+def test_a_folder_of_json_files(station):
+    assert [sample.name for sample in find_samples([station.season])] == list(SAMPLES)
+
+
+def test_samples_that_are_none(station, tmp_path):
+    (tmp_path / "raw.cyz").touch()
+    (tmp_path / "notes.txt").touch()
+    (tmp_path / "empty").mkdir()
+    for name, words in {
+        "nowhere.json": "does not exist. Expected a .json file of cyz2json",
+        "raw.cyz": "Convert it by cyz2json first",
+        "notes.txt": "is no file that is read here",
+        "empty": r"holds \[\]. Expected a .json file",
+    }.items():
+        with pytest.raises((ValueError, OSError), match=words):
+            find_samples([tmp_path / name])
+
+
+def test_two_samples_of_one_name(station, tmp_path):
+    shutil.copy(station.season / "bay.json", tmp_path / "Bay.json")
+    with pytest.raises(ValueError, match=r"Two samples are named 'Bay'"):
+        find_samples([station.season, tmp_path])
+
+
+def test_lab_ids_are_those_of_the_files(X, y, tmp_path):
+    table = write_particles(X[:4], y[:4], tmp_path / "LAB")
+    rows = pd.read_csv(table, index_col=0)
+    rows.loc[1, "image"] = None
+    (tmp_path / "LAB" / "fold1").mkdir()
+    split = rows.iloc[[2, 1]].copy()
+    for view in ("image", "profile"):
+        split[view] = "../" + split[view]
+    split.to_csv(tmp_path / "LAB" / "fold1" / "train.csv")
+    (whole,) = find_samples([tmp_path / "LAB"])
+    (part,) = find_samples([tmp_path / "LAB" / "fold1" / "train.csv"])
+    assert (whole.name, part.name) == ("LAB", "fold1_train")
+    assert whole.load()["object_id"].tolist() == [f"LAB_{i:06d}" for i in range(4)]
+    assert part.load()["object_id"].tolist() == ["LAB_000002", "LAB_000001"]
+    assert whole.load()["label"].tolist() == y[:4].tolist()
+
+
+def test_lab_ids_that_are_not_unique_or_given(X, y, tmp_path):
+    table = write_particles(X[:2], y[:2], tmp_path / "LAB")
+    rows = pd.read_csv(table, index_col=0)
+    rows["image"] = rows["image"].iloc[0]
+    rows.to_csv(table)
+    (sample,) = find_samples([tmp_path / "LAB"])
+    with pytest.raises(ValueError, match=r"'LAB_000000'.*Add a column object_id"):
+        sample.load()
+    rows["object_id"] = ["left", "right"]
+    rows.to_csv(table)
+    assert sample.load()["object_id"].tolist() == ["left", "right"]
+
+
+def test_state_changes_with_any_file(station, tmp_path, X, y):
+    write_particles(X[:3], y[:3], tmp_path / "LAB")
+    (sample,) = find_samples([tmp_path / "LAB"])
+    before = sample.state()
+    assert sample.state() == before
+    Image.fromarray(X["image"][1][1:]).save(tmp_path / "LAB/images/000001.png")
+    assert sample.state() != before
+
+
+# fit
+
+
+def test_model_is_that_of_the_python_api(station, tmp_path):
+    model = joblib.load(station.model)
+    files = sorted(station.season.glob("*.json"))
+    X = load_cyz_json(files, cache=tmp_path)
+    y = X["object_id"].map(station.labels[: 2 * PER_SAMPLE])
+    y = y.astype(object).where(y.notna(), None)
+    pipe = Pipeline(
+        [
+            ("embed", CrossModalEmbedder(max_epochs=1, random_state=0)),
+            ("gallery", GalleryKNNClassifier(gallery_size=4, random_state=0)),
+        ]
+    ).fit(X, y.to_numpy())
+    np.testing.assert_array_equal(
+        model["pipeline"].predict_proba(X), pipe.predict_proba(X)
+    )
+    kept = X["object_id"].iloc[pipe["gallery"].gallery_indices_]
+    assert model["gallery_ids"] == kept.tolist()
+    assert model["channels"] == list(X["profile"][0].channels)
+    assert set(model["versions"]) == {"skplankton", "scikit-learn", "torch"}
+
+
+def test_fit_says_what_it_did_and_cleans_up(station, tmp_path, capsys):
+    assert fit(station, "--output", tmp_path / "m.joblib") == 0
+    told = capsys.readouterr().out
+    assert f"{2 * PER_SAMPLE} labels from {station.export}" in told
+    assert "72 particles: 60 with both views to train on, 48 labelled" in told
+    assert "3 names, and 12 labelled particles to compare with" in told
+    assert [file.name for file in tmp_path.iterdir()] == ["m.joblib"]
+
+
+def test_fit_does_not_overwrite(station, tmp_path, capsys):
+    output = tmp_path / "m.joblib"
+    output.write_text("precious")
+    assert fit(station, "--output", output, samples=["nowhere"]) == 1
+    assert "exists. Choose another --output, or pass --overwrite" in (
+        capsys.readouterr().err
+    )
+    assert output.read_text() == "precious"
+    assert fit(station, "--output", output, "--overwrite") == 0
+    assert joblib.load(output)["format"] == "skplankton model 1"
+    assert fit(station, "--output", tmp_path) == 1
+    assert "is a folder; expected the name of a file" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("labels", "status", "words"),
+    [
+        ({"elsewhere_1": "a"}, "validated", "None of the 1 validated objects"),
+        ({"bay_1": "a", "bay_2": "b"}, "predicted", "no validated object, only 2 pred"),
+        ({"bay_1": "a", "bay_2": "a"}, "validated", "only one class in y"),
+    ],
+)
+def test_labels_that_cannot_be_used(
+    labels, status, words, station, tmp_path, capsys, monkeypatch
+):
+    def train(*_):
+        raise AssertionError("found out after the training")
+
+    monkeypatch.setattr(CrossModalEmbedder, "fit", train)
+    write_labels(tmp_path / "ecotaxa_x.tsv", pd.Series(labels), status)
+    made = SimpleNamespace(season=station.season, export=tmp_path / "ecotaxa_x.tsv")
+    assert fit(made, "--output", tmp_path / "m.joblib") == 1
+    assert words in capsys.readouterr().err
+
+
+def test_no_labels_at_all(station, tmp_path, capsys):
+    assert fit(station, "--output", tmp_path / "m.joblib", labels=False) == 1
+    told = capsys.readouterr().err
+    assert "None of the particles is labelled. Pass --labels" in told
+    # The views are read already: hours, for a season.
+    assert f"is kept in {tmp_path / 'm.joblib.work'} for the next try" in told
+    assert list((tmp_path / "m.joblib.work" / "views").iterdir())
+
+
+def test_the_same_particle_in_two_samples(X, y, tmp_path, capsys):
+    table = write_particles(X[:4], y[:4], tmp_path / "LAB")
+    shutil.copy(table, table.with_name("again.csv"))
+    samples = (tmp_path / "LAB", table.with_name("again.csv"))
+    assert run("fit", *samples, "--output", tmp_path / "m.joblib") == 1
+    assert "is there 2 times, in ['LAB', 'LAB_again']" in capsys.readouterr().err
+
+
+def test_fit_with_problems(station, tmp_path, capsys):
+    samples = copied(station, tmp_path, *SAMPLES)
+    break_an_image(samples[0], 1)
+    output = tmp_path / "m.joblib"
+    assert fit(station, "--output", output, samples=samples) == 3
+    assert "a view that cannot be read is taken for missing" in capsys.readouterr().err
+    strict = ("--overwrite", "--strict")
+    assert fit(station, "--output", output, *strict, samples=samples) == 1
+    told = capsys.readouterr().err
+    assert "could not be read" in told
+    assert "errors= is leaving out --strict here" in told
+
+
+def test_channels_by_name(station, tmp_path, capsys):
+    """What was fitted is what is loaded for naming; a file without them says so."""
+    few = "FWS,FL Red=Fl Red"
+    model = tmp_path / "m.joblib"
+    assert fit(station, "--output", model, "--channels", few) == 0
+    assert joblib.load(model)["channels"] == {"FWS": "FWS", "FL Red": "Fl Red"}
+    assert classify(station, tmp_path / "out", model=model) == 0
+
+    other = load_cyz_json(station.season / "bay.json", cache=tmp_path / "cache")
+    names = ["FWS", "SWS", "FL Yellow", "FL Orange", "red", "Curvature"]
+    write_cyz_json(other, tmp_path / "other.json", channels=names)
+    sample = [tmp_path / "other.json"]
+    assert classify(station, tmp_path / "o", model=model, samples=sample) == 1
+    assert "no channel 'Fl Red'" in capsys.readouterr().err
+    mapped = ("--channels", "FWS,FL Red=red")
+    assert classify(station, tmp_path / "o", *mapped, model=model, samples=sample) == 0
+
+
+# classify
+
+
+def test_names_are_those_of_the_pipeline(station, tmp_path):
+    out = tmp_path / "out"
+    assert classify(station, out) == 0
+    model = joblib.load(station.model)
+    pipe, ids = model["pipeline"], np.array(model["gallery_ids"])
+    counts = pd.read_csv(out / "species.csv", index_col="sample")
+    for name in SAMPLES:
+        X = load_cyz_json(station.season / f"{name}.json", cache=tmp_path / "cache")
+        table = pd.read_csv(out / f"{name}.csv")
+        Z = pipe["embed"].transform(X)
+        distances, nearest = pipe["gallery"].kneighbors(Z)
+        assert table["object_id"].tolist() == X["object_id"].tolist()
+        assert table["name"].tolist() == pipe.predict(X).tolist()
+        np.testing.assert_allclose(
+            table["score"], pipe.predict_proba(X).max(axis=1), atol=5e-5
+        )
+        for k in range(3):
+            assert table[f"neighbor_{k + 1}"].tolist() == ids[nearest[:, k]].tolist()
+            np.testing.assert_allclose(
+                table[f"similarity_{k + 1}"], 1 - distances[:, k], atol=5e-5
+            )
+        told = counts.loc[name].drop("(no name)")
+        assert told[told > 0].to_dict() == table["name"].value_counts().to_dict()
+    assert sorted(file.name for file in out.iterdir()) == [
+        *(f"{name}.csv" for name in SAMPLES),
+        "progress",
+        "species.csv",
+    ]
+    assert not list((out / "progress" / "begun").iterdir())
+
+
+@pytest.mark.parametrize("size", [1, 7, PER_SAMPLE])
+def test_chunks_do_not_matter(size, station, tmp_path):
+    assert classify(station, tmp_path / "whole") == 0
+    assert classify(station, tmp_path / "parts", "--chunk-size", size) == 0
+    assert results(tmp_path / "parts") == results(tmp_path / "whole")
+
+
+def test_finished_samples_are_left_as_they_are(station, tmp_path, capsys, monkeypatch):
+    samples = copied(station, tmp_path, *SAMPLES)
+    out = tmp_path / "out"
+    assert classify(station, out, samples=samples[:2]) == 0
+    named = []
+    honest = _naming.name_particles
+
+    def spy(model, particles):
+        named.append(particles["sample_id"].iloc[0])
+        return honest(model, particles)
+
+    monkeypatch.setattr("skplankton._cli._sample_job.name_particles", spy)
+    (out / "bay.csv").write_text("edited by hand")
+    assert classify(station, out, samples=samples) == 0
+    assert named == ["delta"]
+    assert "2 samples named before; left as they are" in capsys.readouterr().out
+    assert (out / "bay.csv").read_text() == "edited by hand"
+    assert len(pd.read_csv(out / "species.csv")) == 3
+
+    # A file that has changed, a table that is gone, a result that was not asked for.
+    measurement = samples[0].read_text(encoding="utf-8-sig")
+    samples[0].write_text(measurement + "\n", encoding="utf-8")
+    (out / "delta.csv").unlink()
+    assert classify(station, out, samples=samples) == 0
+    assert named == ["delta", "bay", "delta"]
+    assert classify(station, out, "--ecotaxa", samples=samples[:1]) == 0
+    assert classify(station, out, samples=samples[:1]) == 0
+    assert named == ["delta", "bay", "delta", "bay"]
+    assert (out / "ecotaxa_bay.zip").is_file()
+
+
+def test_names_of_two_models_are_not_mixed(station, tmp_path, capsys):
+    other = tmp_path / "other.joblib"
+    assert fit(station, "--output", other, "--random-state", 1) == 0
+    out, expected = tmp_path / "out", tmp_path / "expected"
+    assert classify(station, out, "--ecotaxa") == 0
+    before = results(out)
+    one = [station.season / "cape.json"]
+    assert classify(station, out, model=other, samples=one) == 1
+    assert "Names are not mixed: choose another --output" in capsys.readouterr().err
+    assert results(out) == before
+
+    broken = tmp_path / "broken.joblib"
+    broken.write_bytes(b"no model")
+    assert classify(station, out, "--overwrite", model=broken, samples=one) == 1
+    assert results(out) == before
+
+    assert classify(station, out, "--overwrite", model=other, samples=one) == 0
+    assert classify(station, expected, model=other, samples=one) == 0
+    assert results(out) == results(expected)
+    assert not list(out.glob("*.zip"))
+
+
+def test_begun_with_another_model(station, tmp_path, monkeypatch):
+    """Parts are names as well; but a folder without any is nobody's."""
+    other = tmp_path / "other.joblib"
+    assert fit(station, "--output", other, "--random-state", 1) == 0
+    out, expected = tmp_path / "out", tmp_path / "expected"
+    for n_parts, code in ((0, 0), (1, 1)):
+        calls = []
+
+        def interrupted(model, particles, n_parts=n_parts, calls=calls):
+            calls.append(particles)
+            if len(calls) > n_parts:
+                raise KeyboardInterrupt
+            return _naming.name_particles(model, particles)
+
+        with monkeypatch.context() as patch:
+            patch.setattr("skplankton._cli._sample_job.name_particles", interrupted)
+            assert classify(station, out, "--chunk-size", 9) == 130
+        assert classify(station, out, model=other) == code
+        if code == 0:
+            shutil.rmtree(out)
+    assert classify(station, out, "--overwrite", model=other) == 0
+    assert classify(station, expected, model=other) == 0
+    assert results(out) == results(expected)
+
+
+def test_what_ecotaxa_refuses(station, tmp_path, X, y, capsys):
+    table = write_particles(X[:2], y[:2], tmp_path / "LAB")
+    rows = pd.read_csv(table, index_col=0).assign(object_id=["a", " b"])
+    rows.to_csv(table)
+    out = tmp_path / "out"
+    assert classify(station, out, "--ecotaxa", samples=[tmp_path / "LAB"]) == 1
+    assert "LAB could not be named: 'object_id', row 1" in capsys.readouterr().err
+    assert classify(station, out, samples=[tmp_path / "LAB"]) == 0
+
+
+def test_ecotaxa_round_trip(station, tmp_path):
+    out = tmp_path / "out"
+    assert classify(station, out, "--ecotaxa") == 0
+    objects = read_ecotaxa(out / "ecotaxa_bay.zip", status="predicted", cache=tmp_path)
+    table = pd.read_csv(out / "bay.csv").set_index("object_id")
+    assert len(objects) == PER_SAMPLE - 4  # four without an image
+    there = table.loc[objects["object_id"]]
+    assert objects["label"].tolist() == there["name"].tolist()
+    assert objects["object_score"].tolist() == there["score"].tolist()
+    assert objects["object_neighbor_1"].tolist() == there["neighbor_1"].tolist()
+    assert set(objects["sample_id"]) == {"bay"}
+
+
+def test_a_sample_without_images(station, tmp_path, capsys):
+    X = load_cyz_json(station.season / "bay.json", cache=tmp_path / "cache")
+    write_cyz_json(X.assign(image=None), tmp_path / "dark.json")
+    out = tmp_path / "out"
+    for _ in range(2):
+        sample = [tmp_path / "dark.json"]
+        assert classify(station, out, "--ecotaxa", samples=sample) == 0
+    told = capsys.readouterr().out
+    assert told.count("dark: no images, so there is nothing for EcoTaxa") == 1
+    assert "1 sample named before" in told
+    assert pd.read_csv(out / "dark.csv")["name"].notna().all()
+
+
+@pytest.mark.parametrize("chunk_size", [4, 100])
+def test_what_cannot_be_read_is_told(chunk_size, station, tmp_path, capsys):
+    (sample,) = copied(station, tmp_path, "bay")
+    break_an_image(sample, 1)
+    measurement = json.loads(sample.read_text(encoding="utf-8"))
+    # Particle 0 has no image.
+    measurement["particles"][0]["pulseShapes"][0]["values"] = ["?"]
+    measurement["images"][4]["cropRectangle"] = {
+        "X": 1,
+        "Y": 1,
+        "Width": 8,
+        "Height": 8,
+    }
+    sample.write_text(json.dumps(measurement), encoding="utf-8")
+    out = tmp_path / "out"
+    arguments = ("--ecotaxa", "--chunk-size", chunk_size)
+    assert classify(station, out, *arguments, samples=[sample]) == 3
+    told = capsys.readouterr()
+    assert "bay: 24 particles, 1 without a name" in told.out
+    assert f"bay: something could not be read, see {out}/bay_problems.txt" in told.err
+    problems = (out / "bay_problems.txt").read_text(encoding="utf-8")
+    assert "bay.json, particle 0" in problems
+    assert "'bay_1'" in problems
+    table = pd.read_csv(out / "bay.csv", keep_default_na=False)
+    assert (table["name"] == "").tolist() == [True] + [False] * 23
+    assert table.loc[0, ["score", "neighbor_1", "similarity_3"]].tolist() == [""] * 3
+    assert pd.read_csv(out / "species.csv")["(no name)"].tolist() == [1]
+    # Run again, it is still so.
+    assert classify(station, out, *arguments, samples=[sample]) == 3
+    # And not once the file is mended.
+    shutil.copy2(station.season / "bay.json", sample)
+    assert classify(station, out, *arguments, samples=[sample]) == 0
+    assert not (out / "bay_problems.txt").exists()
+
+
+def test_an_image_that_ecotaxa_cannot_have(station, tmp_path, capsys, monkeypatch):
+    """Cut from a frame, it is decoded, which a broken one does not survive."""
+    X = load_cyz_json(station.season / "bay.json", cache=tmp_path / "cache")
+    sample = write_cyz_json(X, tmp_path / "bay.json", frame_shape=(400, 400))
+    break_an_image(sample, 1)
+    out = tmp_path / "out"
+    assert classify(station, out, "--ecotaxa", samples=[sample]) == 3
+    problems = (out / "bay_problems.txt").read_text(encoding="utf-8")
+    assert (
+        "1 image left out of the import of EcoTaxa, the first: The image of the "
+        in (problems)
+    )
+    objects = read_ecotaxa(out / "ecotaxa_bay.zip", cache=tmp_path / "zip")
+    assert "bay_1" not in set(objects["object_id"])
+    assert "bay_2" in set(objects["object_id"])
+    assert classify(station, tmp_path / "strict", "--strict", samples=[sample]) == 1
+
+
+def test_only_images_that_ecotaxa_cannot_have(station, tmp_path):
+    X = load_cyz_json(station.season / "bay.json", cache=tmp_path / "cache")[1:2]
+    sample = write_cyz_json(X, tmp_path / "bay.json", frame_shape=(400, 400))
+    break_an_image(sample, 1)
+    out = tmp_path / "out"
+    assert classify(station, out, "--ecotaxa", samples=[sample]) == 3
+    assert not (out / "ecotaxa_bay.zip").exists()
+
+
+def test_one_broken_file_does_not_keep_the_others(station, tmp_path, capsys):
+    samples = copied(station, tmp_path, "bay", "cape")
+    samples[0].write_text("not JSON", encoding="utf-8")
+    out = tmp_path / "out"
+    assert classify(station, out, samples=samples) == 1
+    told = capsys.readouterr()
+    assert "bay could not be named:" in told.err
+    assert "is not a JSON file of cyz2json" in told.err
+    assert "error: 1 sample could not be named: bay" in told.err
+    assert (out / "cape.csv").is_file()
+    assert not (out / "bay.csv").exists()
+    assert classify(station, tmp_path / "strict", "--strict", samples=samples) == 1
+    assert not (tmp_path / "strict" / "cape.csv").exists()
+
+
+def test_a_sample_whose_files_are_gone(station, tmp_path, X, y, capsys):
+    write_particles(X[:2], y[:2], tmp_path / "LAB")
+    image = tmp_path / "LAB" / "images" / "000001.png"
+    content = image.read_bytes()
+    image.unlink()
+    out, samples = tmp_path / "out", [tmp_path / "LAB"]
+    assert classify(station, out, samples=samples) == 1
+    assert "LAB could not be named:" in capsys.readouterr().err
+    assert not results(out)
+    image.write_bytes(content)
+    assert classify(station, out, samples=samples) == 0
+
+
+def test_names_of_what_a_file_held_before_go(station, tmp_path):
+    samples = copied(station, tmp_path, "bay", "cape")
+    out = tmp_path / "out"
+    assert classify(station, out, samples=samples) == 0
+    samples[0].write_text("{", encoding="utf-8")
+    assert classify(station, out, samples=samples) == 1
+    assert sorted(results(out)) == ["cape.csv", "species.csv"]
+    assert pd.read_csv(out / "species.csv")["sample"].tolist() == ["cape"]
+
+
+def test_files_of_others_are_not_replaced(station, tmp_path, capsys):
+    out = tmp_path / "out"
+    out.mkdir()
+    (out / "species.csv").write_text("mine")
+    assert classify(station, out) == 1
+    (out / "species.csv").unlink()
+    (out / "bay.csv").write_text("mine")
+    assert classify(station, out) == 1
+    told = capsys.readouterr().err
+    assert told.count("exists and was not written by this command") == 2
+    assert (out / "bay.csv").read_text() == "mine"
+    assert (out / "cape.csv").is_file()
+    (tmp_path / "file").touch()
+    assert classify(station, tmp_path / "file") == 1
+    assert "is a file; expected a folder" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("names", [["species"], ["a", "a_problems", "ecotaxa_a"]])
+def test_names_of_results_are_kept_apart(names, station, tmp_path, capsys):
+    for name in names:
+        shutil.copy(station.season / "bay.json", tmp_path / f"{name}.json")
+    clash = names == ["species"]
+    samples = [tmp_path / f"{name}.json" for name in names]
+    assert classify(station, tmp_path / "out", samples=samples) == int(clash)
+    if clash:
+        assert "'species' would be written to species.csv, as is the table of all" in (
+            capsys.readouterr().err
+        )
+
+
+def test_one_process_at_a_time(station, tmp_path, capsys):
+    out = tmp_path / "out"
+    with _output_folder.OutputFolder.opened(out):
+        assert classify(station, out) == 1
+    assert f"Another process writes into {out}" in capsys.readouterr().err
+    assert classify(station, out) == 0
+
+
+def test_a_disk_without_locks(station, tmp_path, monkeypatch):
+    def no_locks(_):
+        raise OSError("not supported")
+
+    monkeypatch.setattr(_files, "_lock", no_locks)
+    assert classify(station, tmp_path / "out") == 0
+
+
+def test_a_table_that_is_open_elsewhere(station, tmp_path, capsys, monkeypatch):
+    """On Windows; the table of all samples is tried again at the end."""
+    replace, tried = _files.os.replace, []
+
+    def refuse(part, path):
+        if path.name == "species.csv":
+            tried.append(path)
+            raise PermissionError(13, "in use")
+        replace(part, path)
+
+    monkeypatch.setattr(_files.os, "replace", refuse)
+    out = tmp_path / "out"
+    assert classify(station, out) == 1
+    assert len(tried) == len(SAMPLES) + 1
+    assert (
+        "species.csv cannot be replaced (in use). Close it" in capsys.readouterr().err
+    )
+    assert {f"{name}.csv" for name in SAMPLES} <= set(results(out))
+    monkeypatch.setattr(_files.os, "replace", replace)
+    assert classify(station, out) == 0
+    assert len(pd.read_csv(out / "species.csv")) == 3
+
+
+def test_lab_and_cytoprocess_samples(station, tmp_path, X, y):
+    """A model of JSON files names particles of any other kind."""
+    write_particles(X[:6], y[:6], tmp_path / "LAB")
+    project = tmp_path / "cruise"
+    table = load_cyz_json(station.season / "bay.json", cache=tmp_path / "cache")
+    write_cyz_json(table, project / "converted" / "Vilaine 3.json")
+    images = project / "images" / "Vilaine 3"
+    images.mkdir(parents=True)
+    for particle, cell in zip(table["particle_id"], table["image"], strict=True):
+        if cell is not None:
+            cell.open().save(images / f"{particle}.png")
+    out = tmp_path / "out"
+    both = [tmp_path / "LAB", project]
+    assert classify(station, out, "--ecotaxa", samples=both) == 0
+    assert pd.read_csv(out / "LAB.csv")["object_id"][5] == "LAB_000005"
+    vilaine = pd.read_csv(out / "Vilaine 3.csv")
+    assert vilaine["object_id"][5] == "Vilaine 3_5"
+    assert classify(station, tmp_path / "bay", samples=[station.season]) == 0
+    bay = pd.read_csv(tmp_path / "bay" / "bay.csv")
+    assert vilaine["name"].tolist() == bay["name"].tolist()
+    # An image that changes is a change of the sample.
+    (sample,) = find_samples([project])
+    before = sample.state()
+    Image.new("L", (9, 9)).save(images / "1.png")
+    assert sample.state() != before
+    # The later layout of CytoProcess.
+    (project / "work" / "Vilaine 3").mkdir(parents=True)
+    shutil.move(
+        project / "converted" / "Vilaine 3.json",
+        project / "work" / "Vilaine 3" / "converted_data.json",
+    )
+    (sample,) = find_samples([project])
+    assert len(list(sample.files())) == 1
+
+
+def test_cache_is_kept_and_used_again(station, tmp_path, monkeypatch):
+    cache = ("--cache", tmp_path / "views")
+    assert classify(station, tmp_path / "one", *cache) == 0
+    stores = sorted(file.name for file in (tmp_path / "views").iterdir())
+    assert len(stores) == 2 * len(SAMPLES)
+    assert classify(station, tmp_path / "two", *cache) == 0
+    assert sorted(file.name for file in (tmp_path / "views").iterdir()) == stores
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        (None, "is no file. Expected a model"),
+        (b"junk", "cannot be opened as a model"),
+        ({"format": "something else"}, "holds 'something else'; expected"),
+        ([1], "holds 'list'; expected 'skplankton model 1'"),
+    ],
+)
+def test_files_that_are_no_model(content, words, station, tmp_path, capsys):
+    path = tmp_path / "model.joblib"
+    if isinstance(content, bytes):
+        path.write_bytes(content)
+    elif content is not None:
+        joblib.dump(content, path)
+    assert classify(station, tmp_path / "out", model=path) == 1
+    assert words in capsys.readouterr().err
+
+
+def test_device_is_checked_once(station, tmp_path, capsys):
+    assert classify(station, tmp_path / "out", "--device", "xpu") == 1
+    told = capsys.readouterr().err
+    assert told.count("device='xpu'") == 1
+    assert "device= is --device here" in told
+
+
+def test_debug_shows_where(station, tmp_path):
+    with pytest.raises(FileNotFoundError, match="is no file"):
+        classify(station, tmp_path, "--debug", model=tmp_path / "none.joblib")
+    (sample,) = copied(station, tmp_path, "bay")
+    sample.write_text("[]", encoding="utf-8")
+    with pytest.raises(ValueError, match="not a JSON file of cyz2json"):
+        classify(station, tmp_path / "out", "--debug", samples=[sample])
+
+
+def test_warnings_are_a_line(station, tmp_path, capsys, monkeypatch):
+    import warnings
+
+    def warn(options):
+        with warnings.catch_warnings():
+            warnings.simplefilter("always")
+            warnings.warn("beware", UserWarning, stacklevel=1)
+        return 0
+
+    monkeypatch.setattr("skplankton._cli._classify.run", warn)
+    assert classify(station, tmp_path) == 0
+    assert capsys.readouterr().err == "warning: beware\n"
+
+
+def test_bars_only_on_a_terminal(station, tmp_path, capsys, monkeypatch):
+    assert classify(station, tmp_path / "log") == 0
+    assert capsys.readouterr().err == ""
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
+    assert classify(station, tmp_path / "terminal") == 0
+    assert "bay:   0%" in capsys.readouterr().err
+    assert classify(station, tmp_path / "quiet", "--quiet") == 0
+    assert capsys.readouterr().err == ""
+
+
+# evaluate
+
+
+def test_evaluate(station, tmp_path, capsys):
+    out = tmp_path / "out"
+    arguments = (station.season, "--labels", station.export, "--output", out)
+    assert run("evaluate", station.model, *arguments) == 0
+    told = capsys.readouterr().out
+    assert "48 labelled particles, 12 of them in the model's gallery and left" in told
+    named = pd.read_csv(out / "evaluation_particles.csv")
+    model = joblib.load(station.model)
+    assert not set(named["object_id"]) & set(model["gallery_ids"])
+    assert named["label"].tolist() == station.labels[named["object_id"]].tolist()
+    accuracy = accuracy_score(named["label"], named["name"])
+    assert f"accuracy {accuracy:.3f} of 36 particles" in told
+    f1 = f1_score(named["label"], named["name"], average="macro", zero_division=0)
+    assert f"F1 {f1:.3f}" in told
+    scores = pd.read_csv(out / "evaluation.csv", index_col="species")
+    assert scores["f1"].mean() == pytest.approx(f1, abs=1e-4)
+    assert scores["particles"].to_dict() == named["label"].value_counts().to_dict()
+    assert classify(station, tmp_path / "names") == 0
+    bay = pd.read_csv(tmp_path / "names" / "bay.csv").set_index("object_id")
+    of_bay = named[named["object_id"].str.startswith("bay")]
+    assert of_bay["name"].tolist() == bay["name"][of_bay["object_id"]].tolist()
+
+
+def test_evaluate_on_a_new_sample_with_a_new_species(station, tmp_path, capsys):
+    labels = station.labels[2 * PER_SAMPLE :].copy()
+    labels.iloc[0] = "kraken"
+    write_labels(tmp_path / "ecotaxa_new.tsv", labels)
+    samples = copied(station, tmp_path, "delta")
+    break_an_image(samples[0], 1)
+    labels_of = ("--labels", tmp_path / "ecotaxa_new.tsv")
+    assert run("evaluate", station.model, *samples, *labels_of) == 3
+    told = capsys.readouterr().out
+    assert "24 labelled particles, 0 of them" in told
+    assert "1 particle of species that are not in the model's gallery: kraken" in told
+
+
+def test_particles_without_a_name_are_mistakes(station, tmp_path, capsys):
+    (sample,) = copied(station, tmp_path, "delta")
+    measurement = json.loads(sample.read_text(encoding="utf-8-sig"))
+    measurement["particles"][0]["pulseShapes"][0]["values"] = ["?"]  # has no image
+    sample.write_text(json.dumps(measurement), encoding="utf-8")
+    write_labels(tmp_path / "ecotaxa_new.tsv", station.labels[2 * PER_SAMPLE :][:1])
+    labels_of = ("--labels", tmp_path / "ecotaxa_new.tsv")
+    assert run("evaluate", station.model, sample, *labels_of) == 3
+    told = capsys.readouterr().out
+    assert "accuracy 0.000 of 1 particle;" in told
+    assert "1 particle without a view that could be read" in told
+
+
+def test_nothing_left_to_evaluate(station, tmp_path, capsys):
+    in_gallery = joblib.load(station.model)["gallery_ids"]
+    write_labels(tmp_path / "ecotaxa_x.tsv", station.labels[in_gallery])
+    arguments = (station.season, "--labels", tmp_path / "ecotaxa_x.tsv")
+    assert run("evaluate", station.model, *arguments) == 1
+    assert "All 12 labelled particles are in the model's gallery" in (
+        capsys.readouterr().err
+    )
+
+
+def test_labels_of_their_own(X, y, tmp_path, capsys):
+    """LAB folders need no EcoTaxa, from training to evaluation."""
+    for name, rows in (("home", slice(0, 40)), ("away", slice(40, 60))):
+        write_particles(X[rows], y[rows], tmp_path / name)
+    model = tmp_path / "m.joblib"
+    assert fit(None, "--output", model, samples=[tmp_path / "home"], labels=False) == 0
+    assert run("evaluate", model, tmp_path / "away") == 0
+    assert "20 labelled particles, 0 of them" in capsys.readouterr().out
+    assert (
+        classify(None, tmp_path / "out", model=model, samples=[tmp_path / "away"]) == 0
+    )
+
+
+def test_labels_in_an_archive(station, tmp_path):
+    X = load_cyz_json(station.season / "bay.json", cache=tmp_path / "cache")
+    X = X[X["image"].notna()]
+    archive = write_ecotaxa(tmp_path / "x.zip", X, station.labels[X["object_id"]])
+    model = tmp_path / "m.joblib"
+    made = SimpleNamespace(season=station.season, export=archive)
+    # Names that nobody has validated are not labels.
+    assert fit(made, "--output", model) == 1
