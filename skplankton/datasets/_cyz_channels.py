@@ -92,6 +92,10 @@ def select_channels(descriptions: Sequence[str], channels: Channels) -> dict[str
         known = {channel_name(description) for description in descriptions}
         halved = "FWS" not in known and known.issuperset(FORWARD_HALVES)
         names = (*FORWARD_HALVES, *AUTO[1:]) if halved else AUTO
+        # An instrument may lack a detector. But where there is a channel of an unknown
+        # name, it may be the one that is missed: that is not for us to guess.
+        if known & set(names) and known <= set(SPELLINGS):
+            names = tuple(name for name in names if name in known)
         return {name: _position(name, descriptions, exact=False) for name in names}
     if isinstance(channels, Mapping):
         return {name: _position(text, descriptions) for name, text in channels.items()}

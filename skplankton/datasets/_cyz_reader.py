@@ -45,7 +45,9 @@ def load_cyz_json(
         The channels of the profiles, in order. "auto" takes the six of the published
         data sets, FWS, SWS, FL Yellow, FL Orange, FL Red and Curvature, in the usual
         spellings ("Sidewards Scatter", "Fl Red", "FLR", "Red Fluorescence", …); where
-        there is no FWS, its halves FWS L and FWS R. A list names channels as the file
+        there is no FWS, its halves FWS L and FWS R. Those that the instrument does not
+        have are left out, unless a channel of an unknown name might be one of them,
+        which is an error. A list names channels as the file
         does or as above. A dict gives, for each name to use, the name in the file:
         ``{"FL Red": "FL Red HS"}``.
     require_image : bool, default=False
