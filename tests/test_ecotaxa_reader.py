@@ -414,12 +414,21 @@ def test_what_coercing_makes_of_mistakes(tmp_path):
 
 
 def test_many_missing_images_are_counted_and_the_first_named(tmp_path):
-    path = write_table(tmp_path / "ecotaxa.tsv", IMPORT)
-    words = r"4 of 4 objects lack theirs: 'a.png', 'b.png', 'c.png', …\. Put"
+    path = write_table(tmp_path / "ecotaxa.tsv", IMPORT, images=["a.png"])
+    words = r"3 of 4 objects lack theirs: 'b.png', 'c.png', 'd.png'\. Put"
     with pytest.raises(FileNotFoundError, match=words):
         read_ecotaxa(path)
-    with pytest.warns(UserWarning, match="- 4 times, the image is taken as missing"):
+    with pytest.warns(UserWarning, match="- 3 times, the image is taken as missing"):
         objects = read_ecotaxa(path, errors="warn")
+    assert objects["image"].notna().tolist() == [True, False, False, False]
+    assert objects["label"].tolist() == ["Copepoda", None, None, None]
+
+
+def test_labels_without_images(tmp_path):
+    path = write_table(tmp_path / "ecotaxa.tsv", IMPORT)
+    with pytest.warns(UserWarning, match=r"None of the 4 .* without images") as told:
+        objects = read_ecotaxa(path)
+    assert told[0].filename == __file__
     assert objects["image"].tolist() == [None] * 4
     assert objects["label"].tolist() == ["Copepoda", None, None, None]
 

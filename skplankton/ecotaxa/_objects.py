@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import pandas as pd
 
-from skplankton._problems import Problems
+from skplankton._problems import Problems, tell
 
 from ._cells import Cells
 from ._columns import (
@@ -162,7 +162,15 @@ def _images(cells: Cells, rows: np.ndarray, problems: Problems) -> list[str | No
         else:
             images.append(None)
             absent.append((row, name, image))
-    if absent:
+    if absent and not any(images):
+        # Labels are often exported, or passed on, without their images.
+        tell(
+            f"None of the {len(absent)} image files that {cells.table(rows[0]).path} "
+            "names is there: the labels are read without images.",
+            "warn" if problems.errors == "raise" else problems.errors,
+            stacklevel=4,
+        )
+    elif absent:
         row, _, image = absent[0]
         shown = ", ".join(repr(name) for _, name, _ in absent[:N_NAMED])
         problems.add(

@@ -71,7 +71,8 @@ def read_ecotaxa(
             One of the four above, or None.
         `image`
             The absolute path of the object's image, the one of lowest `img_rank`; None
-            if there is none.
+            if there is none. Where none of the files that a table names is there, the
+            images were not exported: all are None, which is warned of.
 
         and those of the tables, except ``object_annotation_status``. Where a row of
         types says ``[f]``, or there is none and the column holds nothing but numbers,
@@ -80,7 +81,8 @@ def read_ecotaxa(
     Raises
     ------
     FileNotFoundError
-        If `path` or an image file does not exist, or a folder holds no table.
+        If `path` does not exist or is a folder without a table, or some image files
+        are missing where others are there.
     ValueError
         If a table cannot be read, or an archive would write outside its folder or is
         out of proportion, or an image's name leads out of the table's folder: whatever
