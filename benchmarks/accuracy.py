@@ -337,27 +337,27 @@ def write_tables(path):
 
 
 def choices(path):
-    """Mean accuracy of the default and of each choice, over the data and the seeds.
+    """What each choice gains on the default, in points of accuracy.
 
-    "gain" is the mean difference to the default on the same data, seed and view, and
-    "error" that mean's standard error over data and seeds.
+    Differences are between runs on the same data, split, view and gallery size: their
+    means by gallery size, over all, and the standard error over data and splits.
     """
     results = pd.read_csv(path)
     results = results[results["data"].isin(CHOICE_DATA)]
     keys = ["data", "seed", "view", "gallery_size"]
     wide = 100 * results.pivot_table(index=keys, columns="method", values="accuracy")
     rows = {}
-    for method in ["ours", *(m for m in METHODS if m.startswith("ours, "))]:
-        if method not in wide:
-            continue
-        pair = wide[["ours", method] if method != "ours" else ["ours"]].dropna()
-        means = pair[method].groupby("gallery_size").mean()
-        gains = (pair[method] - pair["ours"]).groupby(["data", "seed"]).mean()
+    for method in (m for m in METHODS if m.startswith("ours, ") and m in wide):
+        gain = (wide[method] - wide["ours"]).dropna()
+        by_run = gain.groupby(["data", "seed"]).mean()
         rows[method.removeprefix("ours, ")] = {
-            **{f"labels: {size}": means[size] for size in GALLERY_SIZES},
-            "gain": gains.mean(),
-            "error": gains.sem() if len(gains) > 1 else np.nan,
-            "data × seeds": len(gains),
+            **{
+                f"gain, labels: {size}": gain.xs(size, level=-1).mean()
+                for size in GALLERY_SIZES
+            },
+            "gain": by_run.mean(),
+            "error": by_run.sem(),
+            "data × splits": len(by_run),
         }
     return pd.DataFrame.from_dict(rows, orient="index").round(1).rename_axis("choice")
 

@@ -2,18 +2,15 @@
 
 Both name the same queries by the same galleries, and the script stops if any number of
 queries or any score differs. The plain way fits a `GalleryKNNClassifier` for every
-repeat, gallery size and set-up, and asks it once for each number of neighbours. Runs
-take turns; the medians, and the ratio of the medians, are printed as a row of Markdown.
+repeat, gallery size and set-up, and asks it once for each number of neighbours.
 
     OMP_NUM_THREADS=1 python benchmarks/evaluation_speed.py
     OMP_NUM_THREADS=1 python benchmarks/evaluation_speed.py --n-neighbors 1 3 5
 """
 
-import argparse
-import os
-import time
 import warnings
 
+import _timing
 import numpy as np
 import pandas as pd
 from sklearn.metrics import accuracy_score, precision_recall_fscore_support
@@ -104,37 +101,36 @@ def check_same(expected: pd.DataFrame, results: pd.DataFrame) -> None:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser = _timing.parser(__doc__)
     parser.add_argument("--n-samples", type=int, default=4000)
     parser.add_argument("--n-species", type=int, default=20)
     parser.add_argument("--n-components", type=int, default=128)
     parser.add_argument("--n-neighbors", type=int, nargs="+", default=[3])
-    parser.add_argument("--n-runs", type=int, default=5)
     options = parser.parse_args()
     X, y = embeddings(options.n_samples, options.n_species, options.n_components)
 
     # scikit-learn's remark on galleries of one or two rows a class.
     warnings.filterwarnings("ignore", "The number of unique classes is greater")
-    seconds: dict = {plain: [], ours: []}
-    for _ in range(options.n_runs):
-        results = {}
-        for way, times in seconds.items():
-            start = time.perf_counter()
-            results[way] = way(X, y, options.n_neighbors)
-            times.append(time.perf_counter() - start)
-        check_same(results[plain], results[ours])
-    slow, fast = np.median(seconds[plain]), np.median(seconds[ours])
-    print(
-        "| particles | species | columns a view | k | OMP_NUM_THREADS | runs "
-        "| plain (s) | cross_modal_benchmark (s) | ratio |"
+    results = {}
+
+    def timed(name, way):
+        def run() -> None:
+            results[name] = way(X, y, options.n_neighbors)
+
+        return lambda: _timing.seconds(run)
+
+    figures = _timing.take_turns(
+        {"plain": timed("plain", plain), "ours": timed("ours", ours)}, options.n_runs
     )
-    print("| --: | --: | --: | --: | --: | --: | --: | --: | --: |")
-    print(
-        f"| {options.n_samples} | {options.n_species} | {options.n_components} "
-        f"| {', '.join(map(str, options.n_neighbors))} "
-        f"| {os.environ.get('OMP_NUM_THREADS', 'unset')} | {options.n_runs} "
-        f"| {slow:.2f} | {fast:.2f} | {slow / fast:.1f} |"
+    check_same(results["plain"], results["ours"])
+    row = _timing.compare(
+        f"{options.n_samples} particles, {options.n_species} species, "
+        f"{options.n_components} columns a view, k = "
+        f"{', '.join(map(str, options.n_neighbors))}; {len(results['ours'])} scores",
+        figures,
+        target=">= 10",
     )
+    _timing.write_table(__file__, [row])
 
 
 if __name__ == "__main__":

@@ -51,7 +51,9 @@ class StandardizedEncoder(nn.Module):
         self.register_buffer("std", torch.ones(n_scales))
         self.register_buffer("size_mean", torch.zeros(n_sizes))
         self.register_buffer("size_std", torch.ones(n_sizes))
-        self.encoder = build_encoder(encoder, modality, sample_shape, encoder_params)
+        encoder = build_encoder(encoder, modality, sample_shape, encoder_params)
+        # Convolutions over images are a fifth faster with the channels last (CPU).
+        self.encoder = encoder.to(memory_format=torch.channels_last)
         self.n_features = measure_width(self.encoder, sample_shape) + n_sizes
         self.register_buffer("feature_mean", torch.zeros(self.n_features))
 

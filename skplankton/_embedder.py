@@ -1,7 +1,8 @@
 """CrossModalEmbedder: the scikit-learn transformer round the dual encoder."""
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, contextmanager
 from numbers import Integral, Real
 
 import numpy as np
@@ -9,11 +10,13 @@ from sklearn.base import _fit_context
 from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import check_is_fitted
 
+from skplankton._pair_store import GrowingArray
 from skplankton._particle_transformer import ParticleTransformer
 from skplankton._particles import MODALITIES, ParticleTable, View
 from skplankton._random import fresh_random_state
 
-# Rows decoded and embedded at a time by transform: what it holds beyond its result.
+# Rows decoded at a time for each job, in fit and transform: what is held beyond the
+# result.
 ROWS_PER_CHUNK = 512
 
 
@@ -112,6 +115,10 @@ class CrossModalEmbedder(ParticleTransformer):
     precision : {"auto", "32", "bf16", "16"}, default="auto"
         Number format of the encoders' arithmetic in training and in transform. "auto"
         is "32", except on CUDA, where it is "bf16" if the GPU has it, else "16".
+    compile : bool, default=False
+        Train encoders that :meth:`torch.nn.Module.compile` has compiled. It takes a
+        minute or more first, and on CPUs a C++ compiler; it is meant for GPUs and many
+        epochs. What is kept, and embeds, is the plain module.
     errors : {"raise", "warn", "coerce"}, default="raise"
         What to do about a view that cannot be read, or a row of a table with no view.
         "raise" stops at the first. Otherwise the view is taken for missing, which is
@@ -156,7 +163,9 @@ class CrossModalEmbedder(ParticleTransformer):
     NaN). An image is (height, width) or (height, width, 3), uint8, uint16 or float in
     [0, 1]; a profile is (length, n_channels) in mV; a profile file is a CSV with a
     header that names the channels. `fit` decodes each pair once and holds them all,
-    `transform` some hundreds of rows at a time. Or X is a 2-D array with
+    beyond 2 GiB a view in a file that is gone when `fit` ends (in the folder for
+    temporary files, see :func:`tempfile.gettempdir`); `transform` some hundreds of rows
+    at a time. Or X is a 2-D array with
     the columns ``[image | profile]``, see `image_shape` and `profile_shape`.
 
     Training uses the rows that have both views; rows with one view are embedded by
@@ -217,6 +226,7 @@ class CrossModalEmbedder(ParticleTransformer):
         "patience": [Interval(Integral, 1, None, closed="left")],
         "device": [str],
         "precision": [StrOptions({"auto", "32", "bf16", "16"})],
+        "compile": ["boolean"],
         "errors": [StrOptions({"raise", "warn", "coerce"})],
         "n_jobs": [Integral, None],
         "warm_start": ["boolean"],
@@ -256,6 +266,7 @@ class CrossModalEmbedder(ParticleTransformer):
         patience=10,
         device="auto",
         precision="auto",
+        compile=False,
         errors="raise",
         n_jobs=None,
         warm_start=False,
@@ -291,6 +302,7 @@ class CrossModalEmbedder(ParticleTransformer):
         self.patience = patience
         self.device = device
         self.precision = precision
+        self.compile = compile
         self.errors = errors
         self.n_jobs = n_jobs
         self.warm_start = warm_start
@@ -353,14 +365,16 @@ class CrossModalEmbedder(ParticleTransformer):
         """
         check_is_fitted(self)
         source = self._check_X(X, reset=False)
-        outputs = [
-            self._combine(embeddings)
-            for embeddings in self._embed_chunks(
-                source, np.arange(len(source)), self._modalities_out(), self.features
-            )
-        ]
+        embedded = np.empty((len(source), self._n_features_out), dtype=np.float32)
+        n_done = 0
+        for embeddings in self._embed_chunks(
+            source, np.arange(len(source)), self._modalities_out(), self.features
+        ):
+            chunk = self._combine(embeddings)
+            embedded[n_done : n_done + len(chunk)] = chunk
+            n_done += len(chunk)
         source.problems.tell("X")
-        return np.concatenate(outputs)
+        return embedded
 
     def score(self, X, y=None):
         """Share of particles whose image and profile find each other.
@@ -438,6 +452,7 @@ class CrossModalEmbedder(ParticleTransformer):
             # Particles come either way round; an array's columns may well not.
             flip=isinstance(source, ParticleTable),
             micro_batch_size=self.micro_batch_size,
+            compile_encoders=self.compile,
             **self._hardware(),
         )
         self.n_iter_ = len(self.history_)
@@ -467,16 +482,29 @@ class CrossModalEmbedder(ParticleTransformer):
 
     def _read_pairs(self, source, rows) -> dict[str, np.ndarray]:
         """Arrays of the pairs by the names of DualEncoder.forward."""
-        image = source.read("image", rows)
-        profile = source.read("profile", image.rows)
-        if len(profile.rows) < min(2, len(rows)):
+        stores: dict[str, GrowingArray] = {}
+        n_read = 0
+        with ExitStack() as files:
+            for chunk in _chunks(source, rows):
+                image = source.read("image", chunk)
+                profile = source.read("profile", image.rows)
+                n_read += len(profile.rows)
+                both_read = np.isin(image.rows, profile.rows, assume_unique=True)
+                if not both_read.all():
+                    image = image.select(both_read)
+                for name, part in self._arrays_of(image, profile).items():
+                    if name not in stores:
+                        stores[name] = GrowingArray(len(rows), files)
+                    stores[name].append(part)
+            arrays = {name: store.finished() for name, store in stores.items()}
+        if n_read < min(2, len(rows)):
             raise ValueError(
-                f"{len(profile.rows)} of {len(rows)} pairs of an image and a profile "
+                f"{n_read} of {len(rows)} pairs of an image and a profile "
                 "could be read; at least 2 are needed. errors='raise' says why."
             )
-        both_read = np.isin(image.rows, profile.rows, assume_unique=True)
-        if not both_read.all():
-            image = View(*(part[both_read] for part in image))
+        return arrays
+
+    def _arrays_of(self, image: View, profile: View) -> dict[str, np.ndarray]:
         arrays = {}
         for modality, view in (("image", image), ("profile", profile)):
             arrays[modality] = view.values
@@ -521,13 +549,13 @@ class CrossModalEmbedder(ParticleTransformer):
         # The model may have been trained elsewhere: it follows the device asked for.
         module = self.net_.module_.to(hardware["device"])
         width = module.n_features_out(features)
-        for start in range(0, len(rows), ROWS_PER_CHUNK):
-            chunk = rows[start : start + ROWS_PER_CHUNK]
+        chunks = _chunks(source, rows)
+        for chunk, views in zip(
+            chunks, _read_ahead(source, chunks, modalities), strict=True
+        ):
             embeddings = {}
-            for modality in modalities:
+            for modality, (read, values, sizes) in views.items():
                 embedded = np.full((len(chunk), width), np.nan, dtype=np.float32)
-                present = source.present[modality][chunk]
-                read, values, sizes = source.read(modality, chunk[present])
                 if len(read):
                     if not self.size_features:
                         sizes = None
@@ -566,6 +594,38 @@ class CrossModalEmbedder(ParticleTransformer):
     def _n_features_out(self) -> int:
         n_views = 2 if self.output == "concat" else 1
         return n_views * self.net_.module_.n_features_out(self.features)
+
+
+def _chunks(source, rows: np.ndarray) -> list[np.ndarray]:
+    """The rows, some for each job at a time."""
+    n_rows = ROWS_PER_CHUNK * source.n_jobs
+    return [rows[start : start + n_rows] for start in range(0, len(rows), n_rows)]
+
+
+def _read_ahead(
+    source, chunks: list[np.ndarray], modalities: tuple[str, ...]
+) -> Iterator[dict[str, View]]:
+    """The views of each chunk of rows; the next is read while this one is in use.
+
+    Decoding images and multiplying matrices both let other threads run.
+    """
+
+    def read(chunk: np.ndarray) -> dict[str, View]:
+        return {
+            modality: source.read(modality, chunk[source.present[modality][chunk]])
+            for modality in modalities
+        }
+
+    if len(chunks) == 1:
+        yield read(chunks[0])
+        return
+    with ThreadPoolExecutor(1) as pool:
+        ahead = pool.submit(read, chunks[0])
+        for following in chunks[1:]:
+            views = ahead.result()
+            ahead = pool.submit(read, following)
+            yield views
+        yield ahead.result()
 
 
 def _matching(queries: np.ndarray, targets: np.ndarray) -> float:

@@ -225,6 +225,7 @@ class GalleryKNNClassifier(ClassifierMixin, BaseEstimator):
         self.gallery_labels_ = labels[kept]
         self.gallery_ = X[self.gallery_indices_]  # a copy: X stays the caller's
         self.classes_ = np.unique(self.gallery_labels_)
+        self._searches: dict = {}
         return self
 
     def predict(self, X: ArrayLike) -> np.ndarray:
@@ -326,9 +327,7 @@ class GalleryKNNClassifier(ClassifierMixin, BaseEstimator):
         queries = self._views(X, self.query_modalities)
         present = present_views(queries)
         self._check_queries(X, present)
-        views = self._views(self.gallery_, self.gallery_modalities)
-        gallery_rows, blocks = np.nonzero(present_views(views))  # one entry a view
-        search = ExactNeighbors(views[gallery_rows, blocks], self.metric)
+        search, gallery_rows = self._search()
         n_neighbors = min(n_neighbors, len(gallery_rows))
         distances, entries = neighbors_of_views(search, queries, present, n_neighbors)
         indices = np.where(present[:, :, None], gallery_rows[entries], -1)
@@ -390,6 +389,30 @@ class GalleryKNNClassifier(ClassifierMixin, BaseEstimator):
                     )
         split_views(X, self.n_modalities)
         return X
+
+    def _search(self) -> tuple[ExactNeighbors, np.ndarray]:
+        """What searches the gallery's views, and the gallery row of each.
+
+        It is kept: to normalise a large gallery takes longer than to name a query. Its
+        parameters may be set after `fit`, so it is built when it is asked for, in a
+        dict, since only `fit` may set attributes.
+        """
+        asked = self.metric, self.n_modalities, self.gallery_modalities
+        found = self._searches.get(asked)
+        if found is None:
+            views = self._views(self.gallery_, self.gallery_modalities)
+            gallery_rows, blocks = np.nonzero(present_views(views))  # one entry a view
+            found = (
+                ExactNeighbors(views[gallery_rows, blocks], self.metric),
+                gallery_rows,
+            )
+            self._searches.clear()
+            self._searches[asked] = found
+        return found
+
+    def __getstate__(self):
+        state = super().__getstate__()
+        return state | {"_searches": {}} if "_searches" in state else state
 
     def _check_queries(self, X: np.ndarray, present: np.ndarray) -> None:
         no_view = ~np.any(present_views(self._views(X)), axis=1)

@@ -18,16 +18,20 @@ _CHUNK_SIZE = 2**22
 # How much longer the list of candidates gets where ties reach beyond its end.
 _GROWTH = 4
 
+# Up to so many candidates, the nearest are found faster one by one than by a heap.
+_FEW = 16
+
 
 class ExactNeighbors:
     """Brute-force k nearest neighbours with a documented order of ties.
 
-    scikit-learn's fast search finds a few candidates for each query, by
-    ``|q|² + |g|² - 2 q·g``. It is wrong in the last digits, so that a row is not at
-    distance 0 from itself and that ties come in any order. Here the candidates'
-    distances are computed again from the differences ``q - g``, ties are ordered by
-    the entry's position, and a query is asked again, with more candidates, wherever
-    an entry left out might tie with the last neighbour.
+    A fast search finds a few candidates for each query, by ``|q|² + |g|² - 2 q·g``: in
+    float32 where the metric is "cosine", else scikit-learn's. It is wrong in the last
+    digits, so that a row is not at distance 0 from itself and that ties come in any
+    order. Here the candidates' distances are computed again from the differences
+    ``q - g``, ties are ordered by the entry's position, and a query is asked again, of
+    scikit-learn and with more candidates, wherever an entry left out might tie with the
+    last neighbour.
 
     Parameters
     ----------
@@ -51,6 +55,8 @@ class ExactNeighbors:
             self.has_zero_column = bool(zero.any())
             if self.has_zero_column:
                 self.entries = np.column_stack([self.entries, zero])
+            # Rows of unit length can neither overflow nor vanish in float32.
+            self.opposite = -self.entries.T.astype(np.float32)
         else:
             # Differences stay the same, rounding errors of the fast search shrink.
             self.center = self.entries.mean(axis=0)
@@ -108,27 +114,40 @@ class ExactNeighbors:
             distances[at] = landmark
         return distances
 
-    def _nearest(self, queries: np.ndarray, n_neighbors: int, n_candidates: int):
+    def _nearest(
+        self,
+        queries: np.ndarray,
+        n_neighbors: int,
+        n_candidates: int,
+        again: bool = False,
+    ):
         """Chords and positions, asking again where ties reach too far."""
         chords = np.empty((len(queries), n_neighbors))
         positions = np.empty((len(queries), n_neighbors), dtype=np.int64)
         for batch in gen_batches(len(queries), self._batch_size(n_candidates)):
             chords[batch], positions[batch], certain = self._candidates(
-                queries[batch], n_neighbors, n_candidates
+                queries[batch], n_neighbors, n_candidates, again
             )
             if not certain.all():
                 more = min(_GROWTH * n_candidates, len(self.entries))
                 chords[batch][~certain], positions[batch][~certain] = self._nearest(
-                    queries[batch][~certain], n_neighbors, more
+                    queries[batch][~certain], n_neighbors, more, again=True
                 )
         return chords, positions
 
-    def _candidates(self, queries: np.ndarray, n_neighbors: int, n_candidates: int):
+    def _candidates(
+        self, queries: np.ndarray, n_neighbors: int, n_candidates: int, again: bool
+    ):
         """The first neighbours among the candidates, and for which queries it is
         certain that no entry outside the candidates belongs among them.
         """
         centered = self._centered(queries)
-        rough, positions = self.search.kneighbors(centered, n_candidates)
+        if self.metric == "cosine" and n_candidates <= _FEW and not again:
+            rough, positions = self._search_in_float32(centered, n_candidates)
+            error = _float32_error(self.entries.shape[1])
+        else:
+            rough, positions = self.search.kneighbors(centered, n_candidates)
+            error = product_error(self.entries.shape[1])
         differences = self.entries[positions]  # (n_queries, n_candidates, n_columns)
         differences -= queries[:, None]
         chords = np.sqrt(np.einsum("qcd,qcd->qc", differences, differences))
@@ -148,19 +167,37 @@ class ExactNeighbors:
         else:  # the last neighbour's whole run is there
             run = equal == equal[:, [n_neighbors - 1]]
             longest = np.where(run, chords, 0.0).max(axis=1)
-            horizon = self._horizon(rough[:, -1], squared_norms(centered))
+            horizon = _horizon(rough[:, -1], squared_norms(centered), error)
             certain = longest + self.tolerance < horizon
         return equal[:, :n_neighbors], positions, certain
 
-    def _horizon(self, rough: np.ndarray, squared_norms: np.ndarray) -> np.ndarray:
-        """Chord that every entry beyond the rough search's last one reaches.
-
-        The error of ``|q|² + |g|² - 2 q·g`` is at most e (|q|² + |g|²), where
-        |g| ≤ |q| + chord, so that |g|² ≤ 2 |q|² + 2 chord².
+    def _search_in_float32(self, queries: np.ndarray, n_candidates: int):
+        """Chords from rows of unit length to the nearest entries, roughly, and their
+        positions.
         """
-        error = product_error(self.entries.shape[1])
-        squared = (rough**2 - 3 * error * squared_norms) / (1 + 2 * error)
-        return np.sqrt(np.maximum(squared, 0.0))
+        chords = np.empty((len(queries), n_candidates))
+        positions = np.empty(chords.shape, dtype=np.int64)
+        for batch in gen_batches(
+            len(queries), max(1, _CHUNK_SIZE // len(self.entries))
+        ):
+            cosines = queries[batch].astype(np.float32) @ self.opposite
+            rows = np.arange(len(cosines))
+            for rank in range(n_candidates):
+                nearest = cosines.argmin(axis=1)
+                positions[batch, rank] = nearest
+                chords[batch, rank] = cosines[rows, nearest]
+                cosines[rows, nearest] = np.inf
+        return np.sqrt(np.maximum(2 + 2 * chords, 0)), positions
+
+
+def _horizon(rough: np.ndarray, squared_norms: np.ndarray, error: float) -> np.ndarray:
+    """Chord that every entry beyond the rough search's last one reaches.
+
+    The error of ``|q|² + |g|² - 2 q·g`` is at most e (|q|² + |g|²), where
+    |g| ≤ |q| + chord, so that |g|² ≤ 2 |q|² + 2 chord².
+    """
+    squared = (rough**2 - 3 * error * squared_norms) / (1 + 2 * error)
+    return np.sqrt(np.maximum(squared, 0.0))
 
 
 def prepared_rows(rows: np.ndarray, metric: str) -> np.ndarray:
@@ -200,6 +237,13 @@ def prepared_rows(rows: np.ndarray, metric: str) -> np.ndarray:
 def product_error(n_columns: int) -> float:
     """Bound of the error of ``|q|² + |g|² - 2 q·g``, relative to ``|q|² + |g|²``."""
     return 8 * (n_columns + 2) * float(np.finfo(np.float64).eps)
+
+
+def _float32_error(n_columns: int) -> float:
+    """The same bound for unit rows in float32, where a product is wrong by at most
+    ``n_columns + 2`` times the unit roundoff, the rounding of either row included.
+    """
+    return (n_columns + 8) * float(np.finfo(np.float32).eps)
 
 
 def neighbors_of_views(

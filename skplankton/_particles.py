@@ -39,6 +39,11 @@ class View(NamedTuple):
     values: np.ndarray
     sizes: np.ndarray | None
 
+    def select(self, which: np.ndarray) -> "View":
+        """The rows where `which` is True."""
+        sizes = None if self.sizes is None else self.sizes[which]
+        return View(self.rows[which], self.values[which], sizes)
+
 
 def is_particle_table(X) -> bool:
     """Whether X is a table with image and profile columns, rather than numbers."""
@@ -85,7 +90,8 @@ class ParticleTable:
         if not len(X):
             raise ValueError("X is a table of 0 rows; at least one particle is needed.")
         self.index = X.index
-        self.n_jobs = n_jobs
+        # Counted here: a thread that reads does not see its caller's joblib context.
+        self.n_jobs = max(1, effective_n_jobs(n_jobs))
         self.problems = Problems(errors)
         self.decoders = {
             "image": partial(decode_image, image_size=image_size, crop_top=crop_top),
@@ -114,7 +120,7 @@ class ParticleTable:
             rows[start : start + CELLS_PER_TASK]
             for start in range(0, len(rows), CELLS_PER_TASK)
         ]
-        n_jobs = max(1, min(effective_n_jobs(self.n_jobs), len(tasks)))
+        n_jobs = max(1, min(self.n_jobs, len(tasks)))
         chunks = Parallel(n_jobs=n_jobs)(
             delayed(_decode_cells)(decode, cells[task], self.problems.errors == "raise")
             for task in tasks
@@ -192,6 +198,7 @@ class ParticleArray:
         self.profile_length = _enlarged((profile_shape or [])[:1], profile_length)
         self.channels, self.n_channels = None, None
         self.problems = Problems("raise")  # what an array holds was checked
+        self.n_jobs = 1  # there is nothing to decode
 
     def __len__(self) -> int:
         return len(self.columns["image"])

@@ -232,6 +232,7 @@ def train_dual_encoder(
     max_epochs: int,
     batch_size: int,
     patience: int,
+    compile_encoders: bool = False,
     seed: int,
     verbose: int,
     **net_params,
@@ -285,12 +286,20 @@ def train_dual_encoder(
                     arrays[modality], arrays.get(f"{modality}_size")
                 )
             _scale_to_data(net, dataset)
+        encoders = (module.image.encoder, module.profile.encoder)
+        if compile_encoders:
+            for encoder in encoders:
+                encoder.compile()
         net.notify("on_train_begin", X=dataset)
         # Not net.fit, which swallows Ctrl-C and would call a half-trained net fitted.
         with suppress(_EnoughTraining):
             net.fit_loop(dataset)
         net.notify("on_train_end", X=dataset)
         _check_trained(net)
+        # Compiled code differs in the last bits and is not pickled: the model that
+        # embeds is the plain one, now and when it is loaded.
+        for encoder in encoders:
+            encoder._compiled_call_impl = None
         net._set_training(False)
         with torch.no_grad():
             batches = net.get_iterator(dataset, training=False)

@@ -71,6 +71,22 @@ def test_chunks_of_the_table_change_nothing(fitted, X_missing, monkeypatch):
     assert_array_equal(fitted.transform(X_missing), whole)
 
 
+def test_reading_ahead_tells_of_errors_in_their_place(X_paths, fitted, monkeypatch):
+    monkeypatch.setattr("skplankton._embedder.ROWS_PER_CHUNK", 7)
+    broken = X_paths.copy()
+    broken.loc[20, "image"] = "no such file.png"
+    with pytest.raises(FileNotFoundError, match="row 20: the image"):
+        fitted.transform(broken)
+
+
+def test_reading_ahead_with_two_jobs(X_paths, fitted, monkeypatch):
+    whole = fitted.transform(X_paths)
+    monkeypatch.setattr("skplankton._embedder.ROWS_PER_CHUNK", 7)
+    monkeypatch.setattr("skplankton._particles.CELLS_PER_TASK", 5)
+    monkeypatch.setattr(fitted, "n_jobs", 2)
+    assert_array_equal(fitted.transform(X_paths), whole)
+
+
 def test_input_is_left_alone(X, fitted):
     images = [image.copy() for image in X["image"]]
     columns, index = list(X.columns), list(X.index)

@@ -12,12 +12,12 @@ from sklearn.datasets import load_iris
 from sklearn.exceptions import DataConversionWarning, NotFittedError
 from sklearn.metrics.pairwise import cosine_distances
 from sklearn.model_selection import GridSearchCV
-from sklearn.neighbors import KNeighborsClassifier, NearestNeighbors
+from sklearn.neighbors import KNeighborsClassifier
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from skplankton import GalleryKNNClassifier
-from skplankton._nearest import vote_shares
+from skplankton._nearest import ExactNeighbors, vote_shares
 
 SPECIES = np.array(["ciliate", "diatom", "flagellate"])
 
@@ -463,17 +463,33 @@ def test_embeddings_too_large_to_square():
 def test_queries_without_ties_are_searched_once(metric, offset, monkeypatch):
     """Asking again is for ties: rounding alone must not make it the rule."""
     searched = []
-    kneighbors = NearestNeighbors.kneighbors
+    candidates = ExactNeighbors._candidates
 
-    def counting(self, X, n_neighbors):
-        searched.append((len(X), n_neighbors))
-        return kneighbors(self, X, n_neighbors)
+    def counting(self, queries, n_neighbors, n_candidates, again):
+        searched.append((len(queries), n_candidates))
+        return candidates(self, queries, n_neighbors, n_candidates, again)
 
     X, y = blobs(n_columns=16)
     knn = GalleryKNNClassifier(metric=metric).fit(X + offset, y)
-    monkeypatch.setattr(NearestNeighbors, "kneighbors", counting)
+    monkeypatch.setattr(ExactNeighbors, "_candidates", counting)
     knn.predict(blobs(50, n_columns=16, seed=1)[0] + offset)
     assert searched == [(50, 4)]
+
+
+def test_entries_that_float32_cannot_tell_apart():
+    """The rough search is wrong about them; what is found must not be."""
+    rng = np.random.default_rng(0)
+    base = rng.normal(size=(5, 16))
+    X = np.repeat(base, 40, axis=0) + 1e-8 * rng.normal(size=(200, 16))
+    queries = base + 1e-8 * rng.normal(size=base.shape)
+    knn = GalleryKNNClassifier().fit(X, np.arange(200) % 2)
+    unit = X / np.linalg.norm(X, axis=1, keepdims=True)
+    asking = queries / np.linalg.norm(queries, axis=1, keepdims=True)
+    chords = np.linalg.norm(unit - asking[:, None], axis=2)
+    expected = np.argsort(chords, axis=1)[:, :3]
+    np.testing.assert_array_equal(
+        knn.kneighbors(queries, 3, return_distance=False), expected
+    )
 
 
 def test_many_batches():
@@ -740,6 +756,29 @@ def test_clone():
         random_state=3,
     )
     assert clone(knn).get_params() == knn.get_params()
+
+
+def test_the_gallery_is_prepared_once_for_each_way_of_asking(monkeypatch):
+    built = []
+
+    def counting(entries, metric):
+        built.append((len(entries), metric))
+        return ExactNeighbors(entries, metric)
+
+    monkeypatch.setattr("skplankton._gallery.ExactNeighbors", counting)
+    X, y = two_views()
+    knn = GalleryKNNClassifier(n_modalities=2).fit(X, y)
+    first = knn.predict_proba(X)
+    np.testing.assert_array_equal(knn.predict_proba(X), first)
+    assert len(built) == 1
+    knn.set_params(metric="euclidean").predict(X)
+    knn.set_params(gallery_modalities="image").predict(X)
+    assert [metric for _, metric in built] == ["cosine", "euclidean", "euclidean"]
+    assert built[2][0] < built[1][0]
+    knn.set_params(metric="cosine", gallery_modalities="all")
+    np.testing.assert_array_equal(knn.predict_proba(X), first)
+    knn.fit(X[::-1], y[::-1]).predict(X)
+    assert len(built) == 5
 
 
 @pytest.mark.parametrize("n_modalities", [1, 2])

@@ -57,6 +57,7 @@ EMBEDDER_PARAMETERS = {
     "patience": 10,
     "device": "auto",
     "precision": "auto",
+    "compile": False,
     "errors": "raise",
     "n_jobs": None,
     "warm_start": False,

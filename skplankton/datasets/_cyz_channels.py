@@ -91,7 +91,7 @@ def select_channels(descriptions: Sequence[str], channels: Channels) -> dict[str
     if channels == "auto":
         known = {channel_name(description) for description in descriptions}
         halved = "FWS" not in known and known.issuperset(FORWARD_HALVES)
-        names = (*FORWARD_HALVES, *AUTO[1:]) if halved else AUTO
+        names: tuple[str, ...] = (*FORWARD_HALVES, *AUTO[1:]) if halved else AUTO
         # An instrument may lack a detector. But where there is a channel of an unknown
         # name, it may be the one that is missed: that is not for us to guess.
         if known & set(names) and known <= set(SPELLINGS):

@@ -1,0 +1,153 @@
+"""What the scripts of speed share: runs that take turns, and tables of what they took.
+
+A row of a table compares the plain way with ours. Runs take turns, so that a noisy
+machine slows both alike; the ratio is the median of the runs' ratios. Each script
+writes its table to results/, and notes the machine, the versions and the command in
+results/machines.csv.
+"""
+
+import argparse
+import os
+import platform
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from importlib.metadata import version
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+RESULTS = Path(__file__).parent / "results"
+N_RUNS = 5
+PACKAGES = ("torch", "scikit-learn", "skorch", "numpy", "pandas", "pillow")
+
+
+def seconds(way: Callable) -> float:
+    """How long one call takes."""
+    start = time.perf_counter()
+    way()
+    return time.perf_counter() - start
+
+
+def take_turns(
+    ways: dict[str, Callable[[], float]], n_runs: int = N_RUNS, warm_up: bool = True
+) -> dict[str, list[float]]:
+    """What each way measures, run by run; every other run is in reverse order."""
+    if warm_up:
+        for way in ways.values():
+            way()
+    figures: dict[str, list[float]] = {name: [] for name in ways}
+    for run in range(n_runs):
+        for name in list(ways)[:: -1 if run % 2 else 1]:
+            figures[name].append(ways[name]())
+    return figures
+
+
+def compare(
+    row: str,
+    figures: dict[str, list[float]],
+    *,
+    target: str = "",
+    ours_over_plain: bool = False,
+    unit: str = "s",
+) -> dict:
+    """A row of a table, of the figures of "plain" and "ours"; printed too.
+
+    `target` is a sign and a number, such as "<= 1.10", or nothing. The ratio is ours
+    over plain where that is what the target speaks of, else plain over ours.
+    """
+    plain, ours = (np.array(figures[name], dtype=float) for name in ("plain", "ours"))
+    ratio = float(np.median(ours / plain if ours_over_plain else plain / ours))
+    met = ""
+    if target:
+        sign, limit = target.split()
+        reached = ratio <= float(limit) if sign == "<=" else ratio >= float(limit)
+        met = "yes" if reached else "no"
+    of = "ours / plain" if ours_over_plain else "plain / ours"
+    record = {
+        "row": row,
+        "plain": f"{np.median(plain):.3g} {unit}",
+        "ours": f"{np.median(ours):.3g} {unit}",
+        "ratio": f"{ratio:.2f} ({of})",
+        "target": target,
+        "met": met,
+        "runs": len(ours),
+    }
+    print(" | ".join(map(str, record.values())), flush=True)
+    return record
+
+
+def write_table(script: str, records: list[dict], name: str | None = None) -> None:
+    """Write a script's table, and what it ran on."""
+    RESULTS.mkdir(exist_ok=True)
+    name = name or Path(script).stem
+    pd.DataFrame(records).to_csv(RESULTS / f"{name}.csv", index=False)
+    machine = {
+        "table": name,
+        "command": command(script),
+        "processor": processor(),
+        "cores": os.cpu_count(),
+        "threads": os.environ.get("OMP_NUM_THREADS", "all"),
+        "python": platform.python_version(),
+        **{package: version(package) for package in PACKAGES},
+    }
+    path = RESULTS / "machines.csv"
+    table = pd.DataFrame([machine]).astype(str)
+    if path.exists():
+        others = pd.read_csv(path, dtype=str)
+        table = pd.concat([others[others["table"] != name], table])
+    table.sort_values("table").to_csv(path, index=False)
+
+
+def command(script: str) -> str:
+    """The command that was given, without folders."""
+    arguments = " ".join(sys.argv[1:])
+    threads = os.environ.get("OMP_NUM_THREADS")
+    setting = f"OMP_NUM_THREADS={threads} " if threads else ""
+    return f"{setting}python benchmarks/{Path(script).name} {arguments}".strip()
+
+
+def processor() -> str:
+    """The processor's model, where Linux or the platform tells."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+    except OSError:
+        return platform.processor() or platform.machine()
+    names = [line.split(":")[1].strip() for line in lines if "model name" in line]
+    return names[0] if names else platform.machine()
+
+
+def in_a_process(script: str, *arguments: object) -> str:
+    """The last line that the script prints, run in a process of its own."""
+    run = subprocess.run(
+        [sys.executable, script, *map(str, arguments)],
+        stdout=subprocess.PIPE,
+        text=True,
+        check=True,
+    )
+    return run.stdout.splitlines()[-1]
+
+
+def megabytes_of(field: str) -> float:
+    """This process's memory now (VmRSS), or the most it has had (VmHWM). Linux only.
+
+    resource.getrusage would give a peak too, but Linux counts it from the parent
+    process on, and it cannot be set back.
+    """
+    lines = Path("/proc/self/status").read_text().splitlines()
+    (kilobytes,) = (line.split()[1] for line in lines if line.startswith(field))
+    return int(kilobytes) / 1024
+
+
+def forget_peak() -> None:
+    """Let the peak be what the memory is now."""
+    Path("/proc/self/clear_refs").write_text("5")
+
+
+def parser(description: str) -> argparse.ArgumentParser:
+    """A parser that knows --n-runs."""
+    options = argparse.ArgumentParser(description=description.split("\n")[0])
+    options.add_argument("--n-runs", type=int, default=N_RUNS)
+    return options

@@ -1,0 +1,94 @@
+import gc
+import os
+import tempfile
+from contextlib import ExitStack
+
+import numpy as np
+import pytest
+from numpy.testing import assert_array_equal
+
+from skplankton import CrossModalEmbedder
+from skplankton._pair_store import GrowingArray
+
+from .test_embedder import quick
+
+LIMITS = {"in memory": 2**31, "in a file": 0}
+
+
+@pytest.fixture(params=LIMITS)
+def limit(request, monkeypatch):
+    monkeypatch.setattr(
+        "skplankton._pair_store.LARGEST_IN_MEMORY", LIMITS[request.param]
+    )
+    return request.param
+
+
+@pytest.fixture
+def files():
+    with ExitStack() as stack:
+        yield stack
+
+
+@pytest.fixture
+def temporary_folder(tmp_path, monkeypatch):
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    return tmp_path
+
+
+def left_in(folder):
+    """What lies there, but for the folder that torch makes on import."""
+    return [name for name in os.listdir(folder) if not name.startswith("torch")]
+
+
+@pytest.mark.parametrize("dtype", [np.float16, np.float32])
+def test_rows_come_back_as_they_were(limit, files, dtype):
+    rows = np.random.RandomState(0).rand(10, 3, 4).astype(dtype)
+    store = GrowingArray(12, files)  # two of the rows could not be read
+    for chunk in (rows[:4], rows[:0, 0], rows[4:5], rows[5:]):
+        store.append(chunk)
+    array = store.finished()
+    assert type(array) is np.ndarray
+    assert array.dtype == dtype
+    del store
+    files.close()
+    gc.collect()
+    assert_array_equal(array, rows)
+    assert_array_equal(array[[7, 2]], rows[[7, 2]])
+
+
+def test_rows_of_any_memory_order(limit, files):
+    rows = np.asfortranarray(np.arange(12.0).reshape(3, 4))
+    store = GrowingArray(3, files)
+    store.append(rows)
+    assert_array_equal(store.finished(), rows)
+
+
+def test_nothing_at_all(limit, files):
+    assert len(GrowingArray(3, files).finished()) == 0
+
+
+def test_where_the_pairs_are_changes_no_bit(limit, X, temporary_folder):
+    assert_array_equal(quick().fit_transform(X), quick().fit(X).transform(X))
+    expected = quick(early_stopping=True, validation_fraction=0.3).fit_transform(X)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("skplankton._pair_store.LARGEST_IN_MEMORY", 2**31)
+        patch.setattr("skplankton._embedder.ROWS_PER_CHUNK", 7)
+        inside = quick(early_stopping=True, validation_fraction=0.3).fit_transform(X)
+    assert_array_equal(expected, inside)
+    assert left_in(temporary_folder) == []
+
+
+def test_a_file_has_no_name_while_it_is_used(limit, X, temporary_folder, monkeypatch):
+    from skplankton import _training
+
+    seen = []
+
+    def stop(arrays, *args, **kwargs):
+        seen.append(left_in(temporary_folder))
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(_training, "train_dual_encoder", stop)
+    with pytest.raises(KeyboardInterrupt):
+        CrossModalEmbedder(image_size=16).fit(X)
+    if os.name == "posix":
+        assert seen == [[]]
