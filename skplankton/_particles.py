@@ -162,18 +162,22 @@ class ParticleTable:
                 self.n_channels = n_channels
             if self.channels is None:
                 self.channels = cell.channels
-            if n_channels != self.n_channels:
+            if cell.channels is not None and self.channels is not None:
+                if cell.channels != self.channels:
+                    shared = [name for name in self.channels if name in cell.channels]
+                    raise ValueError(
+                        f"{self._name(row)}: '{self.cells['profile'][row]}' has the "
+                        f"channels {cell.channels}, where {self.channels} were "
+                        "expected as in the other profiles. Bring them into one order, "
+                        "with those that all have; of instrument files, by loading "
+                        f"them with channels={shared}."
+                    )
+            elif n_channels != self.n_channels:
                 raise ValueError(
                     f"{self._name(row)}: the profile has {n_channels} channels, where "
                     f"{self.n_channels} were expected as in the other profiles. All "
                     "profiles of a table, and of the table that was fitted, must have "
                     "the same channels."
-                )
-            if cell.channels not in (None, self.channels):
-                raise ValueError(
-                    f"{self._name(row)}: '{self.cells['profile'][row]}' has the "
-                    f"channels {cell.channels}, where {self.channels} were expected as "
-                    "in the other profiles. Bring them into one order."
                 )
 
     def _name(self, row: int) -> str:
