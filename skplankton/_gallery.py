@@ -255,7 +255,7 @@ class GalleryKNNClassifier(ClassifierMixin, BaseEstimator):
         """
         shares = self.predict_proba(X)
         unnamed = np.isnan(shares[:, 0])
-        names = self.classes_[np.argmax(np.nan_to_num(shares), axis=1)]
+        names = self.classes_[np.argmax(shares, axis=1)]
         if unnamed.any():
             names = names.astype(object)
             names[unnamed] = None
@@ -277,11 +277,10 @@ class GalleryKNNClassifier(ClassifierMixin, BaseEstimator):
         """
         distances, rows = self.kneighbors(X)
         codes = np.searchsorted(self.classes_, self.gallery_labels_)
-        shares = np.full((len(rows), len(self.classes_)), np.nan, distances.dtype)
-        has_view = np.any(rows >= 0, axis=1)
-        shares[has_view] = vote_shares(
-            distances[has_view], codes[rows[has_view]], len(self.classes_), self.weights
-        )
+        no_view = np.all(rows < 0, axis=1)
+        distances[no_view] = 1.0  # any number: who has no view has no shares either
+        shares = vote_shares(distances, codes[rows], len(self.classes_), self.weights)
+        shares[no_view] = np.nan
         return shares
 
     def kneighbors(

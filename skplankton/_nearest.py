@@ -12,8 +12,12 @@ SAME_CHORD = 1e-13
 # Sums of votes that differ by less, relative to the largest, differ by rounding only.
 _SAME_VOTES = 1e-12
 
-# Numbers in one temporary array (candidates × columns, 32 MB of float64).
-_CHUNK_SIZE = 2**22
+# Numbers in one temporary array (candidates × columns, 4 MB of float64): what stays in
+# a processor's cache, not what fits into memory.
+_CHUNK_SIZE = 2**19
+
+# With fewer queries at a time a product of matrices is slow.
+_FEWEST_QUERIES = 128
 
 # How much longer the list of candidates gets where ties reach beyond its end.
 _GROWTH = 4
@@ -178,7 +182,7 @@ class ExactNeighbors:
         chords = np.empty((len(queries), n_candidates))
         positions = np.empty(chords.shape, dtype=np.int64)
         for batch in gen_batches(
-            len(queries), max(1, _CHUNK_SIZE // len(self.entries))
+            len(queries), max(_FEWEST_QUERIES, _CHUNK_SIZE // len(self.entries))
         ):
             cosines = queries[batch].astype(np.float32) @ self.opposite
             rows = np.arange(len(cosines))
@@ -311,8 +315,9 @@ def vote_shares(
     ).reshape(n_queries, n_classes)
     # The same votes, added up in another order, may differ in the last digit.
     largest = votes.max(axis=1, keepdims=True)
-    votes = np.where(votes >= largest * (1 - _SAME_VOTES), largest, votes)
-    return votes / votes.sum(axis=1, keepdims=True)
+    np.copyto(votes, largest, where=votes >= largest * (1 - _SAME_VOTES))
+    votes /= votes.sum(axis=1, keepdims=True)
+    return votes
 
 
 def _votes(distances: np.ndarray, weights: str) -> np.ndarray:
