@@ -316,8 +316,7 @@ def vote_shares(
     # The same votes, added up in another order, may differ in the last digit.
     largest = votes.max(axis=1, keepdims=True)
     np.copyto(votes, largest, where=votes >= largest * (1 - _SAME_VOTES))
-    votes /= votes.sum(axis=1, keepdims=True)
-    return votes
+    return np.divide(votes, votes.sum(axis=1, keepdims=True), out=votes)
 
 
 def _votes(distances: np.ndarray, weights: str) -> np.ndarray:
