@@ -12,9 +12,9 @@ SAME_CHORD = 1e-13
 # Sums of votes that differ by less, relative to the largest, differ by rounding only.
 _SAME_VOTES = 1e-12
 
-# Numbers in one temporary array (candidates × columns, 4 MB of float64): what stays in
-# a processor's cache, not what fits into memory.
-_CHUNK_SIZE = 2**19
+# Numbers in one temporary array (candidates × columns, 16 MB of float64). Larger ones
+# leave the processor's cache, smaller ones keep several threads from sharing the work.
+_CHUNK_SIZE = 2**21
 
 # With fewer queries at a time a product of matrices is slow.
 _FEWEST_QUERIES = 128
