@@ -29,6 +29,7 @@ from tempfile import TemporaryDirectory
 
 import numpy as np
 import pandas as pd
+from _timing import forget_peak, megabytes_of
 from PIL import Image
 
 from skplankton import CrossModalEmbedder
@@ -101,22 +102,6 @@ WAYS: dict[str, Callable[[Path], pd.DataFrame]] = {
     "load_cyz_json": load_cyz_json,
     "json.load": plain,
 }
-
-
-def megabytes_of(field: str) -> float:
-    """This process's memory now (VmRSS), or the most it has had (VmHWM).
-
-    resource.getrusage would give a peak too, but Linux counts it from the parent
-    process on, and it cannot be set back.
-    """
-    lines = Path("/proc/self/status").read_text().splitlines()
-    (kilobytes,) = (line.split()[1] for line in lines if line.startswith(field))
-    return int(kilobytes) / 1024
-
-
-def forget_peak() -> None:
-    """Let the peak be what the memory is now."""
-    Path("/proc/self/clear_refs").write_text("5")
 
 
 def fitted_embedder() -> CrossModalEmbedder:
