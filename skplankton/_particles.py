@@ -4,6 +4,7 @@ A source knows which rows hold which view and reads some rows of one view at a t
 that nothing is decoded before it is needed, nor held after.
 """
 
+import os
 from functools import partial
 from typing import NamedTuple
 
@@ -20,6 +21,7 @@ from skplankton._decoding import (
     fit_to_square,
 )
 from skplankton._problems import Problems
+from skplankton._stored_views import StoredImage, StoredProfile
 
 MODALITIES = ("image", "profile")
 # Enough to hide the cost of handing a task to a worker; few enough to hold.
@@ -52,6 +54,14 @@ def is_particle_table(X) -> bool:
 
 def reject_table_of_words(X) -> None:
     """Say which columns are wanted, where numpy would only fail to read a word."""
+    if isinstance(X, list | tuple | pd.Series) and len(X):
+        first = X.iloc[0] if isinstance(X, pd.Series) else X[0]
+        if isinstance(first, str | os.PathLike | dict | StoredImage | StoredProfile):
+            raise TypeError(
+                f"X is a {type(X).__name__} of {type(first).__name__}; expected a "
+                "table, pandas.DataFrame({'image': images, 'profile': profiles}), or a "
+                "2-D array of numbers."
+            )
     words = X.select_dtypes(exclude="number") if hasattr(X, "select_dtypes") else None
     if words is not None and len(words.columns):
         raise ValueError(

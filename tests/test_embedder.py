@@ -385,3 +385,12 @@ def test_tables_are_flipped_in_training_and_arrays_are_not(X, monkeypatch):
     shapes = {"image_shape": (8, 4), "profile_shape": (8, 4)}
     quick(max_epochs=1, **shapes).fit(np.random.RandomState(0).rand(10, 64))
     assert flips == [True, True, False]
+
+
+@pytest.mark.parametrize(
+    "X", [["a.png", "b.png"], pd.Series(["a.png", "b.png"]), [{"image": "a.png"}] * 2]
+)
+def test_views_without_a_table(X):
+    words = r"X is a \w+ of \w+; expected a table, pandas.DataFrame\(\{'image': images"
+    with pytest.raises(TypeError, match=words):
+        CrossModalEmbedder().fit(X)
