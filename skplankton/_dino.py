@@ -20,6 +20,8 @@ from skplankton._training import (
     PairDataset,
     _WarmupCosine,
     autocast,
+    diverged,
+    is_finite,
     seeded,
 )
 
@@ -125,7 +127,7 @@ def train_dino(
 ) -> tuple[StandardizedEncoder, list[dict]]:
     """Train on the rows of `values`; return the teacher's encoder and a history.
 
-    The caller's global torch random state is left as it was.
+    torch's global random states are left as they were.
     """
     loss_class, _ = import_lightly()
     batches = BalancedBatches(
@@ -191,11 +193,8 @@ def train_dino(
                 pair.follow(teacher_momentum_at(step / n_steps, teacher_momentum))
                 total += loss.detach() * len(rows)
             mean_loss = total.item() / len(values)
-            if not math.isfinite(mean_loss):
-                raise ValueError(
-                    "Training diverged: the loss is no longer a number. Lower "
-                    f"learning_rate (it is {learning_rate})."
-                )
+            if not (math.isfinite(mean_loss) or is_finite(pair)):
+                raise diverged(learning_rate)
             history.append({"epoch": epoch, "train_loss": mean_loss})
             epochs.set_postfix(train_loss=mean_loss)
             if verbose > 1:
@@ -204,6 +203,8 @@ def train_dino(
         teacher = pair.teacher.encoder.eval()
         features = encode_rows(teacher, values, sizes, device, precision)
         teacher.feature_mean.copy_(torch.from_numpy(features.mean(0)))
+    if not (math.isfinite(history[-1]["train_loss"]) and is_finite(teacher)):
+        raise diverged(learning_rate)
     return teacher.to("cpu"), history
 
 

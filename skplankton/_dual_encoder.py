@@ -21,8 +21,7 @@ LARGEST_LOGIT_SCALE = 100.0  # Radford et al. 2021 (arXiv:2103.00020), section 2
 # them apart best in benchmarks/accuracy.py, the encoder's features.
 PROJECTION_WEIGHT = 0.2
 
-# Rows in a pass of inference: as many as keep the device busy, no more, since a short
-# pass is filled up to it.
+# Rows in a pass of inference: enough to keep the device busy, few enough to stay small.
 ROWS_PER_PASS = {"cpu": 64, "accelerator": 512}
 
 
@@ -197,24 +196,20 @@ class DualEncoder(nn.Module):
 def map_rows(embed: Callable[[Tensor, Tensor | None], Tensor], values, sizes, device):
     """Embed the rows of an array, however many there are, into a float32 array.
 
-    Every pass has the same number of rows, the last one filled up: the kernels of
-    linear algebra differ by the number of rows, and the last bits with them. So a
-    particle's embedding is the same to the bit whatever particles come with it.
+    Which rows share a pass changes an embedding by float32 rounding and no more: the
+    kernels of linear algebra differ with the number of rows.
     """
     device = torch.device(device)
     n_rows = ROWS_PER_PASS["cpu" if device.type == "cpu" else "accelerator"]
 
-    def full_pass(rows) -> Tensor:
-        tensor = torch.from_numpy(rows).to(device)
-        missing = n_rows - len(tensor)
-        return F.pad(tensor, [0, 0] * (tensor.ndim - 1) + [0, missing])
+    def tensor(array, rows: slice) -> Tensor | None:
+        return None if array is None else torch.from_numpy(array[rows]).to(device)
 
     outputs = []
     for start in range(0, len(values), n_rows):
         rows = slice(start, start + n_rows)
-        batch_sizes = None if sizes is None else full_pass(sizes[rows])
-        outputs.append(embed(full_pass(values[rows]), batch_sizes).cpu())
-    return torch.cat(outputs)[: len(values)].numpy()
+        outputs.append(embed(tensor(values, rows), tensor(sizes, rows)).cpu())
+    return torch.cat(outputs).numpy()
 
 
 def _learn_scale(mean: Tensor, std: Tensor, values, axes: tuple[int, ...]) -> None:

@@ -128,11 +128,15 @@ class CrossModalEmbedder(ParticleTransformer):
     n_jobs : int, default=None
         Processes that decode files; None is 1 unless in a joblib context.
     warm_start : bool, default=False
-        Start from the weights and scales of the previous fit.
+        Start from the weights and scales of the previous fit, which must suit the
+        present parameters and X. A fixed temperature is the present `temperature`; a
+        learnt one continues from where it was.
     random_state : int, RandomState instance or None, default=None
         Seeds the weights, batches, augmentation and validation split. The same int
-        gives the same bits on one machine. No global random state is touched: None
-        draws a fresh seed from the operating system.
+        gives the same model, bit for bit, on one machine with one number of threads
+        (another number of threads changes the last bits of each step, and thereby the
+        model a little). No global random state is touched: None draws a fresh seed from
+        the operating system. Fits in threads of one process take turns.
     verbose : int, default=0
         1 shows a progress bar, 2 a line an epoch.
 
@@ -169,7 +173,13 @@ class CrossModalEmbedder(ParticleTransformer):
     the columns ``[image | profile]``, see `image_shape` and `profile_shape`.
 
     Training uses the rows that have both views; rows with one view are embedded by
-    `transform` all the same.
+    `transform` all the same. Which rows are transformed together changes an embedding
+    by float32 rounding only.
+
+    How X is read (`image_size`, `profile_length`, `crop_top`, the two shapes and
+    `size_features`) belongs to the fitted model: changed by `set_params` after `fit`,
+    these take effect with the next `fit`. `output`, `features`, `device`, `precision`,
+    `errors`, `n_jobs` and `verbose` may be changed at any time.
 
     References
     ----------
@@ -318,8 +328,9 @@ class CrossModalEmbedder(ParticleTransformer):
         X : DataFrame with columns image and profile, or array of shape \
                 (n_samples, n_features)
             Particles; those with both views are trained on. See the class notes.
-        y : None
-            Ignored: training needs no labels.
+        y : array-like of shape (n_samples,), default=None
+            Not learnt from: training needs no labels. A y of another length than X, or
+            of texts mixed with numbers, raises before anything is read.
 
         Returns
         -------
@@ -328,15 +339,19 @@ class CrossModalEmbedder(ParticleTransformer):
 
         Raises
         ------
+        TypeError
+            If X is neither a table of particles nor an array, or y mixes types.
         ValueError
             If a cell cannot be read (naming row and file), a row has no view, fewer
-            than two rows have both, or training diverges.
+            than two rows have both, `device` is not available, `warm_start` does not
+            fit, or training diverges.
         FileNotFoundError
             If a file is not there.
         ImportError
             If a timm model is asked for and timm is not installed.
         """
         with self._all_or_nothing():
+            self._check_before_reading(X, y)
             source = self._check_X(X, reset=True)
             self._fit(source)
             source.problems.tell("X")
@@ -360,10 +375,12 @@ class CrossModalEmbedder(ParticleTransformer):
         Raises
         ------
         ValueError
-            If a cell cannot be read (naming row and file), a row has no view, or X has
-            other columns or channels than were fitted.
+            If a cell cannot be read (naming row and file), a row has no view, X has
+            other columns or channels than were fitted, a parameter set since `fit` is
+            invalid, or an embedding overflows its number format.
         """
         check_is_fitted(self)
+        self._validate_params()  # some may have been set since the fit
         source = self._check_X(X, reset=False)
         embedded = np.empty((len(source), self._n_features_out), dtype=np.float32)
         n_done = 0
@@ -403,6 +420,7 @@ class CrossModalEmbedder(ParticleTransformer):
             If no row has both views.
         """
         check_is_fitted(self)
+        self._validate_params()
         source = self._check_X(X, reset=False)
         rows = self._pairs(source, at_least=1)
         image, profile = (
@@ -508,7 +526,7 @@ class CrossModalEmbedder(ParticleTransformer):
         arrays = {}
         for modality, view in (("image", image), ("profile", profile)):
             arrays[modality] = view.values
-            if self.size_features and view.sizes is not None:
+            if self._reading["size_features"] and view.sizes is not None:
                 arrays[f"{modality}_size"] = view.sizes
         return arrays
 
@@ -557,12 +575,12 @@ class CrossModalEmbedder(ParticleTransformer):
             for modality, (read, values, sizes) in views.items():
                 embedded = np.full((len(chunk), width), np.nan, dtype=np.float32)
                 if len(read):
-                    if not self.size_features:
+                    if not self._reading["size_features"]:
                         sizes = None
                     with torch.inference_mode(), autocast(**hardware):
-                        embedded[np.isin(chunk, read)] = module.embed_rows(
-                            modality, values, sizes, features
-                        )
+                        rows_read = module.embed_rows(modality, values, sizes, features)
+                    self._check_finite(rows_read, read)
+                    embedded[np.isin(chunk, read)] = rows_read
                 embeddings[modality] = embedded
             yield embeddings
 

@@ -8,6 +8,7 @@ profile and (columns,) for a flat view.
 import difflib
 import importlib
 from collections.abc import Callable
+from contextlib import nullcontext
 from itertools import pairwise
 
 import torch
@@ -28,7 +29,7 @@ def build_encoder(
 ) -> nn.Module:
     """Build the encoder that `spec` names for samples of `sample_shape`."""
     params = params or {}
-    factory = _find_factory(spec, modality, sample_shape)
+    factory = find_factory(spec, modality, sample_shape)
     try:
         return factory(sample_shape, **params)
     except TypeError as error:
@@ -52,17 +53,21 @@ def measure_width(encoder: nn.Module, sample_shape: tuple[int, ...]) -> int:
     return features.shape[1]
 
 
-def _find_factory(spec, modality, sample_shape) -> Callable[..., nn.Module]:
+def find_factory(
+    spec, modality: str, sample_shape: tuple[int, ...] | None = None
+) -> Callable[..., nn.Module]:
+    """What builds the encoder; an unknown name raises, also before a shape is known."""
     if callable(spec):
         return spec
     if ":" in spec:
         return _import_factory(spec, modality)
+    is_flat = sample_shape is not None and len(sample_shape) == 1
     if spec == "auto":
-        spec = "mlp" if len(sample_shape) == 1 else "cnn"
+        spec = "mlp" if is_flat else "cnn"
     if spec == "mlp":
         return MLP
     structured = _STRUCTURED_ENCODERS[modality]
-    if len(sample_shape) == 1:
+    if is_flat:
         raise ValueError(
             f"{modality}_encoder={spec!r} needs a structured view, but the {modality} "
             f"is {sample_shape[0]} flat columns. Set {modality}_shape, or use 'mlp'."
@@ -269,7 +274,11 @@ class ProfileLSTM(nn.Module):
         self.lstm = nn.LSTM(sample_shape[0], width, bidirectional=True)
 
     def forward(self, x: Tensor) -> Tensor:
-        _, (last_states, _) = self.lstm(x.permute(2, 0, 1))  # (length, n, channels)
+        steps = x.permute(2, 0, 1)  # (length, n, channels)
+        # On the CPU, oneDNN trains no LSTM in 16 bits: it stays in float32 there.
+        on_cpu = x.device.type == "cpu"
+        with torch.autocast(x.device.type, enabled=False) if on_cpu else nullcontext():
+            _, (last_states, _) = self.lstm(steps.float() if on_cpu else steps)
         return last_states.transpose(0, 1).flatten(1)
 
 

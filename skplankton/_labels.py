@@ -5,7 +5,7 @@ import warnings
 
 import numpy as np
 import pandas as pd
-from sklearn.utils import assert_all_finite
+from sklearn.utils import assert_all_finite, check_consistent_length
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import column_or_1d
 
@@ -60,6 +60,20 @@ def split_labels(y, unlabeled=None) -> tuple[np.ndarray, np.ndarray]:
             warnings.filterwarnings("ignore", message="The number of unique classes")
             check_classification_targets(labels)
     return labels, labelled
+
+
+def check_y(X, y) -> None:
+    """Raise for a `y` of another length than X, or of texts mixed with numbers.
+
+    For a transformer before a classifier, which would find out after the training. No
+    more is checked: another last step may take labels that a gallery does not.
+    """
+    check_consistent_length(X, y)
+    labels = _as_array(y)
+    if labels.dtype == object and labels.ndim == 1:
+        kinds = {_kind(label) for label in labels[~pd.isna(labels)]}
+        if str in kinds and len(kinds) > 1:
+            _plain(labels[~pd.isna(labels)])
 
 
 def check_two_classes(labels: np.ndarray) -> None:

@@ -8,10 +8,12 @@ from sklearn.base import (
 )
 from sklearn.utils.validation import validate_data
 
+from skplankton._labels import check_y
 from skplankton._particles import (
     MODALITIES,
     ParticleArray,
     ParticleTable,
+    as_table_or_array,
     is_particle_table,
     reject_table_of_words,
     select_view_columns,
@@ -26,7 +28,19 @@ class ParticleTransformer(
     # The columns of a table that are needed; a view that is not is not read either.
     _modalities: tuple[str, ...] = MODALITIES
 
+    # How X is read belongs to what was learnt: `fit` keeps these, and `transform` goes
+    # by what was kept, whatever set_params has changed since.
+    _reading_parameters: tuple[str, ...] = (
+        "image_size",
+        "profile_length",
+        "crop_top",
+        "image_shape",
+        "profile_shape",
+        "size_features",
+    )
+
     def _check_X(self, X, *, reset: bool) -> ParticleTable | ParticleArray:
+        X = as_table_or_array(X)
         is_table = is_particle_table(X)
         if not reset and is_table != self._is_table:
             columns = " and ".join(map(repr, self._modalities))
@@ -39,10 +53,11 @@ class ParticleTransformer(
                 f"X is {forms[is_table]}, but {type(self).__name__} was fitted on "
                 f"{forms[self._is_table]}."
             )
-        sizes = {
-            "image_size": self.image_size,
-            "profile_length": self.profile_length,
-        }
+        if reset:
+            names = self._reading_parameters
+            self._reading = {name: getattr(self, name) for name in names}
+        reading = dict(self._reading)
+        reading.pop("size_features")  # what is done with what was read
         if not is_table:
             reject_table_of_words(X)
             X = validate_data(
@@ -53,22 +68,44 @@ class ParticleTransformer(
                 ensure_min_features=2 if reset else 1,
                 ensure_min_samples=2 if reset else 1,
             )
-            return ParticleArray(
-                X,
-                image_shape=self.image_shape,
-                profile_shape=self.profile_shape,
-                **sizes,
-            )
+            reading.pop("crop_top")
+            return ParticleArray(X, **reading)
         X = select_view_columns(X, self._modalities)
         validate_data(
             self, X[list(self._modalities)], reset=reset, skip_check_array=True
         )
         source = ParticleTable(
-            X, **sizes, crop_top=self.crop_top, n_jobs=self.n_jobs, errors=self.errors
+            X,
+            image_size=reading["image_size"],
+            profile_length=reading["profile_length"],
+            crop_top=reading["crop_top"],
+            n_jobs=self.n_jobs,
+            errors=self.errors,
         )
         if not reset:
             source.channels, source.n_channels = self._channels, self._n_channels
         return source
+
+    def _check_before_reading(self, X, y) -> None:
+        """Raise now what would else be found after all files are read, or trained."""
+        from skplankton._encoders import find_factory
+
+        self._hardware()
+        if y is not None:
+            check_y(X, y)
+        for modality in self._modalities:
+            find_factory(getattr(self, f"{modality}_encoder"), modality)
+
+    def _check_finite(self, embedded: np.ndarray, rows: np.ndarray) -> None:
+        """Raise if an embedding is no number, which would read as a missing view."""
+        invalid = rows[~np.isfinite(embedded).all(axis=1)]
+        if len(invalid):
+            raise ValueError(
+                f"The embedding of row {invalid[0]} of X is not finite (nor that of "
+                f"{len(invalid) - 1} other rows): its values are too large for the "
+                f"number format in use, precision={self.precision!r}. Use "
+                "precision='32', or check the row."
+            )
 
     def _remember_form(self, source: ParticleTable | ParticleArray) -> None:
         """Keep what later tables are compared with."""

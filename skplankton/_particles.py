@@ -5,6 +5,7 @@ that nothing is decoded before it is needed, nor held after.
 """
 
 import os
+from collections.abc import Mapping
 from functools import partial
 from typing import NamedTuple
 
@@ -24,6 +25,7 @@ from skplankton._problems import Problems
 from skplankton._stored_views import StoredImage, StoredProfile
 
 MODALITIES = ("image", "profile")
+STORED = (StoredImage, StoredProfile)
 # Enough to hide the cost of handing a task to a worker; few enough to hold.
 CELLS_PER_TASK = 256
 MAX_ENLARGEMENT = 4  # of views cut out of an array
@@ -52,15 +54,53 @@ def is_particle_table(X) -> bool:
     return hasattr(X, "columns") and any(name in X.columns for name in MODALITIES)
 
 
+EXPECTED = (
+    "expected a table, pandas.DataFrame({'image': images, 'profile': profiles}), or a "
+    "2-D array of numbers"
+)
+
+
+def as_table_or_array(X):
+    """X itself, or a pandas table of the views in a polars table.
+
+    Raises
+    ------
+    TypeError
+        If X holds views in another form than a table.
+    """
+    kind = f"{type(X).__module__.partition('.')[0]}.{type(X).__name__}"
+    if kind == "polars.DataFrame":
+        views = [name for name in MODALITIES if name in X.columns]
+        return pd.DataFrame({n: X[n].to_list() for n in views}) if views else X
+    if kind.endswith(".LazyFrame"):
+        raise TypeError(f"X is a {kind}; {EXPECTED}. Pass X.collect().")
+    if isinstance(X, Mapping):  # a Bunch is one too
+        keys = ", ".join(repr(key) for key in list(X)[:5])
+        if {"data", "target"} <= set(X):
+            hint = "X = particles.data, y = particles.target"
+        else:
+            hint = "pandas.DataFrame(X)"
+        raise TypeError(
+            f"X is a {type(X).__name__} with the keys {keys}; {EXPECTED}. Pass {hint}."
+        )
+    if hasattr(X, "columns") and not isinstance(X, pd.DataFrame):
+        raise TypeError(
+            f"X is a {kind}; {EXPECTED}, in memory. Convert it first, for example by "
+            "X.compute() of Dask or X.to_pandas() of others."
+        )
+    return X
+
+
 def reject_table_of_words(X) -> None:
-    """Say which columns are wanted, where numpy would only fail to read a word."""
+    """Say which columns are expected, where numpy would only fail to read a word."""
     if isinstance(X, list | tuple | pd.Series) and len(X):
         first = X.iloc[0] if isinstance(X, pd.Series) else X[0]
-        if isinstance(first, str | os.PathLike | dict | StoredImage | StoredProfile):
+        is_list = isinstance(first, list | tuple) and len(first) > 0
+        inner = first[0] if is_list else first  # of a pair of lists, for example
+        is_view = isinstance(inner, np.ndarray) and inner.ndim > 1
+        if is_view or isinstance(inner, (str, os.PathLike, dict, *STORED)):
             raise TypeError(
-                f"X is a {type(X).__name__} of {type(first).__name__}; expected a "
-                "table, pandas.DataFrame({'image': images, 'profile': profiles}), or a "
-                "2-D array of numbers."
+                f"X is a {type(X).__name__} of {type(first).__name__}; {EXPECTED}."
             )
     words = X.select_dtypes(exclude="number") if hasattr(X, "select_dtypes") else None
     if words is not None and len(words.columns):

@@ -1,6 +1,7 @@
 """Contrastive training: the one module that knows skorch."""
 
 import math
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 
@@ -146,7 +147,7 @@ class ContrastiveNet(NeuralNet):
         random_states, embedded = [], []
         with torch.no_grad():
             for part in parts:
-                random_states.append(_get_random_state(self.device))
+                random_states.append(get_random_state(self.device))
                 embedded.append(self.infer(part))
         image, profile = (
             torch.cat(view).requires_grad_() for view in zip(*embedded, strict=True)
@@ -160,7 +161,7 @@ class ContrastiveNet(NeuralNet):
         for part, random_state, *gradient in zip(
             parts, random_states, *gradients, strict=True
         ):
-            _set_random_state(self.device, random_state)
+            set_random_state(self.device, random_state)
             torch.autograd.backward(self.infer(part), gradient)
         return loss
 
@@ -182,10 +183,18 @@ class _EarlyStopping(EarlyStopping):
 
 
 class _TemperatureLog(Callback):
-    """Write the temperature into the history, an epoch a value."""
+    """Write the temperature into the history, one value per epoch."""
 
     def on_epoch_end(self, net, **kwargs):
         net.history.record("temperature", net.module_.temperature)
+
+
+class _DivergenceCheck(Callback):
+    """End a training that cannot recover; after a skipped step in float16 it can."""
+
+    def on_epoch_end(self, net, **kwargs):
+        if not (math.isfinite(net.history[-1]["train_loss"]) or is_finite(net.module_)):
+            raise diverged(net.optimizer__lr)
 
 
 class _EpochProgress(Callback):
@@ -239,13 +248,14 @@ def train_dual_encoder(
 ) -> tuple[ContrastiveNet, list[dict]]:
     """Train on the pairs in `arrays`; return the net, fit for inference, and a history.
 
-    The caller's global torch random state is left as it was.
+    torch's global random states are left as they were.
     """
     dataset = PairDataset(arrays)
     n_batches = math.ceil(len(dataset) / batch_size)
     schedule = _WarmupCosine(warmup_epochs * n_batches, max_epochs * n_batches)
     callbacks = [
         ("temperature", _TemperatureLog()),
+        ("divergence", _DivergenceCheck()),
         ("schedule", LRScheduler(LambdaLR, lr_lambda=schedule, step_every="batch")),
     ]
     if verbose:
@@ -279,7 +289,7 @@ def train_dual_encoder(
         net.initialize()
         module = net.module_
         if initial_weights is not None:
-            module.load_state_dict(initial_weights)
+            _load_weights(module, initial_weights)
         else:
             for modality in ("image", "profile"):
                 getattr(module, modality).set_scales(
@@ -295,17 +305,22 @@ def train_dual_encoder(
         with suppress(_EnoughTraining):
             net.fit_loop(dataset)
         net.notify("on_train_end", X=dataset)
-        _check_trained(net)
+        # The estimator checks pass on an untrained net: a guard of our own.
+        if not net.history or not net.history[-1].get("train_batch_count"):
+            raise RuntimeError("No training step was taken: this is a bug.")
         # Compiled code differs in the last bits and is not pickled: the model that
         # embeds is the plain one, now and when it is loaded.
         for encoder in encoders:
             encoder._compiled_call_impl = None
         net._set_training(False)
-        with torch.no_grad():
+        with torch.no_grad(), autocast(net.device, net.precision):
             batches = net.get_iterator(dataset, training=False)
             module.set_feature_means(to_tensor(b, net.device) for b, _ in batches)
 
     history = _epochs(net)
+    # The last step may have diverged after its loss was computed, or only the features.
+    if not (math.isfinite(history[-1]["train_loss"]) and is_finite(module)):
+        raise diverged(learning_rate)
     net.set_params(train_split=None, shuffle=None)
     net.trim_for_prediction()  # the optimiser's state is twice the weights' size
     # What is pickled is loaded to the net's device: every machine has this one. The
@@ -323,15 +338,58 @@ def autocast(device, precision: str):
     )
 
 
+# torch draws weights and dropout masks from one generator for each device, which all
+# threads share: fits in threads take turns, or each would draw the others' numbers.
+_ONE_AT_A_TIME = threading.RLock()
+
+
 @contextmanager
 def seeded(device, seed: int):
-    """Seed torch for a block; the caller's random state comes back at its end."""
+    """Seed the generators of the CPU and of `device` for a block.
+
+    Their states come back at its end, and no other generator is touched (as
+    torch.manual_seed would). One thread of a process at a time is in such a block.
+    """
     device = torch.device(device)
-    accelerators = [] if device.type == "cpu" else [device.index or 0]
-    kind = "cuda" if device.type == "cpu" else device.type
-    with torch.random.fork_rng(accelerators, device_type=kind):
-        torch.manual_seed(seed)
-        yield
+    devices = {torch.device("cpu"), device}
+    with _ONE_AT_A_TIME:
+        states = {each: get_random_state(each) for each in devices}
+        try:
+            for each in devices:
+                _seed(each, seed)
+            yield
+        finally:
+            for each, state in states.items():
+                set_random_state(each, state)
+
+
+def _seed(device: torch.device, seed: int) -> None:
+    if device.type == "cuda":
+        with torch.cuda.device(device):
+            torch.cuda.manual_seed(seed)
+    elif device.type == "mps":
+        torch.mps.manual_seed(seed)
+    else:
+        torch.default_generator.manual_seed(seed)
+
+
+def get_random_state(device) -> Tensor:
+    """State of the generator that dropout on `device` draws from."""
+    device = torch.device(device)
+    if device.type == "cuda":
+        return torch.cuda.get_rng_state(device)
+    return torch.mps.get_rng_state() if device.type == "mps" else torch.get_rng_state()
+
+
+def set_random_state(device, state: Tensor) -> None:
+    """Set the state that `get_random_state` gave."""
+    device = torch.device(device)
+    if device.type == "cuda":
+        torch.cuda.set_rng_state(state, device)
+    elif device.type == "mps":
+        torch.mps.set_rng_state(state)
+    else:
+        torch.set_rng_state(state)
 
 
 def _scale_to_data(net: ContrastiveNet, dataset: PairDataset) -> None:
@@ -345,30 +403,40 @@ def _scale_to_data(net: ContrastiveNet, dataset: PairDataset) -> None:
         net.module_(**to_tensor(views, device=net.device))
 
 
-def _check_trained(net: ContrastiveNet) -> None:
-    """A guard of our own: the estimator checks pass on an untrained net."""
-    if not net.history or not net.history[-1].get("train_batch_count"):
-        raise RuntimeError("No training step was taken: this is a bug in skplankton.")
-    if not np.isfinite(net.history[-1]["train_loss"]):
-        raise ValueError(
-            "Training diverged: the loss is no longer a number. Lower learning_rate "
-            f"(it is {net.optimizer__lr})."
-        )
+def _load_weights(module: DualEncoder, weights: dict[str, Tensor]) -> None:
+    """Start from the weights of another fit, but with the temperature asked for."""
+    own = module.state_dict()
+    for name in sorted(own.keys() | weights.keys()):
+        shapes = [
+            tuple(state[name].shape) if name in state else "absent"
+            for state in (weights, own)
+        ]
+        if shapes[0] != shapes[1]:
+            raise ValueError(
+                "warm_start=True continues from the weights of the previous fit, which "
+                f"do not fit the present parameters and X: {name!r} was {shapes[0]} "
+                f"and is {shapes[1]} now. Restore the former encoder parameters and "
+                "columns of X, or use warm_start=False."
+            )
+    if not module.log_logit_scale.requires_grad:
+        weights = weights | {"log_logit_scale": own["log_logit_scale"]}
+    module.load_state_dict(weights)
+
+
+def is_finite(module: torch.nn.Module) -> bool:
+    """Whether all weights and buffers are finite numbers."""
+    return all(bool(v.isfinite().all()) for v in module.state_dict().values())
+
+
+def diverged(learning_rate: float) -> ValueError:
+    """The error of a training whose loss or weights are no longer finite numbers."""
+    return ValueError(
+        "Training diverged: the loss, the weights or the features are no longer finite "
+        f"numbers. Lower learning_rate (it is {learning_rate}), or use precision='32' "
+        "if it is '16'."
+    )
 
 
 def _epochs(net: ContrastiveNet) -> list[dict]:
     names = ("epoch", "train_loss", "valid_loss", "temperature")
     return [{n: row[n] for n in names if n in row} for row in net.history]
-
-
-def _get_random_state(device) -> Tensor:
-    if torch.device(device).type == "cuda":
-        return torch.cuda.get_rng_state(device)
-    return torch.get_rng_state()
-
-
-def _set_random_state(device, state: Tensor) -> None:
-    if torch.device(device).type == "cuda":
-        torch.cuda.set_rng_state(state, device)
-    else:
-        torch.set_rng_state(state)

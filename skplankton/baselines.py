@@ -83,9 +83,9 @@ class DINOEmbedder(ParticleTransformer):
     n_jobs : int, default=None
         Processes that decode files; None is 1 unless in a joblib context.
     random_state : int, RandomState instance or None, default=None
-        Seeds the weights, batches and crops. The same int gives the same bits on one
-        machine. No global random state is touched: None draws a fresh seed from the
-        operating system.
+        Seeds the weights, batches and crops. The same int gives the same model, bit for
+        bit, on one machine with one number of threads. No global random state is
+        touched: None draws a fresh seed from the operating system.
     verbose : int, default=0
         1 shows a progress bar, 2 a line an epoch.
 
@@ -241,8 +241,8 @@ class DINOEmbedder(ParticleTransformer):
         ----------
         X : DataFrame with column image, or array of shape (n_samples, n_features)
             Particles; those with an image are trained on. See the class notes.
-        y : None
-            Ignored: training needs no labels.
+        y : array-like of shape (n_samples,), default=None
+            Not learnt from; checked as in :class:`CrossModalEmbedder`.
 
         Returns
         -------
@@ -259,6 +259,7 @@ class DINOEmbedder(ParticleTransformer):
         ImportError
             If lightly is not installed, or a timm model is asked for without timm.
         """
+        self._check_before_reading(X, y)
         # All or nothing: an error, or Ctrl-C, leaves the estimator as it was.
         fitted = copy.copy(self)
         fitted._fit(X)
@@ -285,6 +286,7 @@ class DINOEmbedder(ParticleTransformer):
             were fitted.
         """
         check_is_fitted(self)
+        self._validate_params()  # some may have been set since the fit
         import torch
 
         from skplankton._dino import encode_rows
@@ -303,6 +305,7 @@ class DINOEmbedder(ParticleTransformer):
             read, values, sizes = self._read(source, chunk)
             if len(read):
                 features = encode_rows(module, values, sizes, **hardware)
+                self._check_finite(features, read)
                 centred = torch.from_numpy(features - centre)
                 embedded[read] = torch.nn.functional.normalize(centred, dim=1).numpy()
         source.problems.tell("X")
@@ -349,7 +352,7 @@ class DINOEmbedder(ParticleTransformer):
 
     def _read(self, source, rows) -> View:
         view = source.read("image", rows)
-        return view if self.size_features else view._replace(sizes=None)
+        return view if self._reading["size_features"] else view._replace(sizes=None)
 
     @property
     def _n_features_out(self) -> int:

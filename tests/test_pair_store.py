@@ -10,7 +10,7 @@ from numpy.testing import assert_array_equal
 from skplankton import CrossModalEmbedder
 from skplankton._pair_store import GrowingArray
 
-from .test_embedder import quick
+from .helpers import quick, weights
 
 LIMITS = {"in memory": 2**31, "in a file": 0}
 
@@ -67,14 +67,16 @@ def test_nothing_at_all(limit, files):
     assert len(GrowingArray(3, files).finished()) == 0
 
 
-def test_where_the_pairs_are_changes_no_bit(limit, X, temporary_folder):
-    assert_array_equal(quick().fit_transform(X), quick().fit(X).transform(X))
-    expected = quick(early_stopping=True, validation_fraction=0.3).fit_transform(X)
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("skplankton._pair_store.LARGEST_IN_MEMORY", 2**31)
-        patch.setattr("skplankton._embedder.ROWS_PER_CHUNK", 7)
-        inside = quick(early_stopping=True, validation_fraction=0.3).fit_transform(X)
-    assert_array_equal(expected, inside)
+def test_where_the_pairs_are_changes_no_weight(X, temporary_folder, monkeypatch):
+    trained = []
+    for limit, rows_per_chunk in [(2**31, 512), (2**31, 7), (0, 512), (0, 7)]:
+        monkeypatch.setattr("skplankton._pair_store.LARGEST_IN_MEMORY", limit)
+        monkeypatch.setattr("skplankton._embedder.ROWS_PER_CHUNK", rows_per_chunk)
+        embedder = quick(early_stopping=True, validation_fraction=0.3).fit(X)
+        trained.append(weights(embedder))
+    for others in trained[1:]:
+        for name, expected in trained[0].items():
+            assert_array_equal(others[name], expected)
     assert left_in(temporary_folder) == []
 
 

@@ -11,7 +11,7 @@ from sklearn.model_selection import GridSearchCV
 
 from skplankton import CrossModalEmbedder
 
-from .test_embedder import quick
+from .helpers import quick
 from .test_scikit_learn import make_pipe
 
 

@@ -19,7 +19,7 @@ from sklearn.utils import estimator_html_repr
 
 from skplankton import CrossModalEmbedder, GalleryKNNClassifier
 
-from .test_embedder import quick
+from .helpers import quick
 
 GRID = {"embed__temperature": [0.2, 1.0], "gallery__gallery_size": [1, 4, None]}
 
