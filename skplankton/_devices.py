@@ -1,5 +1,7 @@
 """Where to compute, and in which number format."""
 
+from typing import TypeVar
+
 import torch
 
 
@@ -36,3 +38,16 @@ def choose_precision(precision: str, device: str) -> str:
     if torch.device(device).type != "cuda":
         return "32"
     return "bf16" if torch.cuda.is_bf16_supported() else "16"
+
+
+Module = TypeVar("Module", bound=torch.nn.Module)
+
+
+def on_device(module: Module, device: str) -> Module:
+    """The module, moved if it is elsewhere: it may have been trained or loaded there.
+
+    Moving looks at each weight, which takes as long as to embed a few particles.
+    """
+    wanted, there = torch.device(device), next(module.parameters()).device
+    is_there = there.type == wanted.type and wanted.index in (None, there.index)
+    return module if is_there else module.to(wanted)

@@ -202,13 +202,13 @@ def map_rows(embed: Callable[[Tensor, Tensor | None], Tensor], values, sizes, de
     device = torch.device(device)
     n_rows = ROWS_PER_PASS["cpu" if device.type == "cpu" else "accelerator"]
 
-    def tensor(array, rows: slice) -> Tensor | None:
-        return None if array is None else torch.from_numpy(array[rows]).to(device)
+    def tensor(array, start: int) -> Tensor:
+        return torch.from_numpy(array[start : start + n_rows]).to(device)
 
     outputs = []
     for start in range(0, len(values), n_rows):
-        rows = slice(start, start + n_rows)
-        outputs.append(embed(tensor(values, rows), tensor(sizes, rows)).cpu())
+        pass_sizes = None if sizes is None else tensor(sizes, start)
+        outputs.append(embed(tensor(values, start), pass_sizes).cpu())
     return torch.cat(outputs).numpy()
 
 

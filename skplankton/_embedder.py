@@ -561,11 +561,11 @@ class CrossModalEmbedder(ParticleTransformer):
         """Embed some rows, a chunk at a time; NaN where a row lacks the modality."""
         import torch
 
+        from skplankton._devices import on_device
         from skplankton._training import autocast
 
         hardware = self._hardware()
-        # The model may have been trained elsewhere: it follows the device asked for.
-        module = self.net_.module_.to(hardware["device"])
+        module = on_device(self.net_.module_, hardware["device"])
         width = module.n_features_out(features)
         chunks = _chunks(source, rows)
         for chunk, views in zip(

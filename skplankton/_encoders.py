@@ -61,7 +61,8 @@ def find_factory(
         return spec
     if ":" in spec:
         return _import_factory(spec, modality)
-    is_flat = sample_shape is not None and len(sample_shape) == 1
+    n_columns = sample_shape[0] if sample_shape and len(sample_shape) == 1 else 0
+    is_flat = n_columns > 0
     if spec == "auto":
         spec = "mlp" if is_flat else "cnn"
     if spec == "mlp":
@@ -70,7 +71,7 @@ def find_factory(
     if is_flat:
         raise ValueError(
             f"{modality}_encoder={spec!r} needs a structured view, but the {modality} "
-            f"is {sample_shape[0]} flat columns. Set {modality}_shape, or use 'mlp'."
+            f"is {n_columns} flat columns. Set {modality}_shape, or use 'mlp'."
         )
     if spec in structured:
         return structured[spec]

@@ -170,11 +170,15 @@ class ParticleTable:
             rows[start : start + CELLS_PER_TASK]
             for start in range(0, len(rows), CELLS_PER_TASK)
         ]
-        n_jobs = max(1, min(self.n_jobs, len(tasks)))
-        chunks = Parallel(n_jobs=n_jobs)(
-            delayed(_decode_cells)(decode, cells[task], self.problems.errors == "raise")
-            for task in tasks
-        )
+        n_jobs = min(self.n_jobs, len(tasks))
+        stop_at_error = self.problems.errors == "raise"
+        if n_jobs > 1:
+            chunks = Parallel(n_jobs=n_jobs)(
+                delayed(_decode_cells)(decode, cells[task], stop_at_error)
+                for task in tasks
+            )
+        else:
+            chunks = [_decode_cells(decode, cells[t], stop_at_error) for t in tasks]
         results = [result for chunk in chunks for result in chunk]
         failed = np.array([isinstance(r, Exception) for r in results], dtype=bool)
         for i in np.flatnonzero(failed):

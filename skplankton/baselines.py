@@ -289,12 +289,12 @@ class DINOEmbedder(ParticleTransformer):
         self._validate_params()  # some may have been set since the fit
         import torch
 
+        from skplankton._devices import on_device
         from skplankton._dino import encode_rows
 
         source = self._check_X(X, reset=False)
         hardware = self._hardware()
-        # The model may have been trained elsewhere: it follows the device asked for.
-        module = self.module_.to(hardware["device"])
+        module = on_device(self.module_, hardware["device"])
         centre = module.feature_mean.cpu().numpy()
         embedded = np.full(
             (len(source), self._n_features_out), np.nan, dtype=np.float32
