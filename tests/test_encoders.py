@@ -114,3 +114,17 @@ def test_data_scaled_channels_take_their_scale_from_the_first_training_batch():
     # Later batches are scaled alike, so that a sample does not depend on its batch.
     torch.testing.assert_close(layer(first[:2] + 1), layer.eval()(first[:2] + 1))
     assert (layer(first + 1).mean(dim=(0, 2)) > 0.4).all()
+
+
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
+def test_lstm_trains_in_16_bits_on_the_cpu(dtype):
+    """oneDNN does not: its states stay in float32."""
+    encoder = build_encoder("lstm", "profile", PROFILE, {"width": 8})
+    profiles = torch.rand(4, *PROFILE)
+    expected = encoder(profiles)
+    with torch.autocast("cpu", dtype=dtype):
+        features = encoder(profiles)
+    assert features.dtype == torch.float32
+    torch.testing.assert_close(features, expected)
+    features.sum().backward()
+    assert all(p.grad.isfinite().all() for p in encoder.parameters())

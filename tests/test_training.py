@@ -4,7 +4,12 @@ import numpy as np
 import pytest
 import torch
 
-from skplankton._training import BalancedBatches, PairDataset, _WarmupCosine
+from skplankton._training import (
+    BalancedBatches,
+    PairDataset,
+    _WarmupCosine,
+    autocast,
+)
 from skplankton._training import train_dual_encoder as train
 
 N_PAIRS, N_COLUMNS = 40, 6
@@ -134,11 +139,17 @@ def test_standardisation_is_learnt_from_the_pairs(arrays):
     np.testing.assert_allclose(net.module_.image.std, expected, rtol=1e-5)
 
 
-def test_features_are_centred_on_the_training_pairs(arrays):
-    net, _ = train(arrays, **settings())
-    with torch.no_grad():
+@pytest.mark.parametrize("precision", ["32", "bf16"])
+def test_features_are_centred_on_the_training_pairs(arrays, precision):
+    """In the number format in which they are computed by transform."""
+    arrays["profile"] = 10 + arrays["profile"]
+    net, _ = train(arrays, **settings(precision=precision, batch_size=64))
+    with torch.no_grad(), autocast("cpu", precision):
         features = net.module_.profile.encode(torch.from_numpy(arrays["profile"]))
-    torch.testing.assert_close(net.module_.profile.feature_mean, features.mean(dim=0))
+    expected = features.float().mean(dim=0)
+    torch.testing.assert_close(
+        net.module_.profile.feature_mean, expected, rtol=1e-5, atol=1e-6
+    )
 
 
 def gradients_of_first_step(arrays, micro_batch_size, encoder="mlp", precision="32"):
@@ -243,6 +254,31 @@ def test_early_stopping_restores_the_best_weights_and_temperature(arrays):
 def test_diverging_training_says_so(arrays):
     with pytest.raises(ValueError, match=r"Training diverged.*Lower learning_rate"):
         train(arrays, **settings(optimizer="sgd", learning_rate=1e30, max_epochs=20))
+
+
+def test_divergence_in_the_last_step_is_noticed(arrays):
+    """The loss is computed before the step that makes the weights infinite."""
+    one_step = settings(max_epochs=1, batch_size=64, optimizer="sgd", warmup_epochs=0)
+    with pytest.raises(ValueError, match=r"Training diverged.*\(it is 1e\+38\)"):
+        train(arrays, **one_step | {"learning_rate": 1e38})
+
+
+def test_training_ends_with_the_epoch_in_which_it_diverges(arrays, monkeypatch):
+    from skplankton._training import ContrastiveNet
+
+    n_steps = []
+    train_step = ContrastiveNet.train_step
+
+    def counted(self, *args, **kwargs):
+        n_steps.append(1)
+        return train_step(self, *args, **kwargs)
+
+    monkeypatch.setattr(ContrastiveNet, "train_step", counted)
+    with pytest.raises(ValueError, match="Training diverged"):
+        train(
+            arrays, **settings(optimizer="sgd", learning_rate=1e38, max_epochs=10_000)
+        )
+    assert len(n_steps) < 20
 
 
 def test_arrays_and_random_states_are_left_alone(arrays):
