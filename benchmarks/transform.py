@@ -4,6 +4,8 @@ From arrays: the bare loop runs both encoders on tensors that are ready, in infe
 mode, in passes of the size that transform has, and fuses the views.
 From paths: the plain way reads a chunk and embeds it in turns, ours reads the next
 chunk meanwhile.
+Few rows: predict of the whole pipeline on 1 and 8 rows of arrays, checks, decoding and
+gallery included, beside the bare forward pass alone.
 Memory: 100,000 rows of paths (the same few thousand files again and again) beside
 1,000, each in a process of its own, by the peak above what it held before.
 
@@ -20,8 +22,9 @@ import _timing
 import numpy as np
 import pandas as pd
 import torch
+from sklearn.pipeline import make_pipeline
 
-from skplankton import CrossModalEmbedder
+from skplankton import CrossModalEmbedder, GalleryKNNClassifier
 from skplankton._embedder import ROWS_PER_CHUNK
 from skplankton._particles import View
 from skplankton.datasets import load_particles, make_particles, write_particles
@@ -116,6 +119,39 @@ def from_paths(embedder: CrossModalEmbedder, table, n_runs: int) -> dict:
     )
 
 
+def few_rows(embedder: CrossModalEmbedder, X, y, n_rows: int, n_runs: int) -> dict:
+    """The row of predict on a few particles, which a program asks for one at a time."""
+    gallery = GalleryKNNClassifier().fit(embedder.transform(X), y)
+    pipe = make_pipeline(embedder, gallery)
+    table = X.head(n_rows)
+    source = embedder._check_X(table, reset=False)
+    tensors = {}
+    for view in ("image", "profile"):
+        _, values, sizes = source.read(view, np.arange(n_rows))
+        tensors |= {view: torch.from_numpy(values)}
+        tensors |= {f"{view}_size": torch.from_numpy(sizes)}
+    module = embedder.net_.module_
+    n_calls = 100 // n_rows
+    figures = _timing.take_turns(
+        {
+            "plain": lambda: _timing.seconds(
+                lambda: [bare_loop(module, tensors) for _ in range(n_calls)]
+            ),
+            "ours": lambda: _timing.seconds(
+                lambda: [pipe.predict(table) for _ in range(n_calls)]
+            ),
+        },
+        n_runs,
+    )
+    return _timing.compare(
+        f"predict of {n_rows} row{'s' * (n_rows > 1)} beside the bare forward pass, "
+        f"{n_calls} calls",
+        figures,
+        target="<= 1.5",
+        ours_over_plain=True,
+    )
+
+
 def memory(folder: str, n_rows: str) -> None:
     """Print the peak of one transform, in MB; run in a process of its own."""
     embedder = pickle.loads(Path(folder, "embedder.pickle").read_bytes())
@@ -146,6 +182,8 @@ def main() -> None:
         ).fit(X.head(256))
         records.append(from_arrays(embedder, table, options.n_runs))
         records.append(from_paths(embedder, table, options.n_runs))
+        for n_rows in (1, 8):
+            records.append(few_rows(embedder, X.head(600), y[:600], n_rows, 15))
         _timing.write_table(__file__, records)
 
         # Smaller images, so that it takes minutes.

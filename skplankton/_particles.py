@@ -13,6 +13,7 @@ import numpy as np
 import pandas as pd
 from joblib import Parallel, delayed, effective_n_jobs
 from PIL import Image
+from scipy.sparse import issparse
 
 from skplankton._decoding import (
     Decoded,
@@ -74,7 +75,8 @@ def as_table_or_array(X):
         return pd.DataFrame({n: X[n].to_list() for n in views}) if views else X
     if kind.endswith(".LazyFrame"):
         raise TypeError(f"X is a {kind}; {EXPECTED}. Pass X.collect().")
-    if isinstance(X, Mapping):  # a Bunch is one too
+    # A Bunch is a mapping, and so are some sparse arrays, which are refused as such.
+    if isinstance(X, Mapping) and not issparse(X):
         keys = ", ".join(repr(key) for key in list(X)[:5])
         if {"data", "target"} <= set(X):
             hint = "X = particles.data, y = particles.target"
