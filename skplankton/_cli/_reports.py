@@ -86,7 +86,8 @@ def _print(text: str, stream: TextIO) -> None:
     try:
         print(text, file=stream, flush=True)
     except (OSError, ValueError) as error:  # ValueError: a closed stream
-        if getattr(error, "errno", None) in (errno.ENOSPC, errno.EDQUOT, errno.EIO):
+        full = getattr(error, "errno", None) in (errno.ENOSPC, errno.EDQUOT)
+        if full and stream is sys.stdout:
             _lost.append(str(error))
         _silence(stream)
 
