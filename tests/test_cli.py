@@ -2,6 +2,7 @@
 
 import inspect
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -57,6 +58,14 @@ def station(tmp_path_factory):
     )
     assert fit(made, "--output", made.model) == 0
     return made
+
+
+@pytest.fixture(scope="session")
+def other_model(station):
+    """One that gives other names."""
+    model = station.folder / "other.joblib"
+    assert fit(station, "--output", model, "--random-state", 1) == 0
+    return model
 
 
 def write_labels(path, labels, status="validated"):
@@ -167,6 +176,11 @@ def test_defaults_are_the_librarys():
         (["fit", "a.json", "--output", "m", "--crop-top", "x"], "0 or more, got 'x'"),
         (["classify", "m", "a", "--output", "o", "--channels", "A,,B"], "NAME=OTHER"),
         (["classify", "m", "a", "--output", "o", "--channels", "A="], "NAME=OTHER"),
+        (["classify", "m", "a", "--output", "o", "--channels", "A,A"], "name once"),
+        (["classify", "m", "a", "--output", "o", "--channels", "A=B,A"], "name once"),
+        (["fit", "a.json", "--output", "m", "--temperature", "inf"], "0.01 or more"),
+        (["fit", "a.json", "--output", "m", "--random-state", "4294967296"], "to 4294"),
+        (["fit", "a.json", "--output", "m", "--n-jobs", "0"], "number, not 0, got '0'"),
     ],
 )
 def test_usage(arguments, words, capsys):
@@ -192,6 +206,37 @@ def test_version(capsys):
     with pytest.raises(SystemExit):
         run("--version")
     assert capsys.readouterr().out.strip() == "0.1.0.dev0"
+
+
+@pytest.mark.parametrize(
+    ("command", "option", "words"),
+    [
+        ("fit", "--device xpu", "device='xpu'"),
+        ("classify", "--device xpu", "device='xpu'"),
+        ("evaluate", "--device xpu", "device='xpu'"),
+        ("fit", "--cache FILE", "--cache FILE is a file; expected a folder"),
+        ("evaluate", "--cache FILE/c", "--cache FILE/c cannot be written (Not a dir"),
+        ("fit", "--output FILE/m", "--output FILE/m.work cannot be written"),
+        ("classify", "--output FILE", "--output FILE is a file; expected a folder"),
+        ("evaluate", "--output FILE", "--output FILE is a file; expected a folder"),
+    ],
+)
+def test_found_before_anything_is_read(
+    command, option, words, station, tmp_path, capsys, monkeypatch
+):
+    def load(*_, **__):
+        raise AssertionError("found out after reading")
+
+    monkeypatch.setattr("skplankton._cli._samples.CyzSample.load", load)
+    file = tmp_path / "file"
+    file.touch()
+    samples = [station.season, "--output", tmp_path / "out"]
+    if command != "fit":
+        samples.insert(0, station.model)
+    # The last --output is the one that counts.
+    words_of_option = option.replace("FILE", str(file)).split()
+    assert run(command, *samples, *words_of_option) == 1
+    assert words.replace("FILE", str(file)) in capsys.readouterr().err
 
 
 # Samples
@@ -236,6 +281,11 @@ def test_lab_ids_are_those_of_the_files(X, y, tmp_path):
     assert whole.load()["object_id"].tolist() == [f"LAB_{i:06d}" for i in range(4)]
     assert part.load()["object_id"].tolist() == ["LAB_000002", "LAB_000001"]
     assert whole.load()["label"].tolist() == y[:4].tolist()
+    # They do not depend on what is there.
+    (tmp_path / "LAB" / "images" / "000002.png").unlink()
+    table = part.load(errors="coerce")
+    assert table["object_id"].tolist() == ["LAB_000002", "LAB_000001"]
+    assert table["image"].isna().all()
 
 
 def test_lab_ids_that_are_not_unique_or_given(X, y, tmp_path):
@@ -249,6 +299,9 @@ def test_lab_ids_that_are_not_unique_or_given(X, y, tmp_path):
     rows["object_id"] = ["left", "right"]
     rows.to_csv(table)
     assert sample.load()["object_id"].tolist() == ["left", "right"]
+    pd.DataFrame({"image": ["a.png", ""], "profile": ""}).to_csv(table)
+    with pytest.raises(ValueError, match=r"row 1 .*has neither an image nor a profile"):
+        sample.load(errors="coerce")
 
 
 def test_state_changes_with_any_file(station, tmp_path, X, y):
@@ -288,7 +341,7 @@ def test_fit_says_what_it_did_and_cleans_up(station, tmp_path, capsys):
     assert fit(station, "--output", tmp_path / "m.joblib") == 0
     told = capsys.readouterr().out
     assert f"{2 * PER_SAMPLE} labels from {station.export}" in told
-    assert "72 particles: 60 with both views to train on, 48 labelled" in told
+    assert "72 particles: 60 with both views to train on, 48 labelled, 24 with" in told
     assert "3 names, and 12 labelled particles to compare with" in told
     assert [file.name for file in tmp_path.iterdir()] == ["m.joblib"]
 
@@ -343,6 +396,21 @@ def test_the_same_particle_in_two_samples(X, y, tmp_path, capsys):
     samples = (tmp_path / "LAB", table.with_name("again.csv"))
     assert run("fit", *samples, "--output", tmp_path / "m.joblib") == 1
     assert "is there 2 times, in ['LAB', 'LAB_again']" in capsys.readouterr().err
+
+
+def test_labels_that_are_perhaps_not_meant(X, y, tmp_path, capsys):
+    labels = y[:40].astype(object)
+    labels[:6] = ["x", " x", "x ", "X", "None", " "]
+    table = write_particles(X[:40], labels, tmp_path / "LAB")
+    assert fit(None, "--output", tmp_path / "m", samples=[table], labels=False) == 0
+    told = capsys.readouterr()
+    assert "3 labels without the blanks at the ends" in told.out
+    assert "39 labelled, 1 without a label" in told.out
+    assert "warning: 1 particle labelled 'None', which is taken as a spe" in told.err
+    assert "the labels 'x' (3), 'X' (1) look alike, and are taken as dif" in told.err
+    assert told.err.count("warning:") == 2
+    classes = joblib.load(tmp_path / "m")["pipeline"]["gallery"].classes_
+    assert set(classes) == {"x", "X", "None", *y[6:40]}
 
 
 def test_fit_with_problems(station, tmp_path, capsys):
@@ -410,11 +478,14 @@ def test_names_are_those_of_the_pipeline(station, tmp_path):
     assert not list((out / "progress" / "begun").iterdir())
 
 
-@pytest.mark.parametrize("size", [1, 7, PER_SAMPLE])
-def test_chunks_do_not_matter(size, station, tmp_path):
-    assert classify(station, tmp_path / "whole") == 0
-    assert classify(station, tmp_path / "parts", "--chunk-size", size) == 0
-    assert results(tmp_path / "parts") == results(tmp_path / "whole")
+def test_chunks_do_not_matter(station, tmp_path):
+    X = load_cyz_json(station.season / "bay.json", cache=tmp_path)[:7]
+    samples = [write_cyz_json(X, tmp_path / "bay.json")]
+    assert classify(station, tmp_path / "whole", samples=samples) == 0
+    for size in (1, 3, 7):
+        parts = tmp_path / f"parts{size}"
+        assert classify(station, parts, "--chunk-size", size, samples=samples) == 0
+        assert results(parts) == results(tmp_path / "whole")
 
 
 def test_finished_samples_are_left_as_they_are(station, tmp_path, capsys, monkeypatch):
@@ -448,9 +519,8 @@ def test_finished_samples_are_left_as_they_are(station, tmp_path, capsys, monkey
     assert (out / "ecotaxa_bay.zip").is_file()
 
 
-def test_names_of_two_models_are_not_mixed(station, tmp_path, capsys):
-    other = tmp_path / "other.joblib"
-    assert fit(station, "--output", other, "--random-state", 1) == 0
+def test_names_of_two_models_are_not_mixed(station, other_model, tmp_path, capsys):
+    other = other_model
     out, expected = tmp_path / "out", tmp_path / "expected"
     assert classify(station, out, "--ecotaxa") == 0
     before = results(out)
@@ -470,10 +540,9 @@ def test_names_of_two_models_are_not_mixed(station, tmp_path, capsys):
     assert not list(out.glob("*.zip"))
 
 
-def test_begun_with_another_model(station, tmp_path, monkeypatch):
+def test_begun_with_another_model(station, other_model, tmp_path, monkeypatch):
     """Parts are names as well; but a folder without any is nobody's."""
-    other = tmp_path / "other.joblib"
-    assert fit(station, "--output", other, "--random-state", 1) == 0
+    other, samples = other_model, [station.season / "bay.json"]
     out, expected = tmp_path / "out", tmp_path / "expected"
     for n_parts, code in ((0, 0), (1, 1)):
         calls = []
@@ -486,12 +555,14 @@ def test_begun_with_another_model(station, tmp_path, monkeypatch):
 
         with monkeypatch.context() as patch:
             patch.setattr("skplankton._cli._sample_job.name_particles", interrupted)
-            assert classify(station, out, "--chunk-size", 9) == 130
-        assert classify(station, out, model=other) == code
+            chunks = ("--chunk-size", 9)
+            assert classify(station, out, *chunks, samples=samples) == 130
+        assert classify(station, out, model=other, samples=samples) == code
         if code == 0:
             shutil.rmtree(out)
-    assert classify(station, out, "--overwrite", model=other) == 0
-    assert classify(station, expected, model=other) == 0
+    of_other = {"model": other, "samples": samples}
+    assert classify(station, out, "--overwrite", **of_other) == 0
+    assert classify(station, expected, **of_other) == 0
     assert results(out) == results(expected)
 
 
@@ -608,17 +679,39 @@ def test_one_broken_file_does_not_keep_the_others(station, tmp_path, capsys):
     assert not (tmp_path / "strict" / "cape.csv").exists()
 
 
-def test_a_sample_whose_files_are_gone(station, tmp_path, X, y, capsys):
-    write_particles(X[:2], y[:2], tmp_path / "LAB")
-    image = tmp_path / "LAB" / "images" / "000001.png"
+def test_lab_files_that_are_missing(tmp_path, X, y, capsys):
+    """A view that is not there is a view that cannot be read, as any other."""
+    folder = tmp_path / "LAB"
+    write_particles(X[:40], y[:40], folder)
+    image = folder / "images" / "000001.png"
     content = image.read_bytes()
-    image.unlink()
-    out, samples = tmp_path / "out", [tmp_path / "LAB"]
-    assert classify(station, out, samples=samples) == 1
-    assert "LAB could not be named:" in capsys.readouterr().err
-    assert not results(out)
+    for file in (image, *folder.glob("*/000002.*")):
+        file.unlink()
+    model, out, samples = tmp_path / "m.joblib", tmp_path / "out", [folder]
+    assert fit(None, "--output", model, samples=samples, labels=False) == 3
+    told = capsys.readouterr()
+    assert "40 particles: 38 with both views to train on, 40 labelled" in told.out
+    assert "'images/000001.png', looked for as" in told.err
+    assert "LAB_000002" not in joblib.load(model)["gallery_ids"]
+
+    assert classify(None, out, "--ecotaxa", model=model, samples=samples) == 3
+    problems = (out / "LAB_problems.txt").read_text(encoding="utf-8")
+    assert "2 of 40 image files do not exist" in problems
+    unnamed = pd.read_csv(out / "LAB.csv", index_col=0)["name"].isna()
+    assert unnamed[unnamed].index.tolist() == ["LAB_000002"]
+    capsys.readouterr()
+    assert run("evaluate", model, folder) == 3
+    assert "1 particle without a view that could be read" in capsys.readouterr().out
+
+    strict = ("--strict", "--ecotaxa")
+    again = {"model": model, "samples": samples}
+    assert classify(None, tmp_path / "strict", *strict, **again) == 1
+    assert "errors= is leaving out --strict here" in capsys.readouterr().err
+    # A file that comes later is a change of the sample.
     image.write_bytes(content)
-    assert classify(station, out, samples=samples) == 0
+    assert classify(None, out, **again) == 3
+    problems = (out / "LAB_problems.txt").read_text(encoding="utf-8")
+    assert "1 of 40 image files do not exist" in problems
 
 
 def test_names_of_what_a_file_held_before_go(station, tmp_path):
@@ -648,17 +741,78 @@ def test_files_of_others_are_not_replaced(station, tmp_path, capsys):
     assert "is a file; expected a folder" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("names", [["species"], ["a", "a_problems", "ecotaxa_a"]])
-def test_names_of_results_are_kept_apart(names, station, tmp_path, capsys):
-    for name in names:
-        shutil.copy(station.season / "bay.json", tmp_path / f"{name}.json")
-    clash = names == ["species"]
+@pytest.fixture(scope="session")
+def tiny(station):
+    """The text of a sample of two particles."""
+    X = load_cyz_json(station.season / "bay.json", cache=station.folder / "tiny")
+    return write_cyz_json(X[:2], station.folder / "tiny.json").read_text("utf-8-sig")
+
+
+def test_every_name_has_its_own_files(station, tiny, tmp_path, capsys):
+    """Also those of files that the folder itself has, or that a folder is."""
+    names = ["a", "a.json", "a_problems", "ecotaxa_a", "lock", "run", "done", "begun"]
+    names += ["x.part", "views", "progress", ".", "..", ".json", "species.csv"]
     samples = [tmp_path / f"{name}.json" for name in names]
-    assert classify(station, tmp_path / "out", samples=samples) == int(clash)
-    if clash:
-        assert "'species' would be written to species.csv, as is the table of all" in (
-            capsys.readouterr().err
-        )
+    for sample in samples:
+        sample.write_text(tiny, encoding="utf-8")
+    out = tmp_path / "out"
+    assert classify(station, out, samples=samples) == 0
+    before = results(out)
+    assert set(before) == {"species.csv", *(f"{name}.csv" for name in names)}
+    # Each is begun anew, and no other with it.
+    for name in ("a", "x.part", ".", "..", ".json"):
+        capsys.readouterr()
+        (tmp_path / f"{name}.json").write_text(tiny + "\n", encoding="utf-8")
+        assert classify(station, out, samples=samples) == 0
+        told = f"{len(names) - 1} samples named before; left as they are"
+        assert told in capsys.readouterr().out
+        assert results(out) == before
+
+
+def test_the_name_of_the_table_of_all(station, tiny, tmp_path, capsys):
+    (tmp_path / "Species.json").write_text(tiny, encoding="utf-8")
+    assert classify(station, tmp_path / "out", samples=[tmp_path]) == 1
+    assert "'Species' would be written to Species.csv, as is the table of all" in (
+        capsys.readouterr().err
+    )
+
+
+def test_long_names(station, tiny, tmp_path, capsys):
+    longest = tmp_path / f"{'é' * 121}.json"
+    longest.write_text(tiny, encoding="utf-8")
+    break_an_image(longest, 1)
+    out = tmp_path / "out"
+    assert classify(station, out, "--ecotaxa", samples=[longest]) == 3
+    assert len(list(out.iterdir())) == 5  # all that a sample can have, and the folder's
+
+    too_long = tmp_path / f"{'é' * 121}n.json"
+    too_long.write_text(tiny, encoding="utf-8")
+    capsys.readouterr()
+    assert classify(station, tmp_path / "none", samples=[longest, too_long]) == 1
+    told = capsys.readouterr().err
+    assert "has 243 bytes, at most 242 are possible" in told
+    assert f"Rename {too_long}" in told
+    assert not (tmp_path / "none").exists()
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="needs names that are only bytes")
+def test_names_that_are_no_utf8(station, tiny, tmp_path, capsys):
+    folder = tmp_path / os.fsdecode(b"\xff")
+    folder.mkdir()
+    sample = folder / "a.json"
+    measurement = json.loads(tiny)
+    measurement["particles"][0]["pulseShapes"][0]["values"] = ["?"]
+    sample.write_text(json.dumps(measurement), encoding="utf-8")
+    assert classify(station, folder / "out", "--ecotaxa", samples=[sample]) == 3
+    assert "see " + str(tmp_path) + r"/\udcff/out/a_problems" in capsys.readouterr().err
+    problems = (folder / "out" / "a_problems.txt").read_text(encoding="utf-8")
+    assert r"\udcff/a.json, particle 0" in problems
+
+    bad = sample.rename(tmp_path / os.fsdecode(b"caf\xe9.json"))
+    assert classify(station, tmp_path / "out", samples=[bad]) == 1
+    told = capsys.readouterr().err
+    assert r"The name 'caf\udce9' of " in told
+    assert "is not UTF-8, as names in tables must be. Rename it." in told
 
 
 def test_one_process_at_a_time(station, tmp_path, capsys):
@@ -794,12 +948,13 @@ def test_warnings_are_a_line(station, tmp_path, capsys, monkeypatch):
 
 
 def test_bars_only_on_a_terminal(station, tmp_path, capsys, monkeypatch):
-    assert classify(station, tmp_path / "log") == 0
+    samples = {"samples": [station.season / "bay.json"]}
+    assert classify(station, tmp_path / "log", **samples) == 0
     assert capsys.readouterr().err == ""
     monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
-    assert classify(station, tmp_path / "terminal") == 0
+    assert classify(station, tmp_path / "terminal", **samples) == 0
     assert "bay:   0%" in capsys.readouterr().err
-    assert classify(station, tmp_path / "quiet", "--quiet") == 0
+    assert classify(station, tmp_path / "quiet", "--quiet", **samples) == 0
     assert capsys.readouterr().err == ""
 
 

@@ -1,21 +1,30 @@
-"""classify, killed at any moment: what was finished is kept, and the rest follows."""
+"""Killed at any moment, on a full disk, unread: what was finished is kept.
+
+More often than usual: SKPLANKTON_KILLS=100 python -m pytest tests -k killed
+"""
 
 import json
 import os
+import random
+import signal
 import subprocess
 import sys
+import tempfile
 import textwrap
 from pathlib import Path
 
 import pytest
 
 from skplankton import _cli
-from skplankton._cli import _files, _output_folder
+from skplankton._cli import _files, _fit, _output_folder
+from skplankton._cli._model_file import open_model, read_model_file
 from skplankton._cli._naming import name_particles
 from skplankton.datasets import make_particles, write_cyz_json
 from skplankton.ecotaxa import read_ecotaxa
 
-N_KILLS = 10
+N_KILLS = int(os.environ.get("SKPLANKTON_KILLS", "3"))
+# The samples are dealt with alike: few of the steps meet all kinds of them.
+STRIDE = 7 if N_KILLS < 10 else 1
 CHUNK_SIZE = "10"
 
 
@@ -29,19 +38,38 @@ def station(tmp_path_factory):
     for i, name in enumerate("abc"):
         write_cyz_json(X[20 * i : 20 * i + 20], folder / "season" / f"{name}.json")
     columns = ("category", "status", "hierarchy")
-    rows = ["object_id\t" + "\t".join(f"object_annotation_{c}" for c in columns)]
-    rows += [f"a_{i}\t{name}\tvalidated\t{name}" for i, name in enumerate(y[:20])]
-    (folder / "ecotaxa_labels.tsv").write_text("\n".join(rows), encoding="utf-8")
-    fit = ["fit", folder / "season", "--labels", folder / "ecotaxa_labels.tsv"]
-    fit += ["--output", folder / "model.joblib", "--max-epochs", "1"]
-    assert _cli.main([str(argument) for argument in fit]) == 0
+    for file, sample, labels in (("labels", "a", y[:20]), ("new", "b", y[20:40])):
+        rows = ["object_id\t" + "\t".join(f"object_annotation_{c}" for c in columns)]
+        rows += [f"{sample}_{i}\t{x}\tvalidated\t{x}" for i, x in enumerate(labels)]
+        path = folder / f"ecotaxa_{file}.tsv"
+        path.write_text("\n".join(rows), encoding="utf-8")
+    assert _cli.main(fit_arguments(folder, folder / "model.joblib")) == 0
     assert _cli.main(arguments(folder, folder / "expected")) == 0
     return folder
+
+
+@pytest.fixture
+def quick_naming(station, monkeypatch):
+    """Names are remembered: what matters here is what happens to files."""
+    known = {}
+
+    def remembered(model, particles):
+        ids = tuple(particles["object_id"])
+        if ids not in known:
+            known[ids] = name_particles(model, particles)
+        return known[ids]
+
+    monkeypatch.setattr("skplankton._cli._sample_job.name_particles", remembered)
 
 
 def arguments(folder, output):
     parts = ["classify", folder / "model.joblib", folder / "season", "--output", output]
     return [*map(str, parts), "--ecotaxa", "--chunk-size", CHUNK_SIZE]
+
+
+def fit_arguments(station, output):
+    words = ["fit", station / "season", "--labels", station / "ecotaxa_labels.tsv"]
+    return [str(word) for word in [*words, "--output", output, "--max-epochs", "1"]]
 
 
 def tables(output):
@@ -81,64 +109,73 @@ def finished(output):
     return {file: (file.stat().st_ino, file.stat().st_mtime_ns) for file in files}
 
 
-# One process that has loaded everything, and a fork of it for each run to be killed: a
-# start of Python with torch takes seconds. Nothing has been computed before the fork,
-# so that there are no threads that a fork would lose.
+# A process that has loaded everything, and a fork of it for each command: a start of
+# Python with torch takes seconds. It computes nothing itself, so that there are no
+# threads that a fork would lose.
 FORKS = """
-    import json, os, random, signal, sys, time
+    import json, os, signal, sys, time
     import torch, skorch
-    from skplankton import _cli
-    from skplankton._cli import _classify
     from skplankton import _training
+    from skplankton._cli import _classify, _evaluate, main
 
-    station, folder, n_kills, arguments = json.loads(sys.argv[1])
     torch.set_num_threads(1)
-
-    def started(output):
-        pid = os.fork()
-        if pid == 0:
-            sys.stdout = open(os.devnull, "w")
-            os._exit(_cli.main([output if a == "OUTPUT" else a for a in arguments]))
-        return pid
-
-    def ended(pid):
-        return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
-
-    begin = time.monotonic()
-    assert ended(started(f"{folder}/whole")) == 0
-    duration = time.monotonic() - begin
-    moments = random.Random(0)
-    codes = []
-    for i in range(n_kills):
-        pid = started(f"{folder}/killed{i}")
-        time.sleep(duration * (i + moments.random()) / n_kills)
-        os.kill(pid, signal.SIGKILL)
-        codes.append(ended(pid))
-    print(json.dumps({"duration": duration, "codes": codes}))
+    log, answers = sys.argv[1], os.fdopen(os.dup(1), "w")
+    for line in sys.stdin:
+        arguments, preparation, kill_after = json.loads(line)
+        begin = time.monotonic()
+        if not (pid := os.fork()):
+            for stream in (1, 2):
+                os.dup2(os.open(f"{log}{stream}", os.O_CREAT | os.O_WRONLY), stream)
+                os.truncate(stream, 0)
+            exec(preparation)
+            sys.exit(main(arguments))
+        if kill_after is not None:
+            time.sleep(kill_after)
+            os.kill(pid, signal.SIGKILL)
+        code = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+        print(json.dumps([code, time.monotonic() - begin]), file=answers, flush=True)
 """
 
 
-@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork and SIGKILL")
-def test_killed_at_random_moments(station, tmp_path):
-    words = arguments(station, "OUTPUT")
-    told = subprocess.run(
-        [
-            *(sys.executable, "-c", textwrap.dedent(FORKS)),
-            json.dumps([str(station), str(tmp_path), N_KILLS, words]),
-        ],
+@pytest.fixture(scope="module")
+def forked(tmp_path_factory):
+    """Runs a command; returns its exit code, its duration and what it has told."""
+    log = tmp_path_factory.mktemp("forks") / "told"
+    with subprocess.Popen(
+        [sys.executable, "-c", textwrap.dedent(FORKS), log],
         env={**os.environ, "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"},
-        capture_output=True,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
         text=True,
-        check=False,
-    )
-    assert told.returncode == 0, told.stderr
-    codes = json.loads(told.stdout)["codes"]
-    # The moments are spread over the run, so most of them do interrupt it.
-    assert codes.count(-9) >= N_KILLS / 2
+    ) as process:
+
+        def run(words, preparation="", kill_after=None):
+            print(
+                json.dumps([words, preparation, kill_after]),
+                file=process.stdin,
+                flush=True,
+            )
+            code, duration = json.loads(process.stdout.readline())
+            told = (log.with_name(f"told{stream}").read_text() for stream in (1, 2))
+            return code, duration, *told
+
+        yield run
+
+
+needs_fork = pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
+
+
+@needs_fork
+def test_killed_at_random_moments(station, tmp_path, forked, quick_naming):
+    code, duration, *_ = forked(arguments(station, tmp_path / "whole"))
+    assert code == 0
     check_result(tmp_path / "whole", station / "expected")
-    n_kept = 0
+    moments = random.Random(0)
+    codes, n_kept = [], 0
     for i in range(N_KILLS):
         output = tmp_path / f"killed{i}"
+        moment = duration * (i + moments.random()) / N_KILLS
+        codes.append(forked(arguments(station, output), kill_after=moment)[0])
         kept = finished(output)
         n_kept += len(kept)
         assert _cli.main(arguments(station, output)) == 0
@@ -146,6 +183,8 @@ def test_killed_at_random_moments(station, tmp_path):
         for file, identity in kept.items():
             if file.exists():  # parts are joined and go
                 assert (file.stat().st_ino, file.stat().st_mtime_ns) == identity
+    # The moments are spread over the run, so most of them do interrupt it.
+    assert codes.count(-9) >= N_KILLS / 2
     assert n_kept
 
 
@@ -180,14 +219,13 @@ rmtree = _output_folder.shutil.rmtree
 
 
 @pytest.mark.parametrize("after", [False, True], ids=["before", "after"])
-def test_killed_at_every_step(after, station, tmp_path):
+def test_killed_at_every_step(after, station, tmp_path, quick_naming):
     with pytest.MonkeyPatch.context() as patch:
         steps = steps_of(patch, kill_at=None, after=after)
         assert _cli.main(arguments(station, tmp_path / "whole")) == 0
         n_steps = len(steps)
     assert n_steps > 20
-    # The samples are dealt with alike: every fourth step meets all kinds of them.
-    for kill_at in range(1 + 2 * after, n_steps + 1, 4):
+    for kill_at in range(1 + after * STRIDE // 2, n_steps + 1, STRIDE):
         output = tmp_path / f"killed{kill_at}"
         with pytest.MonkeyPatch.context() as patch:
             steps_of(patch, kill_at, after)
@@ -197,18 +235,21 @@ def test_killed_at_every_step(after, station, tmp_path):
         check_result(output, station / "expected")
 
 
-def test_ctrl_c(station, tmp_path, capsys, monkeypatch):
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_signals(number, station, tmp_path, capsys, monkeypatch):
     calls = []
+    handler = signal.getsignal(number)
 
     def interrupted(model, particles):
         calls.append(len(particles))
         if len(calls) == 4:
-            raise KeyboardInterrupt
+            signal.raise_signal(number)
         return name_particles(model, particles)
 
     monkeypatch.setattr("skplankton._cli._sample_job.name_particles", interrupted)
     output = tmp_path / "out"
-    assert _cli.main(arguments(station, output)) == 130
+    assert _cli.main(arguments(station, output)) == 128 + number
+    assert signal.getsignal(number) is handler
     told = capsys.readouterr().err
     assert f"What is finished is kept in {output}. Run the same command again" in told
     assert (output / "a.csv").is_file()
@@ -219,13 +260,186 @@ def test_ctrl_c(station, tmp_path, capsys, monkeypatch):
     check_result(output, station / "expected")
 
 
+def test_another_thread_leaves_signals_alone(station, tmp_path):
+    from threading import Thread
+
+    codes = []
+    words = arguments(station, tmp_path / "out")
+    thread = Thread(target=lambda: codes.append(_cli.main(words)))
+    thread.start()
+    thread.join()
+    assert codes == [0]
+
+
+@needs_fork
+def test_sigterm_leaves_no_temporary_folders(station, tmp_path, forked):
+    words = ["evaluate", station / "model.joblib", station / "season"]
+    words += ["--labels", station / "ecotaxa_new.tsv"]
+    preparation = (
+        f"os.environ['TMPDIR'] = {str(tmp_path)!r}\n"
+        "def name_particles(*_):\n"
+        f"    assert os.listdir({str(tmp_path)!r})\n"
+        "    os.kill(os.getpid(), signal.SIGTERM)\n"
+        "_evaluate.name_particles = name_particles"
+    )
+    code, _, _, told = forked([str(word) for word in words], preparation)
+    assert (code, told) == (143, "Stopped by SIGTERM.\n")
+    assert not list(tmp_path.iterdir())
+
+
+BROKEN_PIPE = "r, w = os.pipe(); os.close(r); os.dup2(w, 1)"
+LOST = "error: not all results could be written to stdout: [Errno 28] No space left"
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="needs /dev/full")
+@pytest.mark.parametrize(
+    ("preparation", "code", "words"),
+    [
+        (BROKEN_PIPE, 0, ""),
+        (f"{BROKEN_PIPE}; os.dup2(w, 2)", 0, ""),
+        ("sys.stdout = sys.stderr = None; os.close(1); os.close(2)", 0, ""),
+        ("os.dup2(os.open('/dev/full', os.O_WRONLY), 1)", 1, LOST),
+    ],
+    ids=["| head", "2>&1 | head", ">&- 2>&-", "> /dev/full"],
+)
+def test_nobody_reads(preparation, code, words, station, tmp_path, forked):
+    """The work is done all the same, and Python has nothing to add at the end."""
+    ended, _, _, told = forked(arguments(station, tmp_path / "out"), preparation)
+    assert ended == code
+    assert told.startswith(words)
+    assert told.count("\n") == bool(words)
+    check_result(tmp_path / "out", station / "expected")
+
+
+needs_dev_full = pytest.mark.skipif(
+    not os.path.exists("/dev/full"), reason="needs /dev/full"
+)
+
+
+def fill_disk(monkeypatch, folder):
+    """Let there be no room for new files in a folder."""
+
+    def opened(path, mode):
+        full = mode == "xb" and Path(path).is_relative_to(folder)
+        return open("/dev/full", "wb") if full else open(path, mode)
+
+    monkeypatch.setattr(_files, "open", opened, raising=False)
+
+
+@needs_dev_full
+def test_classify_on_a_full_disk(station, tmp_path, capsys, monkeypatch):
+    output = tmp_path / "out"
+    calls = []
+
+    def filling(model, particles):
+        calls.append(particles)
+        if len(calls) == 4:
+            fill_disk(monkeypatch, output)
+        return name_particles(model, particles)
+
+    with monkeypatch.context() as patch:
+        patch.setattr("skplankton._cli._sample_job.name_particles", filling)
+        assert _cli.main(arguments(station, output)) == 1
+    monkeypatch.undo()
+    told = capsys.readouterr().err
+    assert f"no space is left on the disk to write {output}" in told
+    assert f"What is finished is kept in {output}. Run the same command again" in told
+    kept = finished(output)
+    assert output / "a.csv" in kept
+    assert _cli.main(arguments(station, output)) == 0
+    check_result(output, station / "expected")
+    assert {file: finished(output).get(file) for file in kept if file.exists()} == {
+        file: identity for file, identity in kept.items() if file.exists()
+    }
+
+
+@needs_dev_full
+def test_evaluate_on_a_full_disk(station, tmp_path, capsys, monkeypatch):
+    words = ["evaluate", station / "model.joblib", station / "season"]
+    words += ["--labels", station / "ecotaxa_new.tsv", "--output", tmp_path / "out"]
+    fill_disk(monkeypatch, tmp_path)
+    assert _cli.main([str(word) for word in words]) == 1
+    told = capsys.readouterr()
+    assert f"no space is left on the disk to write {tmp_path / 'out'}" in told.err
+    assert "accuracy" in told.out
+    assert not list((tmp_path / "out").iterdir())
+
+
+@needs_dev_full
+def test_fit_looks_for_room_first(station, tmp_path, capsys, monkeypatch):
+    def load(*_, **__):
+        raise AssertionError("found out after reading")
+
+    monkeypatch.setattr(_fit, "load_labelled", load)
+    fill_disk(monkeypatch, tmp_path)
+    assert _cli.main(fit_arguments(station, tmp_path / "m.joblib")) == 1
+    told = capsys.readouterr().err
+    assert f"to write {tmp_path / 'm.joblib.work'}. 67 MB are kept for the mod" in told
+    assert [f.name for f in (tmp_path / "m.joblib.work").iterdir()] == ["lock"]
+
+
+def test_fit_keeps_room_and_gives_it_back(station, tmp_path, monkeypatch):
+    work = tmp_path / "m.joblib.work"
+    held = []
+
+    def trained(*_):
+        held.append(sum(f.stat().st_size for f in work.iterdir() if f.is_file()))
+        return open_model(
+            read_model_file(station / "model.joblib"), station / "model.joblib"
+        )
+
+    def save(model, path, scratch):
+        held.append(sum(f.stat().st_size for f in work.iterdir() if f.is_file()))
+
+    monkeypatch.setattr(_fit, "_fitted", trained)
+    monkeypatch.setattr(_fit, "save_model", save)
+    assert _cli.main(fit_arguments(station, tmp_path / "m.joblib")) == 0
+    assert held[0] >= 20 * (station / "model.joblib").stat().st_size
+    assert held[1] == 0
+
+
+@needs_dev_full
+@pytest.mark.parametrize("elsewhere", [True, False], ids=["elsewhere", "nowhere"])
+def test_a_model_that_cannot_be_saved(
+    elsewhere, station, tmp_path, capsys, monkeypatch
+):
+    """The disk is filled while it is trained."""
+    output, temporary = tmp_path / "full" / "m.joblib", tmp_path / "temporary"
+    temporary.mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(temporary))
+    monkeypatch.setenv("HOME", str(tmp_path))
+    content = read_model_file(station / "model.joblib")
+
+    def trained(*_):
+        fill_disk(patch, output.parent if elsewhere else tmp_path)
+        return open_model(content, station / "model.joblib")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(_fit, "_fitted", trained)
+        assert _cli.main(fit_arguments(station, output)) == 1
+    told = capsys.readouterr().err
+    kept = list(temporary.iterdir())
+    assert f"{output} cannot be written (No space left on device)." in told
+    if not elsewhere:
+        assert "Nor could the trained model be written to any other folder" in told
+        assert not kept
+        return
+    assert "No model was written" not in told
+    assert f"is not lost: it is in {kept[0]}. Make {output} writable, with" in told
+    before = kept[0].read_bytes()
+    ids = open_model(content, output).gallery_ids
+    assert open_model(before, kept[0]).gallery_ids == ids
+    # Another try does not touch it.
+    assert _cli.main(fit_arguments(station, output)) == 0
+    assert [file.name for file in output.parent.iterdir()] == ["m.joblib"]
+    assert kept[0].read_bytes() == before
+
+
 def test_interrupted_fit(station, tmp_path, capsys, monkeypatch):
     def interrupted(*_):
         raise KeyboardInterrupt
 
-    words = ["fit", station / "season", "--labels", station / "ecotaxa_labels.tsv"]
-    words += ["--output", tmp_path / "m.joblib", "--max-epochs", "1"]
-    words = [str(word) for word in words]
+    words = fit_arguments(station, tmp_path / "m.joblib")
     with monkeypatch.context() as patch:
         patch.setattr("skplankton._cli._fit._fitted", interrupted)
         assert _cli.main(words) == 130

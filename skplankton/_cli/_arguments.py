@@ -7,6 +7,7 @@ the library's own is checked by a test.
 from __future__ import annotations
 
 import argparse
+import math
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -161,7 +162,7 @@ def _add_fit(commands) -> None:
     )
     parser.add_argument(
         "--random-state",
-        type=_whole_number,
+        type=_seed,
         metavar="SEED",
         default=0,
         help="the same number gives the same model on the same machine "
@@ -276,7 +277,7 @@ def _add_common(parser: argparse.ArgumentParser, channels: str) -> None:
     )
     parser.add_argument(
         "--n-jobs",
-        type=int,
+        type=_n_jobs,
         metavar="N",
         help="processes that read images and profiles; -1 is one a core (default: 1)",
     )
@@ -289,23 +290,34 @@ def _add_common(parser: argparse.ArgumentParser, channels: str) -> None:
 
 
 def _positive_int(text: str) -> int:
-    return _at_least(int, 1, text, "a whole number of 1 or more")
+    return _number(int, text, "a whole number of 1 or more", 1)
 
 
 def _whole_number(text: str) -> int:
-    return _at_least(int, 0, text, "a whole number of 0 or more")
+    return _number(int, text, "a whole number of 0 or more", 0)
+
+
+def _seed(text: str) -> int:
+    largest = 2**32 - 1
+    return _number(int, text, f"a whole number from 0 to {largest}", 0, largest)
+
+
+def _n_jobs(text: str) -> int:
+    value = _number(int, text, "a whole number, not 0")
+    return value or _number(int, text, "a whole number, not 0", 1)
 
 
 def _positive_float(text: str) -> float:
-    return _at_least(float, 0.01, text, "a number of 0.01 or more")
+    return _number(float, text, "a number of 0.01 or more", 0.01)
 
 
-def _at_least(kind, least, text: str, expected: str):
+def _number(kind, text: str, expected: str, least=-math.inf, most=math.inf):
     try:
         value = kind(text)
     except ValueError:
-        value = None
-    if value is None or not value >= least:  # so written, NaN is refused as well
+        value = math.nan
+    # So written, NaN is refused as well.
+    if not (least <= value <= most and abs(value) < math.inf):
         raise argparse.ArgumentTypeError(f"expected {expected}, got {text!r}")
     return value
 
@@ -323,6 +335,9 @@ def _channels(text: str) -> list[str] | dict[str, str]:
             f"expected names with commas between them, each NAME or NAME=OTHER, got "
             f"{text!r}"
         )
+    names = [name for name, _ in pairs]
+    if len(set(names)) < len(names):
+        raise argparse.ArgumentTypeError(f"expected each name once, got {text!r}")
     if not any(named):
         return parts
     return {name: other or name for name, other in pairs}

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import hashlib
+import os
 from argparse import Namespace
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
 import skplankton
+from skplankton._files import disk_errors
 
 from ._exit_codes import DONE, FAILED, PROBLEMS
 from ._model_file import open_model, read_model_file
@@ -17,6 +19,7 @@ from ._reports import complain, plural, say
 from ._sample_job import SampleJob
 from ._samples import Sample, find_samples
 
+_LONGEST_NAME = 255  # of a file, in bytes
 # What is wrong with one sample, and no reason not to name the others.
 _SAMPLE_ERRORS = (ValueError, FileNotFoundError, FileExistsError)
 
@@ -26,10 +29,10 @@ def run(options: Namespace) -> int:
     samples = find_samples(options.samples)
     _check_names(samples)
     content = read_model_file(options.model)
-    with OutputFolder.opened(options.output) as folder:
+    with disk_errors(options.output), OutputFolder.opened(options.output) as folder:
         try:
             return _classify(samples, content, folder, options)
-        except KeyboardInterrupt:
+        except (KeyboardInterrupt, OSError):
             complain(
                 f"What is finished is kept in {folder.path}. Run the same command "
                 "again to go on from there."
@@ -38,16 +41,25 @@ def run(options: Namespace) -> int:
 
 
 def _check_names(samples: list[Sample]) -> None:
-    """Raise if a sample's results would have the name of something else."""
-    taken = {f"{SPECIES}.csv": "the table of all samples"}
+    """Raise if a sample's results cannot have the names that they are to have."""
     for sample in samples:
-        for file in result_names(sample.name).values():
-            if (other := taken.get(file.casefold())) is not None:
-                raise ValueError(
-                    f"The sample {sample.name!r} would be written to {file}, as is "
-                    f"{other}. Rename {sample.source}."
-                )
-            taken[file.casefold()] = f"the sample {sample.name!r}"
+        # Not all file systems tell upper from lower case.
+        if sample.name.casefold() == SPECIES:
+            raise ValueError(
+                f"The sample {sample.name!r} would be written to {sample.name}.csv, as "
+                f"is the table of all samples. Rename {sample.source}."
+            )
+        # Bytes, not characters, are what most file systems count.
+        longest = max(map(os.fsencode, result_names(sample.name).values()), key=len)
+        excess = len(longest) - _LONGEST_NAME
+        if excess > 0:
+            length = len(os.fsencode(sample.name))
+            raise ValueError(
+                f"The name of the sample {sample.name!r} has {length} bytes, at most "
+                f"{length - excess} are possible: its results would have longer names "
+                f"than files can have. Rename {sample.source}; a letter that is not "
+                "ASCII takes two bytes or more."
+            )
 
 
 def _classify(

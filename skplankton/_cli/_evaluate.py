@@ -9,8 +9,10 @@ import pandas as pd
 from sklearn.metrics import precision_recall_fscore_support
 from tqdm import tqdm
 
+from skplankton._files import disk_errors
+
 from ._exit_codes import DONE, PROBLEMS
-from ._files import write_whole
+from ._files import make_folder, write_whole
 from ._model_file import Model, open_model, read_model_file
 from ._naming import NAME, SCORE, columns, name_particles
 from ._particles import load_labelled
@@ -23,6 +25,8 @@ _CHUNK_SIZE = 4096
 def run(options: Namespace) -> int:
     """Name the labelled particles, and tell how many names are right."""
     samples = find_samples(options.samples)
+    if options.output is not None:
+        make_folder(options.output, "--output")
     model = open_model(read_model_file(options.model), options.model)
     model.set_up(device=options.device, n_jobs=options.n_jobs, strict=options.strict)
     with gathered_reports() as reports:
@@ -106,12 +110,12 @@ def _tell(named: pd.DataFrame, scores: pd.DataFrame, model: Model) -> None:
 
 
 def _write(folder: Path, scores: pd.DataFrame, named: pd.DataFrame) -> None:
-    folder.mkdir(parents=True, exist_ok=True)
     tables = {
         "evaluation.csv": scores.round(4).reset_index(),
         "evaluation_particles.csv": named[["object_id", "label", NAME, SCORE]],
     }
-    for name, table in tables.items():
-        text = table.to_csv(index=False, lineterminator="\n")
-        write_whole(folder / name, text.encode(), folder)
+    with disk_errors(folder):
+        for name, table in tables.items():
+            text = table.to_csv(index=False, lineterminator="\n")
+            write_whole(folder / name, text.encode(), folder)
     say(f"tables: {folder}")

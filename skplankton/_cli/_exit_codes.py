@@ -5,6 +5,7 @@ FAILED = 1
 USAGE = 2  # argparse's own
 PROBLEMS = 3
 INTERRUPTED = 130  # as shells have it: 128 + SIGINT
+TERMINATED = 143  # 128 + SIGTERM
 
 MEANINGS = {
     DONE: "all done",
@@ -12,4 +13,5 @@ MEANINGS = {
     USAGE: "the command line was not understood",
     PROBLEMS: "done, but something in the files could not be read; a report says what",
     INTERRUPTED: "interrupted with Ctrl-C",
+    TERMINATED: "stopped by SIGTERM, as batch systems and kill send it",
 }

@@ -6,10 +6,13 @@ import json
 import os
 import secrets
 import sys
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any
+
+from skplankton._files import disk_errors
 
 UNFINISHED = ".part"
 
@@ -19,7 +22,8 @@ def write_whole(path: Path, content: bytes, scratch: Path) -> None:
 
     `scratch` is a folder on the same disk; an interruption may leave a part there.
     """
-    part = scratch / f"{path.name}.{secrets.token_hex(4)}{UNFINISHED}"
+    # Without the name, which may be as long as a name can be.
+    part = scratch / f"{secrets.token_hex(8)}{UNFINISHED}"
     try:
         with open(part, "xb") as file:
             file.write(content)
@@ -44,12 +48,48 @@ def replace(part: Path, path: Path) -> None:
 def remove_unfinished(folder: Path) -> None:
     """Remove what a killed process left, in subfolders too."""
     for part in folder.rglob(f"*{UNFINISHED}"):
-        part.unlink(missing_ok=True)
+        if not part.is_dir():
+            part.unlink(missing_ok=True)
+
+
+def make_folder(path: Path, option: str) -> None:
+    """Make a folder that can be written to, or raise an OSError that says why not."""
+    if path.exists() and not path.is_dir():
+        raise NotADirectoryError(f"{option} {path} is a file; expected a folder.")
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=path):
+            pass
+    except OSError as error:
+        raise OSError(
+            error.errno,
+            f"{option} {path} cannot be written ({error.strerror}). Choose another "
+            "place, or mend this one.",
+        ) from error
+
+
+@contextmanager
+def reserved(folder: Path, n_bytes: int, purpose: str) -> Iterator[None]:
+    """Hold room on a disk meanwhile; raise an OSError if there is not so much."""
+    path = folder / f"{secrets.token_hex(8)}{UNFINISHED}"
+    block = os.urandom(2**20)  # zeros take no room on some disks
+    advice = (
+        f"{n_bytes / 1e6:.0f} MB {purpose}: free some space, or choose another disk."
+    )
+    try:
+        with disk_errors(folder, advice=advice), open(path, "xb") as file:
+            for _ in range(0, n_bytes, len(block)):
+                file.write(block)
+        yield
+    finally:
+        path.unlink(missing_ok=True)
 
 
 def json_bytes(value: Any) -> bytes:
     """A value as JSON that a person can read."""
-    return (json.dumps(value, indent=1, ensure_ascii=False) + "\n").encode()
+    text = json.dumps(value, indent=1, ensure_ascii=False) + "\n"
+    # What is no Unicode, as file names may be, becomes \udc.., which JSON knows.
+    return text.encode(errors="backslashreplace")
 
 
 def read_json(path: Path) -> Any:

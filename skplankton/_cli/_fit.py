@@ -13,11 +13,14 @@ from skplankton import CrossModalEmbedder, GalleryKNNClassifier
 from skplankton._labels import check_two_classes
 
 from ._exit_codes import DONE, PROBLEMS
-from ._files import locked, remove_unfinished
+from ._files import locked, make_folder, remove_unfinished, reserved
 from ._model_file import Model, save_model, versions
 from ._particles import errors, load_labelled
 from ._reports import complain, gathered_reports, plural, say, show_bars
 from ._samples import find_samples
+
+# Several times what models of the usual size take, with a gallery of 100,000 rows.
+_ROOM_FOR_MODEL = 64 * 2**20
 
 
 def run(options: Namespace) -> int:
@@ -26,27 +29,28 @@ def run(options: Namespace) -> int:
     _check_output(options.output, options.overwrite)
     samples = find_samples(options.samples)
     work = options.output.with_name(f"{options.output.name}.work")
-    work.mkdir(parents=True, exist_ok=True)
+    make_folder(work, "--output")
     busy = f"Another process is fitting {options.output}. Wait, or stop it."
-    try:
-        with locked(work / "lock", busy), gathered_reports() as reports:
-            remove_unfinished(work)
-            table = load_labelled(
-                samples,
-                options,
-                channels=options.channels,
-                cache=options.cache or work / "views",
-                labels_cache=work / "labels",
-            )
-            model = _fitted(table, options)
-            save_model(model, options.output, work)
-    except BaseException:
-        if (work / "views").is_dir():
-            complain(
-                f"No model was written. What was read from the samples is kept in "
-                f"{work} for the next try; remove it if there is to be none."
-            )
-        raise
+    with locked(work / "lock", busy), gathered_reports() as reports:
+        remove_unfinished(work)
+        try:
+            with reserved(work, _ROOM_FOR_MODEL, "are kept for the model"):
+                table = load_labelled(
+                    samples,
+                    options,
+                    channels=options.channels,
+                    cache=options.cache or work / "views",
+                    labels_cache=work / "labels",
+                )
+                model = _fitted(table, options)
+        except BaseException:
+            if (work / "views").is_dir():
+                complain(
+                    f"No model was written. What was read from the samples is kept in "
+                    f"{work} for the next try; remove it if there is to be none."
+                )
+            raise
+        save_model(model, options.output, work)
     shutil.rmtree(work, ignore_errors=True)
     gallery = model.pipeline["gallery"]
     say(
@@ -77,7 +81,7 @@ def _fitted(table: pd.DataFrame, options: Namespace) -> Model:
     check_two_classes(table["label"][labelled].to_numpy(dtype=object))
     say(
         f"{plural(len(table), 'particle')}: {complete.sum()} with both views to train "
-        f"on, {labelled.sum()} labelled"
+        f"on, {labelled.sum()} labelled, {(~labelled).sum()} without a label"
     )
     # Training learns from pairs only: most particles have no image.
     used = table[labelled | complete].reset_index(drop=True)

@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import io
+import os
+import secrets
+import tempfile
+from contextlib import suppress
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
@@ -30,9 +34,6 @@ class Model:
 
     def set_up(self, *, device: str, n_jobs: int | None, strict: bool) -> None:
         """Use the hardware of this machine, and its user's rules for problems."""
-        from skplankton._devices import choose_device
-
-        choose_device(device)  # says so now if there is none
         self.pipeline.set_params(
             embed__device=device,
             embed__n_jobs=n_jobs,
@@ -53,12 +54,40 @@ def versions() -> dict[str, str]:
 
 
 def save_model(model: Model, path: Path, scratch: Path) -> None:
-    """Write the file; it appears when it is complete."""
+    """Write the file; it appears when it is complete.
+
+    If that fails, the model is written to some other place, which the error names.
+    """
     content = io.BytesIO()
     # Plain names and values: what they mean does not depend on where classes lie.
     parts = {field.name: getattr(model, field.name) for field in fields(model)}
     joblib.dump({"format": _FORMAT, **parts}, content)
-    write_whole(path, content.getvalue(), scratch)
+    try:
+        write_whole(path, content.getvalue(), scratch)
+    except OSError as error:
+        kept = _keep_elsewhere(content.getvalue(), path)
+        what_now = (
+            f"The trained model is not lost: it is in {kept}. Make {path} writable, "
+            f"with room for {len(content.getvalue()) / 1e6:.0f} MB, and move it there."
+            if kept
+            else "Nor could the trained model be written to any other folder: make "
+            "room, and run the command again."
+        )
+        raise OSError(
+            f"{path} cannot be written ({error.strerror or error}). {what_now}"
+        ) from error
+
+
+def _keep_elsewhere(content: bytes, path: Path) -> Path | None:
+    """Write the file beside `path`, or else on another disk; None if that fails."""
+    # A name of its own: the next run must not replace it, nor remove it.
+    name = f"{path.stem[:60]}-{secrets.token_hex(4)}.joblib"
+    for folder in (path.parent, tempfile.gettempdir(), os.path.expanduser("~")):
+        with suppress(OSError):
+            kept = Path(os.path.abspath(folder), name)
+            write_whole(kept, content, kept.parent)
+            return kept
+    return None
 
 
 def read_model_file(path: Path) -> bytes:

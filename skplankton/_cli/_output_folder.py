@@ -13,6 +13,7 @@ from typing import Any
 from ._files import (
     json_bytes,
     locked,
+    make_folder,
     read_json,
     remove_unfinished,
     replace,
@@ -21,6 +22,7 @@ from ._files import (
 
 SPECIES = "species"
 PART_OF_NAMES = "rows-*.json"
+_RECORD, _WORK = ".json", ".work"
 
 
 def result_names(sample: str) -> dict[str, str]:
@@ -39,8 +41,10 @@ class OutputFolder:
 
     - ``run.json``: what all results come from, the model above all;
     - ``done/<sample>.json``: what is finished, and from which state of its files;
-    - ``begun/<sample>/``: parts and views of a sample that is not finished;
+    - ``begun/<sample>.work/``: parts and views of a sample that is not finished;
     - ``lock``.
+
+    With a suffix, no name of a sample is that of anything else, not even "..".
 
     Every file gets its name when it is complete. A sample's record comes after its
     results, and what it was made from is removed after that: whenever the process is
@@ -57,8 +61,7 @@ class OutputFolder:
     @contextmanager
     def opened(cls, path: Path) -> Iterator[OutputFolder]:
         """The folder, made if need be, for this process alone."""
-        if path.exists() and not path.is_dir():
-            raise NotADirectoryError(f"--output {path} is a file; expected a folder.")
+        make_folder(path, "--output")
         folder = cls(path)
         for inner in (folder._done, folder._begun):
             inner.mkdir(parents=True, exist_ok=True)
@@ -88,7 +91,7 @@ class OutputFolder:
         """Note what the results come from; those of something else are removed."""
         if self.is_of_other_run(run):
             for work in sorted(self._begun.iterdir()):
-                self._remove_results(work.name)
+                self._remove_results(work.name.removesuffix(_WORK))
                 shutil.rmtree(work)
             # A record goes after its results: an interruption leaves nothing unknown.
             for name in self.records():
@@ -99,8 +102,9 @@ class OutputFolder:
 
     def records(self) -> dict[str, Any]:
         """What is told of each sample that is finished, by name."""
-        files = sorted(self._done.glob("*.json"))
-        records = {file.stem: read_json(file) for file in files}
+        files = sorted(self._done.glob(f"*{_RECORD}"))
+        # Not the stem: that of ".json", a sample without a name, is all of it.
+        records = {f.name.removesuffix(_RECORD): read_json(f) for f in files}
         return {name: record for name, record in records.items() if record is not None}
 
     def finished(self, sample: str, state: str, wanted: Iterable[str]) -> Any:
@@ -117,12 +121,12 @@ class OutputFolder:
         needed = set(wanted) & set(record["results"])
         if not all((self.path / names[kind]).is_file() for kind in needed):
             return None
-        shutil.rmtree(self._begun / sample, ignore_errors=True)
+        shutil.rmtree(self._work_folder(sample), ignore_errors=True)
         return record
 
     def begin(self, sample: str, state: str) -> Path:
         """The folder for what a sample needs on the way, with what is there already."""
-        work = self._begun / sample
+        work = self._work_folder(sample)
         record = self._record_file(sample)
         if not work.is_dir() and not record.is_file():
             for name in result_names(sample).values():
@@ -152,8 +156,9 @@ class OutputFolder:
             else:
                 (self.path / name).unlink(missing_ok=True)
         content = json_bytes({**record, "results": sorted(results)})
-        write_whole(self._record_file(sample), content, self._begun / sample)
-        shutil.rmtree(self._begun / sample, ignore_errors=True)
+        work = self._work_folder(sample)
+        write_whole(self._record_file(sample), content, work)
+        shutil.rmtree(work, ignore_errors=True)
         # A table that is open in another program is written at the end.
         with suppress(PermissionError):
             self.write_species()
@@ -172,7 +177,10 @@ class OutputFolder:
         write_whole(self.path / f"{SPECIES}.csv", content, self.progress)
 
     def _record_file(self, sample: str) -> Path:
-        return self._done / f"{sample}.json"
+        return self._done / f"{sample}{_RECORD}"
+
+    def _work_folder(self, sample: str) -> Path:
+        return self._begun / f"{sample}{_WORK}"
 
     def _remove_results(self, sample: str) -> None:
         for file in result_names(sample).values():

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from argparse import Namespace
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -11,8 +13,14 @@ import pandas as pd
 from skplankton._stored_views import StoredProfile
 from skplankton.ecotaxa import read_ecotaxa
 
-from ._reports import plural, say, show_bars
+from ._reports import complain, plural, say, show_bars
 from ._samples import Channels, Sample
+
+# What programs write for a missing label, and people for one that they do not know.
+_PERHAPS_NONE = {
+    *("none", "nan", "na", "n/a", "<na>", "null"),
+    *("unlabelled", "unlabeled", "unknown"),
+}
 
 
 def load_labelled(
@@ -32,18 +40,50 @@ def load_labelled(
     _check_ids(table)
     if labels is not None:
         table["label"] = _joined(labels, table["object_id"], options.labels)
-    table["label"] = table["label"].astype(object).where(table["label"].notna(), None)
+    table["label"] = _stripped(table["label"])
     if table["label"].isna().all():
         raise ValueError(
             "None of the particles is labelled. Pass --labels, an export of EcoTaxa, "
             "or samples with labels of their own (a column class)."
         )
+    _check_words(table["label"].value_counts())
     return table
 
 
 def errors(strict: bool) -> str:
     """The library's word for it. "coerce" logs, and the commands gather the log."""
     return "raise" if strict else "coerce"
+
+
+def _stripped(labels: pd.Series) -> pd.Series:
+    """Labels without blanks at their ends; None where there is none."""
+    there = labels.notna()
+    texts = labels[there].astype(str)
+    stripped = texts.str.strip()
+    n_changed = int((texts != stripped).sum())
+    if n_changed:
+        say(f"{plural(n_changed, 'label')} without the blanks at the ends")
+    filled = stripped.reindex(labels.index).astype(object)
+    return filled.where(there & (filled != ""), None)
+
+
+def _check_words(counts: pd.Series) -> None:
+    """Warn of labels that may be none, or one that is written in several ways."""
+    alike = defaultdict(list)
+    for label, count in counts.items():
+        if label.casefold() in _PERHAPS_NONE:
+            complain(
+                f"warning: {plural(count, 'particle')} labelled {label!r}, which is "
+                "taken as a species. If it stands for no label, leave the cells of "
+                "the class empty, or do not validate these objects in EcoTaxa."
+            )
+        alike[re.sub(r"[\s_-]", "", label.casefold())].append(f"{label!r} ({count})")
+    for labels in alike.values():
+        if len(labels) > 1:
+            complain(
+                f"warning: the labels {', '.join(labels)} look alike, and are taken as "
+                "different species. If they are one, write them in one way."
+            )
 
 
 def _load_all(

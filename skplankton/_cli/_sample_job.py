@@ -60,7 +60,8 @@ class SampleJob:
         if problems:
             results["problems"] = work / names["problems"]
             text = "\n\n".join(problems) + "\n"
-            write_whole(results["problems"], text.encode(), work)
+            content = text.encode(errors="backslashreplace")  # names of files
+            write_whole(results["problems"], content, work)
         unnamed = counts.pop("")
         record = {
             "state": state,

@@ -6,6 +6,7 @@ import hashlib
 import os
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,8 @@ import pandas as pd
 from skplankton.datasets import load_cytoprocess, load_cyz_json, load_particles
 from skplankton.datasets._cytoprocess import _SUFFIXES, _sources
 from skplankton.datasets._lab_layout import FOLDERS, TABLE_NAME
+
+from ._reports import gathered_reports
 
 Channels = str | Sequence[str] | Mapping[str, str]
 
@@ -32,7 +35,7 @@ class Sample:
     source: Path
 
     def files(self) -> Iterable[str | Path]:
-        """All that the sample is read from."""
+        """All that the sample is read from, what it cannot do without first."""
         raise NotImplementedError
 
     def load(self, **settings: Any) -> pd.DataFrame:
@@ -47,8 +50,13 @@ class Sample:
     def state(self) -> str:
         """A digest that changes when one of the files does."""
         digest = hashlib.sha256()
-        for file in self.files():
-            stat = os.stat(file)
+        for i, file in enumerate(self.files()):
+            try:
+                stat = os.stat(file)
+            except OSError:
+                if i == 0:
+                    raise
+                continue  # a missing view, which may be there the next time
             line = f"{os.path.realpath(file)}\0{stat.st_size}\0{stat.st_mtime_ns}\n"
             digest.update(line.encode(errors="surrogateescape"))
         return digest.hexdigest()
@@ -84,15 +92,14 @@ class LabSample(Sample):
     """A table in the layout of the published data sets; `source` is the CSV file."""
 
     def files(self) -> Iterable[str | Path]:
-        X, _ = load_particles(self.source, return_X_y=True)
+        with gathered_reports():  # `load` is who tells what is missing
+            X, _ = load_particles(self.source, errors="coerce", return_X_y=True)
         return [self.source, *X.to_numpy(dtype=object)[X.notna().to_numpy()]]
 
     def load(self, **settings: Any) -> pd.DataFrame:
-        X, y = load_particles(self.source, return_X_y=True)
-        ids = self._own_ids() or [
-            _id_of_files(row) for row in X[list(FOLDERS)].itertuples(index=False)
-        ]
-        table = X.assign(object_id=ids, sample_id=self.name, label=y)
+        errors = settings.get("errors", "raise")
+        X, y = load_particles(self.source, errors=errors, return_X_y=True)
+        table = X.assign(object_id=self._ids(), sample_id=self.name, label=y)
         twice = table["object_id"].duplicated()
         if twice.any():
             raise ValueError(
@@ -102,11 +109,30 @@ class LabSample(Sample):
             )
         return table
 
-    def _own_ids(self) -> list[str] | None:
+    def _ids(self) -> list[str]:
+        """Those of the table, or <folder>_<file>.
+
+        The latter are the same in whichever table, and row, the files are named, and
+        whether or not they are there.
+        """
         text = pd.read_csv(
             self.source, dtype=str, keep_default_na=False, encoding="utf-8"
         )
-        return text["object_id"].tolist() if "object_id" in text else None
+        if "object_id" in text:
+            return text["object_id"].tolist()
+        owner = cache(_owner)  # many files of a few folders
+        ids = []
+        for row, names in enumerate(text[list(FOLDERS)].itertuples(index=False)):
+            name = next(filter(None, names), None)
+            if name is None:
+                raise ValueError(
+                    f"{self.source}, row {row} (counted from 0) has neither an image "
+                    "nor a profile. Remove it, or add a column object_id with a name "
+                    "for each row."
+                )
+            folder, _, file = name.replace("\\", "/").rpartition("/")
+            ids.append(f"{owner(self.source.parent / folder)}_{Path(file).stem}")
+        return ids
 
 
 def find_samples(paths: Iterable[str | Path]) -> list[Sample]:
@@ -114,6 +140,7 @@ def find_samples(paths: Iterable[str | Path]) -> list[Sample]:
     samples = [sample for path in paths for sample in _samples_at(Path(path))]
     first: dict[str, Sample] = {}
     for sample in samples:
+        _check_name(sample.name, sample.source)
         # Not all file systems tell upper from lower case.
         key = sample.name.casefold()
         if key in first:
@@ -164,10 +191,21 @@ def _lab_name(table: Path) -> str:
     return folder if table.name == TABLE_NAME else f"{folder}_{table.stem}"
 
 
-def _id_of_files(paths: Sequence[str | None]) -> str:
-    """<folder>_<file>: the same in whichever table, and row, the files are named."""
-    file = Path(next(path for path in paths if path is not None))
-    folder = file.parent
+def _owner(folder: Path) -> str:
+    """The name of the data set that a folder of files belongs to."""
+    folder = Path(os.path.realpath(folder))
     if folder.name in FOLDERS.values():
         folder = folder.parent
-    return f"{folder.name}_{file.stem}"
+    _check_name(folder.name, folder)
+    return folder.name
+
+
+def _check_name(name: str, path: Path) -> None:
+    """Raise unless tables can hold the name."""
+    try:
+        name.encode()
+    except UnicodeEncodeError:
+        raise ValueError(
+            f"The name {name!r} of {str(path)!r} is not UTF-8, as names in tables must "
+            "be. Rename it."
+        ) from None

@@ -69,7 +69,8 @@ def store_name(source: Path, settings: Mapping[str, Any]) -> str:
         dict(settings),
     ]
     digest = hashlib.sha256(json.dumps(identity).encode()).hexdigest()[:16]
-    return f"{source.stem[:60]}-{digest}"
+    # In bytes, a letter may be four, and a name at most 255.
+    return f"{source.stem[:40]}-{digest}"
 
 
 def open_store(folder: Path, name: str) -> Store | None:

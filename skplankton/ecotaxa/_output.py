@@ -69,7 +69,8 @@ def whole_output(path: Path, overwrite: bool) -> Iterator[Callable[[str, bytes],
     All is written under another name beside `path`; it gets its own at the end.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(f".{path.name}.{secrets.token_hex(4)}.part")
+    # Without the name, which may be as long as a name can be.
+    part = path.with_name(f".{secrets.token_hex(8)}.part")
     try:
         if is_zip(path):
             with zipfile.ZipFile(part, "x") as archive:
