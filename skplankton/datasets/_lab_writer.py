@@ -109,10 +109,15 @@ def _labels_as_text(y: ArrayLike | None, X: pd.DataFrame) -> list[str]:
         raise ValueError(f"X has {len(X)} rows but y has {len(labels)} labels.")
     texts = ["" if _is_missing(label) else str(label) for label in labels]
     for i, (label, text) in enumerate(zip(labels, texts, strict=True)):
-        if not text and not _is_missing(label):
+        if not text.strip() and not _is_missing(label):
             raise ValueError(
                 f"Label {i} is an empty text, which would be read back as unlabelled. "
                 "Use None for unlabelled."
+            )
+        if "\0" in text or "\r" in text:
+            raise ValueError(
+                f"Label {i} is {text!r}; expected a text without NUL and carriage "
+                "return, which are not read back from a CSV file."
             )
     return texts
 
