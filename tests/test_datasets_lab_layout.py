@@ -325,14 +325,28 @@ def test_files_are_not_copied_over_each_other(written):
     assert len(load_particles(written).data) == 6
 
 
-def test_interrupted_writing_leaves_no_table(written, particles, monkeypatch):
+def test_interrupted_writing_leaves_what_was_there(written, particles, monkeypatch):
     def interrupted(profile, target):
         raise KeyboardInterrupt
 
+    X, y = particles
+    before = {p: p.read_bytes() for p in written.rglob("*") if p.is_file()}
     monkeypatch.setattr(_lab_writer, "_write_profile", interrupted)
     with pytest.raises(KeyboardInterrupt):
-        write_particles(*particles, written, overwrite=True)
-    assert not (written / "annotations.csv").exists()
+        write_particles(X[::-1], y[::-1], written, overwrite=True)
+    assert {p: p.read_bytes() for p in written.rglob("*") if p.is_file()} == before
+    assert not list(written.rglob("*.part"))
+
+
+def test_new_files_replace_those_of_the_same_names(written, particles):
+    X, y = particles
+    write_particles(X[::-1][:4], y[::-1][:4], written, overwrite=True)
+    bunch = load_particles(written)
+    assert list(bunch.target) == list(y[::-1][:4])
+    for path, image in zip(bunch.data["image"], X["image"][::-1][:4], strict=True):
+        np.testing.assert_array_equal(Image.open(path), image)
+    assert len(list((written / "images").iterdir())) == 6  # others are left
+    assert not list(written.rglob("*.part"))
 
 
 def test_profile_of_other_channels_gets_numbered_names(tmp_path):
