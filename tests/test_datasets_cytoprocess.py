@@ -145,6 +145,17 @@ def test_image_of_no_particle(project, X):
     assert_same_particles(table, X)
 
 
+def test_two_images_of_one_particle(project, X):
+    images = project / "images" / "Loire"
+    shutil.copy(images / "0.png", images / "00.jpg")
+    message = r"00\.jpg|/0\.png: a second image of the particle of .*Loire/0"
+    with pytest.raises(ValueError, match=message):
+        load_cytoprocess(project)
+    with pytest.warns(UserWarning, match="1 × second image of one particle"):
+        table = load_cytoprocess(project, errors="warn")
+    assert table["image"].notna().sum() == 6
+
+
 def test_faults_of_the_json_files_are_told(project):
     path = project / "converted" / "Loire.json"
     tree = json.loads(path.read_text(encoding="utf-8-sig"))

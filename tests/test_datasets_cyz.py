@@ -83,8 +83,12 @@ def measurement(**parts):
     } | parts
 
 
+LONG = 4321.125  # stands for a number of more digits than Python writes and reads
+
+
 def save(path, content, indent=2):
     text = content if isinstance(content, str) else json.dumps(content, indent=indent)
+    text = text.replace(str(LONG), "1" + 5000 * "0")
     path.write_text(text, encoding="utf-8-sig")
     return path
 
@@ -215,6 +219,7 @@ def test_columns_say_which_particle_it_is(path):
     [
         ({"name": "CytoSense"}, "CytoSense"),
         ({"name": None, "serialNumber": "CS-2007-15"}, "CS-2007-15"),
+        ({"name": ["CytoSense"], "serialNumber": 12}, "12"),
         ({}, None),
         (None, None),
     ],
@@ -600,8 +605,32 @@ FAULTS = {  # name: (what is done, the particle that is named, words, views left
     "huge": (
         lambda c: values(c).__setitem__(0, 10**400),
         "particle 2",
-        "channel 'FWS' has 10+ at sample 0",
+        r"channel 'FWS' has 10+\.\.\.0+ at sample 0",
         "image",
+    ),
+    "more digits than Python reads": (
+        lambda c: values(c).__setitem__(4, LONG),
+        "particle 2",
+        "channel 'FWS' has NaN, infinity or more than float32 holds, first at sample 4",
+        "image",
+    ),
+    "deeply nested list": (
+        lambda c: values(c).__setitem__(0, json.loads(200 * "[" + 200 * "]")),
+        "particle 2",
+        r"channel 'FWS' has \[\[+\.\.\.\]+ at sample 0",
+        "image",
+    ),
+    "hasImage of another type": (
+        lambda c: c["particles"][1].update(hasImage="false"),
+        "particle 2",
+        "hasImage is 'false', where true or false was expected",
+        "both",
+    ),
+    "id of more digits than Python reads": (
+        lambda c: c["particles"].append({"particleId": LONG}),
+        r"particles\[3\]",
+        "no particleId that is a whole number",
+        "both",
     ),
     "NaN": (
         lambda c: values(c).__setitem__(2, np.nan),

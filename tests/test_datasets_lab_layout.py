@@ -53,10 +53,9 @@ def profiles_with(n_channels):
     )
 
 
-# No control characters: a table of text cannot hold a NUL.
 labels = st.text(
-    st.characters(codec="utf-8", exclude_categories=["Cc", "Cs"]), min_size=1
-)
+    st.characters(codec="utf-8", exclude_characters="\0\r"), min_size=1
+).filter(str.strip)
 
 
 @st.composite
@@ -92,7 +91,7 @@ def test_what_is_written_is_read_back(table):
         assert write_particles(X, y, folder) == Path(folder, "annotations.csv")
         X_back, y_back = load_particles(folder, return_X_y=True)
         assert X_back.columns.tolist() == ["image", "profile"]
-        assert list(y_back) == [t if isinstance(t, str) else None for t in y]
+        assert list(y_back) == [t.strip() if isinstance(t, str) else None for t in y]
         for view in X:
             for cell, path in zip(X[view], X_back[view], strict=True):
                 if not isinstance(cell, np.ndarray):
@@ -242,6 +241,55 @@ def test_empty_tables_are_refused(tmp_path):
         load_particles(path)
 
 
+@pytest.mark.parametrize("errors", ["raise", "coerce"])
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        ("image,profile\na,é\n".encode("latin-1"), "line 2: the text is not UTF-8"),
+        ("image,profile\n".encode("utf-16"), "line 1: .* UTF-8 .*again as 'CSV UTF-8'"),
+        (b"image,profile\na,b\nc,\0d\n", "line 3: a NUL byte"),
+        (b'image,profile\na,b\n"c,d\ne,f\n', "line 3: the quotes do not match up"),
+        (b'image,profile\n"a"b,c\n', r"line 2: the quotes .* \(',' expected after"),
+        (b"image,profile\na,b\nc\n", "line 3: expected 2 cells.*, got 1"),
+        (b"image,profile\n\na,b,c\n", "line 3: expected 2 cells.*, got 3"),
+        (b"image,profile,image\n", "line 1: the column 'image' is there 2 times"),
+        (b"image,profile,class, class\n", "the column 'class' is there 2 times"),
+        (b"image;profile\na;b\n", r"separated by ';'; .*sep=';', dtype=str\)\.to_csv"),
+        (b"image\tprofile\n", r"the cells are separated by '\\t'; expected commas"),
+    ],
+)
+def test_tables_that_are_no_csv_are_refused(tmp_path, content, words, errors):
+    path = tmp_path / "annotations.csv"
+    path.write_bytes(content)
+    with pytest.raises(ValueError, match=rf"annotations\.csv.* {words}"):
+        load_particles(tmp_path, errors=errors)
+
+
+def test_blanks_around_labels_do_not_count(written):
+    labels = ["x", "x ", "\tx", " ", "", "a b"]
+    rewrite_table(written, lambda table: table.assign(**{"class": labels}))
+    bunch = load_particles(written)
+    assert list(bunch.target) == ["x", "x", "x", None, None, "a b"]
+    assert bunch.target_names == ["a b", "x"]
+
+
+def test_unused_columns_may_have_one_name_and_lines_be_empty(written):
+    path = written / "annotations.csv"
+    lines = [f"{line},n" for line in path.read_text().splitlines()]
+    path.write_text("\n\n" + "\n\n".join([f"{lines[0]},n", *lines[1:]]) + "\n")
+    with pytest.raises(ValueError, match=r"line 5: expected 6 cells.* got 5"):
+        load_particles(written)
+    path.write_text("\n\n".join([f"{line},n" for line in lines]) + "\n\n")
+    assert len(load_particles(written).data) == 6
+
+
+def test_a_name_that_no_file_can_have_is_a_missing_file(written):
+    name = "x" * 300 + "/a.png"
+    rewrite_table(written, lambda table: table.assign(image=name))
+    with pytest.raises(FileNotFoundError, match="6 of 6 image files do not exist"):
+        load_particles(written)
+
+
 def test_no_such_table(tmp_path):
     with pytest.raises(FileNotFoundError, match="does not exist; expected a CSV"):
         load_particles(tmp_path / "absent")
@@ -277,14 +325,28 @@ def test_files_are_not_copied_over_each_other(written):
     assert len(load_particles(written).data) == 6
 
 
-def test_interrupted_writing_leaves_no_table(written, particles, monkeypatch):
+def test_interrupted_writing_leaves_what_was_there(written, particles, monkeypatch):
     def interrupted(profile, target):
         raise KeyboardInterrupt
 
+    X, y = particles
+    before = {p: p.read_bytes() for p in written.rglob("*") if p.is_file()}
     monkeypatch.setattr(_lab_writer, "_write_profile", interrupted)
     with pytest.raises(KeyboardInterrupt):
-        write_particles(*particles, written, overwrite=True)
-    assert not (written / "annotations.csv").exists()
+        write_particles(X[::-1], y[::-1], written, overwrite=True)
+    assert {p: p.read_bytes() for p in written.rglob("*") if p.is_file()} == before
+    assert not list(written.rglob("*.part"))
+
+
+def test_new_files_replace_those_of_the_same_names(written, particles):
+    X, y = particles
+    write_particles(X[::-1][:4], y[::-1][:4], written, overwrite=True)
+    bunch = load_particles(written)
+    assert list(bunch.target) == list(y[::-1][:4])
+    for path, image in zip(bunch.data["image"], X["image"][::-1][:4], strict=True):
+        np.testing.assert_array_equal(Image.open(path), image)
+    assert len(list((written / "images").iterdir())) == 6  # others are left
+    assert not list(written.rglob("*.part"))
 
 
 def test_profile_of_other_channels_gets_numbered_names(tmp_path):
@@ -332,5 +394,9 @@ def test_wrong_tables_are_refused(tmp_path, particles):
         write_particles(X[["image"]], y, tmp_path)
     with pytest.raises(ValueError, match="6 rows but y has 5"):
         write_particles(X, y[:5], tmp_path)
-    with pytest.raises(ValueError, match="Label 3 is an empty text"):
-        write_particles(X, [*y[:3], "", *y[4:]], tmp_path)
+    for blank in ("", " "):
+        with pytest.raises(ValueError, match="Label 3 is an empty text"):
+            write_particles(X, [*y[:3], blank, *y[4:]], tmp_path)
+    for text in ("a\0", "a\rb"):
+        with pytest.raises(ValueError, match=r"Label 3 is 'a\\.*without NUL and carr"):
+            write_particles(X, [*y[:3], text, *y[4:]], tmp_path)

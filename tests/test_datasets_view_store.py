@@ -1,5 +1,3 @@
-import errno
-import functools
 import os
 import subprocess
 import sys
@@ -9,17 +7,17 @@ import pytest
 
 from skplankton.datasets import _view_store
 from skplankton.datasets._view_store import (
-    StoreWriter,
     cache_folder,
     open_store,
     store_name,
+    store_writer,
 )
 
 FACTS, COLUMNS = {"channels": ["A"]}, {"offset": np.array([0, 3])}
 
 
 def write(folder, name="a", contents=(b"abc", b"defg")):
-    with StoreWriter(folder, name) as writer:
+    with store_writer(folder, name) as writer:
         offsets = [writer.append(content) for content in contents]
         return writer.finish(FACTS, {"offset": np.array(offsets)})
 
@@ -40,7 +38,7 @@ def test_there_may_be_no_store(tmp_path):
 
 
 def interrupt(folder, error):
-    with StoreWriter(folder, "a") as writer:
+    with store_writer(folder, "a") as writer:
         writer.append(b"abc")
         raise error
 
@@ -67,37 +65,13 @@ def test_an_unfinished_store_is_not_used(tmp_path, damage):
 
 def test_of_two_that_write_the_same_the_first_stays(tmp_path):
     """Cells of the first may be in use, and some systems cannot replace open files."""
-    with StoreWriter(tmp_path, "a") as second:
+    with store_writer(tmp_path, "a") as second:
         second.append(b"abcdefg")
         first = write(tmp_path)
         before = os.stat(first.path)
         assert second.finish(FACTS, COLUMNS).path == first.path
     assert os.stat(first.path).st_ino == before.st_ino
     assert len(list(tmp_path.iterdir())) == 2
-
-
-def test_no_space_says_where_and_leaves_nothing(tmp_path):
-    message = r"no space left in .* Free some, or pass cache="
-    with pytest.raises(OSError, match=message):
-        interrupt(tmp_path, OSError(errno.ENOSPC, "No space left on device"))
-    assert not list(tmp_path.iterdir())
-
-
-@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="needs a full device")
-def test_no_space_for_what_was_not_written_yet_is_told_too(tmp_path, monkeypatch):
-    """Small stores are written as late as the file is closed."""
-    full = functools.partial(open, "/dev/full", "wb")
-    monkeypatch.setattr(_view_store, "open", lambda *a, **k: full(), raising=False)
-    with pytest.raises(OSError, match="no space left in"):
-        write(tmp_path)
-    with pytest.raises(KeyboardInterrupt):
-        interrupt(tmp_path, KeyboardInterrupt())
-    assert not list(tmp_path.iterdir())
-
-
-def test_other_errors_stay_what_they_are(tmp_path):
-    with pytest.raises(PermissionError, match="denied"):
-        interrupt(tmp_path, PermissionError(errno.EACCES, "denied"))
 
 
 def test_name_follows_from_file_and_settings(tmp_path):

@@ -51,8 +51,8 @@ def load_cytoprocess(
         :func:`load_cyz_json`.
     errors : {"raise", "warn", "coerce"}, default="raise"
         What to do about something that cannot be read, as in :func:`load_cyz_json`. An
-        image file of no particle is such a thing, and is left out. Image files are not
-        opened.
+        image file of no particle is such a thing, and so is a second one of a particle
+        (``1.png`` and ``1.jpg``); both are left out. Image files are not opened.
     n_jobs : int or None, default=None
         How many samples are read at once, each by a process.
     verbose : int, default=0
@@ -71,7 +71,8 @@ def load_cytoprocess(
         not extracted.
     ValueError
         If a JSON file cannot be read, as in :func:`load_cyz_json`, or, with
-        ``errors="raise"``, an image file belongs to no particle.
+        ``errors="raise"``, an image file belongs to no particle, or to one that has
+        another.
 
     See Also
     --------
@@ -174,11 +175,14 @@ def _set_images(
                 )
             images += [None] * len(rows)
             continue
-        files = {
-            int(file.stem): str(file)
-            for file in sorted(images_folder.iterdir())
-            if file.stem.isdecimal() and file.suffix.lower() in _SUFFIXES
-        }
+        files: dict[int, str] = {}
+        for file in sorted(images_folder.iterdir()):
+            if not file.stem.isdecimal() or file.suffix.lower() not in _SUFFIXES:
+                continue
+            first = files.setdefault(int(file.stem), str(file))
+            if first != str(file):
+                text = f"a second image of the particle of {first}, which is kept"
+                problems.add(str(file), Problem("second image of one particle", text))
         images += [files.pop(particle, None) for particle in rows["particle_id"]]
         for file in files.values():
             text = "the JSON file has no particle of this number; the image is left out"

@@ -22,10 +22,11 @@ from ._cyz_views import (
     decoded_image,
     is_int64,
     samples_of,
+    shown,
 )
 from ._json_stream import BrokenJSON, JSONStream
 from ._problems import Problem, Problems, problem_error
-from ._view_store import Store, StoreWriter, open_store, store_name
+from ._view_store import Store, StoreWriter, open_store, store_name, store_writer
 
 MISSING = -1  # an offset, where there is no view
 # One row a particle. A crop is (left, top, width, height); MISSING is the whole image.
@@ -57,7 +58,7 @@ def stored_views(
     name = store_name(source, {"channels": channels, "with_images": with_images})
     store = open_store(folder, name)
     if store is None:
-        with StoreWriter(folder, name) as writer:
+        with store_writer(folder, name) as writer:
             extraction = _Extraction(source, writer, channels, Problems(strict))
             extraction.read(with_images, progress)
             store = writer.finish(extraction.facts(), extraction.columns())
@@ -150,13 +151,20 @@ class _Extraction:
             self._problems.add(where, problem)
         else:
             offset, length = self._writer.append(samples.tobytes()), len(samples)
-        says = item.get("hasImage")
-        says_image = MISSING if says is None else int(bool(says))
+        says_image = self._says_image(item.get("hasImage"), where)
         self._rows[particle] = len(self._rows)
         for column, value in zip(
             self._columns.values(), (particle, says_image, offset, length), strict=True
         ):
             column.append(value)
+
+    def _says_image(self, says: Any, where: str) -> int:
+        if says in (None, True, False):
+            return MISSING if says is None else int(says)
+        text = f"hasImage is {shown(says)}, where true or false was expected"
+        problem = Problem("hasImage that is neither true nor false", text)
+        self._problems.add(where, problem)
+        return MISSING
 
     def _samples(self, shapes: Any) -> np.ndarray:
         positions = self._taken(checked_shapes(shapes))
@@ -254,7 +262,8 @@ def _instrument_name(instrument: Any) -> str | None:
     if not isinstance(instrument, dict):
         return None
     parts = [instrument.get(key) for key in ("name", "serialNumber")]
-    return " ".join(str(part) for part in parts if part) or None
+    texts = [str(part) for part in parts if isinstance(part, str | int) and part]
+    return " ".join(texts) or None
 
 
 def _particle_id(item: Any) -> int | None:

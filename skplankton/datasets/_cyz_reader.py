@@ -92,7 +92,7 @@ def load_cyz_json(
     FileNotFoundError
         If a file does not exist.
     OSError
-        If there is no space left for the views.
+        If there is no space left for the views, or a file cannot be opened.
     TypeError
         If `path` or `channels` is of another type.
     ValueError

@@ -4,14 +4,25 @@ from __future__ import annotations
 
 import base64
 import io
+from collections.abc import Callable
+from reprlib import repr as shown  # short, however long or deep the value
 from typing import Any
 
 import numpy as np
-from PIL import Image
+from PIL.BmpImagePlugin import BmpImageFile
+from PIL.ImageFile import ImageFile
+from PIL.JpegImagePlugin import JpegImageFile
+from PIL.PngImagePlugin import PngImageFile
 
 from ._problems import Problem
 
-IMAGE_FORMATS = ("JPEG", "PNG", "BMP")
+# How a file begins -> what reads its header. Image.open would look into large images
+# and those of several pictures, with warnings; they are looked at when they are used.
+_HEADERS: dict[bytes, Callable[[io.BytesIO], ImageFile]] = {
+    b"\xff\xd8\xff": JpegImageFile,
+    b"\x89PNG\r\n\x1a\n": PngImageFile,
+    b"BM": BmpImageFile,
+}
 WHOLE = (-1, -1, -1, -1)  # a crop that cuts nothing
 
 
@@ -67,7 +78,7 @@ def samples_of(shapes: list[dict]) -> np.ndarray:
 
 def _first_strange(names: list[str], values: list[Any]) -> str:
     return next(
-        f"channel {name!r} has {value!r} at sample {i}"
+        f"channel {name!r} has {shown(value)} at sample {i}"
         for name, samples in zip(names, values, strict=True)
         for i, value in enumerate(samples)
         if type(value) is not float and not is_int64(value)
@@ -88,7 +99,10 @@ def decoded_image(encoded: str) -> tuple[bytes, tuple[int, int]]:
             "base64 that cannot be decoded", f"the image's base64 is broken ({error})"
         ) from None
     try:
-        with Image.open(io.BytesIO(content), formats=IMAGE_FORMATS) as image:
+        read = next(
+            read for start, read in _HEADERS.items() if content.startswith(start)
+        )
+        with read(io.BytesIO(content)) as image:
             return content, image.size
     except Exception:  # Pillow raises many kinds of errors at broken headers
         raise Problem(
@@ -115,8 +129,8 @@ def crop_of(rectangle: Any, size: tuple[int, int]) -> tuple[int, int, int, int]:
     if len(numbers) != 4:
         raise Problem(
             "crop rectangle of an unknown form",
-            f"cropRectangle is {rectangle!r}, where {{X, Y, Width, Height}} in whole "
-            "pixels was expected",
+            f"cropRectangle is {shown(rectangle)}, where {{X, Y, Width, Height}} in "
+            "whole pixels was expected",
         )
     left, top, width, height = numbers
     if (width, height) in (size, (0, 0)):
@@ -125,7 +139,7 @@ def crop_of(rectangle: Any, size: tuple[int, int]) -> tuple[int, int, int, int]:
     if not is_inside or left + width > size[0] or top + height > size[1]:
         raise Problem(
             "crop rectangle that does not fit",
-            f"cropRectangle {rectangle!r} is neither of the image's size, {size[0]} × "
-            f"{size[1]} pixels, nor inside it",
+            f"cropRectangle {shown(rectangle)} is neither of the image's size, "
+            f"{size[0]} × {size[1]} pixels, nor inside it",
         )
     return left, top, width, height

@@ -18,6 +18,7 @@ import pandas as pd
 from PIL import Image
 
 from .._decoding import _read_profile
+from .._files import disk_errors
 from .._stored_views import StoredImage, StoredProfile
 from ._lab_writer import _is_missing
 
@@ -83,6 +84,8 @@ def write_cyz_json(
     ------
     FileExistsError
         If the file exists and ``overwrite`` is False.
+    OSError
+        If the disk is full.
     TypeError
         If X is not a DataFrame, or a cell is of no known kind.
     ValueError
@@ -110,18 +113,19 @@ def write_cyz_json(
             f"image_format={image_format!r}; expected one of {list(IMAGE_FORMATS)}."
         )
     _check_columns(X)
-    target.parent.mkdir(parents=True, exist_ok=True)
+    image_text = partial(
+        _image_text, image_format=image_format, frame_shape=frame_shape
+    )
     # An error in some cell, or an interruption, leaves neither half a file nor a
     # replaced one.
-    unfinished = target.with_name(f".{target.name}.{uuid.uuid4().hex}.part")
+    unfinished = target.with_name(f".{uuid.uuid4().hex}.part")
     try:
-        # cyz2json writes a byte-order mark.
-        with open(unfinished, "x", encoding="utf-8-sig", newline="\n") as file:
-            image_text = partial(
-                _image_text, image_format=image_format, frame_shape=frame_shape
-            )
-            _write(file, X, target.stem, instrument, channels, image_text)
-        os.replace(unfinished, target)
+        with disk_errors(target, part=unfinished):
+            target.parent.mkdir(parents=True, exist_ok=True)
+            # cyz2json writes a byte-order mark.
+            with open(unfinished, "x", encoding="utf-8-sig", newline="\n") as file:
+                _write(file, X, target.stem, instrument, channels, image_text)
+            os.replace(unfinished, target)
     finally:
         unfinished.unlink(missing_ok=True)
     return target

@@ -119,6 +119,10 @@ class JSONStream:
                 n_more *= 2
             except RecursionError:
                 raise self._broken("too deeply nested") from None
+            except ValueError:
+                # A whole number of more digits than Python reads. A decoder that looks
+                # at each number is slow, and takes over where there is one.
+                self._decode = json.JSONDecoder(parse_int=_whole_number).raw_decode
             else:
                 # A number at the end may go on: of "12.5e-3", "12" could have been read
                 # from the pieces "12", "12." or, if that is 12.5, from "12.5e-".
@@ -146,3 +150,10 @@ class JSONStream:
         if self._at == len(self._text):
             return BrokenJSON("the file ends too early,", character)
         return BrokenJSON(f"no JSON ({what})", character)
+
+
+def _whole_number(digits: str) -> int | float:
+    try:
+        return int(digits)
+    except ValueError:
+        return float(digits)  # infinite

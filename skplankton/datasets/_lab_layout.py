@@ -7,6 +7,7 @@ arXiv:2603.16427.
 
 from __future__ import annotations
 
+import io
 import os
 from pathlib import Path
 
@@ -14,6 +15,7 @@ import numpy as np
 import pandas as pd
 from sklearn.utils import Bunch
 
+from .._csv_rows import csv_rows
 from .._problems import Problems
 
 TABLE_NAME = "annotations.csv"
@@ -44,7 +46,7 @@ def load_particles(
         ``fold1/train.csv`` of the published splits). It has the columns `image`,
         `profile` and, if there are labels, `class`; others are ignored. File names are
         relative to the CSV file's own folder. An empty cell is a missing view, or no
-        label.
+        label. Blanks around a label do not count.
     errors : {"raise", "warn", "coerce"}, default="raise"
         What to do about a file that does not exist. Unless "raise", the view is missing
         and is told of once, at the end: by a warning, or with "coerce" by the logger
@@ -78,7 +80,8 @@ def load_particles(
     FileNotFoundError
         If there is no such table, or it names a file that does not exist.
     ValueError
-        If the table is empty, lacks a column, or has a row with neither view.
+        If the table is empty, no CSV in UTF-8 with commas, lacks a column or has it
+        twice, or has a row with more or fewer cells than the header, or neither view.
 
     See Also
     --------
@@ -112,8 +115,9 @@ def load_particles(
     problems.tell(str(table_path))
     if errors == "raise":
         check_some_view(data, f"{table_path}: ")
-    labels = table[CLASS] if CLASS in table else [""] * len(table)
-    target = np.array([label or None for label in labels], dtype=object)
+    labels = table.get(CLASS, [""] * len(data))
+    # With a blank before or behind, "x " would be another class than "x".
+    target = np.array([label.strip() or None for label in labels], dtype=object)
     if return_X_y:
         return data, target
     labeled = [label for label in target if label is not None]
@@ -150,31 +154,78 @@ def _find_table(path: Path) -> Path:
     return path / TABLE_NAME
 
 
-def _read_table(path: Path) -> pd.DataFrame:
-    """Read a table as text: an empty cell is an empty text, and nothing else is."""
-    try:
-        # pandas skips the byte-order mark that spreadsheet programs put.
-        table = pd.read_csv(path, dtype=str, keep_default_na=False, encoding="utf-8")
-    except pd.errors.EmptyDataError:
-        raise ValueError(
-            f"{path} is empty; expected a header with the columns 'image', 'profile' "
-            "and, if there are labels, 'class'."
-        ) from None
-    absent = [view for view in FOLDERS if view not in table]
-    if absent:
-        raise ValueError(
-            f"{path} has no column {absent[0]!r}, only {table.columns.tolist()}; "
-            "expected 'image' and 'profile'. Leave cells empty where there is no file."
-        )
-    if table.empty:
+def _read_table(path: Path) -> dict[str, list[str]]:
+    """The columns that are used, as text."""
+    records = csv_rows(io.StringIO(_read_text(path), newline=""), str(path), ",")
+    _, cells = next(records, (1, []))
+    header = [name.strip() for name in cells]
+    _check_header(header, path)
+    rows = []
+    for line, cells in records:
+        if len(cells) != len(header):
+            raise ValueError(
+                f"{path}, line {line}: expected {len(header)} cells, as in the header, "
+                f"got {len(cells)}. A text with a comma or a line break in it needs "
+                'quotes (") around it.'
+            )
+        rows.append(cells)
+    if not rows:
         raise ValueError(
             f"{path} has a header but no rows; expected one row a particle."
         )
-    return table
+    columns = dict(zip(header, zip(*rows, strict=True), strict=True))
+    return {name: list(columns[name]) for name in (*FOLDERS, CLASS) if name in columns}
+
+
+def _read_text(path: Path) -> str:
+    content = path.read_bytes()
+    try:
+        # Spreadsheet programs put a byte-order mark.
+        text = content.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = content.count(b"\n", 0, error.start) + 1
+        raise ValueError(
+            f"{path}, line {line}: the text is not UTF-8 ({error.reason}). Save the "
+            "table again as 'CSV UTF-8'."
+        ) from None
+    if "\0" in text:
+        line = text.count("\n", 0, text.index("\0")) + 1
+        raise ValueError(
+            f"{path}, line {line}: a NUL byte, which no table of text has: the file is "
+            "damaged, or no CSV file. Copy it again, or save it again as 'CSV UTF-8'."
+        )
+    return text
+
+
+def _check_header(header: list[str], path: Path) -> None:
+    if not any(header):
+        raise ValueError(
+            f"{path} is empty; expected a header with the columns 'image', 'profile' "
+            "and, if there are labels, 'class'."
+        )
+    for sign in (";", "\t"):
+        if len(header) == 1 and sign in header[0]:
+            raise ValueError(
+                f"{path}, line 1: the cells are separated by {sign!r}; expected "
+                "commas. To save the table again: pandas.read_csv(path, "
+                f"sep={sign!r}, dtype=str).to_csv(path, index=False)"
+            )
+    absent = [view for view in FOLDERS if view not in header]
+    if absent:
+        raise ValueError(
+            f"{path} has no column {absent[0]!r}, only {header}; expected 'image' and "
+            "'profile'. Leave cells empty where there is no file."
+        )
+    twice = [name for name in (*FOLDERS, CLASS) if header.count(name) > 1]
+    if twice:
+        raise ValueError(
+            f"{path}, line 1: the column {twice[0]!r} is there "
+            f"{header.count(twice[0])} times. Delete or rename the others."
+        )
 
 
 def _existing_files(
-    names: pd.Series, folder: str, view: str, table_path: Path, problems: Problems
+    names: list[str], folder: str, view: str, table_path: Path, problems: Problems
 ) -> list[str | None]:
     """Make the names absolute and check that the files are there.
 
@@ -202,7 +253,7 @@ def _existing_files(
         first = absent[0]
         problems.add(
             f"{table_path}, row {first} (counted from 0): no {view} file "
-            f"{names.iloc[first]!r}, looked for as {paths[first]}. {len(absent)} of "
+            f"{names[first]!r}, looked for as {paths[first]}. {len(absent)} of "
             f"{len(names)} {view} files do not exist. Names are relative to the CSV "
             "file's folder; leave the cell empty if there is no such view.",
             f"the {view} is missing",
@@ -219,7 +270,9 @@ def _listing(folder: str) -> tuple[str, set[str]]:
     try:
         with os.scandir(folder) as entries:
             return folder, {entry.name for entry in entries}
-    except (FileNotFoundError, NotADirectoryError):
+    except PermissionError:
+        raise
+    except OSError:  # no folder, or no name that a folder can have
         return folder, set()
 
 

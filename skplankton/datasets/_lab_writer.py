@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import uuid
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike
 
+from .._files import disk_errors
 from ._instrument import CHANNEL_NAMES
 from ._lab_layout import CLASS, FOLDERS, TABLE_NAME, check_some_view
 from ._png import png_bytes
@@ -58,6 +60,8 @@ def write_particles(
         If there is an ``annotations.csv`` and ``overwrite`` is False.
     FileNotFoundError
         If a file to copy does not exist.
+    OSError
+        If the disk is full. What was in the folder before stays.
     TypeError
         If X is not a DataFrame, or a cell is of no known kind.
     ValueError
@@ -88,15 +92,32 @@ def write_particles(
     labels = _labels_as_text(y, X)
     # Everything is checked before anything is written.
     cells = _checked_cells(X, folder)
-    table_path.unlink(missing_ok=True)
-    table = {
-        view: [_write_cell(cell, view, i, folder) for i, cell in enumerate(cells[view])]
-        for view in FOLDERS
-    }
-    folder.mkdir(parents=True, exist_ok=True)
-    # Last, so that an interrupted run leaves no table that names absent files.
-    pd.DataFrame({**table, CLASS: labels}).to_csv(table_path, encoding="utf-8")
+    # An error or an interruption leaves what was there before.
+    part = folder / f".{uuid.uuid4().hex}.part"
+    try:
+        with disk_errors(folder, part=part):
+            part.mkdir(parents=True)
+            table = {CLASS: labels}
+            for view in FOLDERS:
+                rows = enumerate(cells[view])
+                table[view] = [_write_cell(cell, view, i, part) for i, cell in rows]
+            pd.DataFrame(table, columns=[*FOLDERS, CLASS]).to_csv(
+                part / TABLE_NAME, encoding="utf-8"
+            )
+            _move_files(part, folder)
+    finally:
+        shutil.rmtree(part, ignore_errors=True)
     return table_path
+
+
+def _move_files(part: Path, folder: Path) -> None:
+    # There is no table as long as the files are neither the old nor the new ones.
+    (folder / TABLE_NAME).unlink(missing_ok=True)
+    for file in part.glob("*/*"):
+        target = folder / file.relative_to(part)
+        target.parent.mkdir(exist_ok=True)
+        os.replace(file, target)
+    os.replace(part / TABLE_NAME, folder / TABLE_NAME)
 
 
 def _is_missing(cell: Any) -> bool:
@@ -109,10 +130,15 @@ def _labels_as_text(y: ArrayLike | None, X: pd.DataFrame) -> list[str]:
         raise ValueError(f"X has {len(X)} rows but y has {len(labels)} labels.")
     texts = ["" if _is_missing(label) else str(label) for label in labels]
     for i, (label, text) in enumerate(zip(labels, texts, strict=True)):
-        if not text and not _is_missing(label):
+        if not text.strip() and not _is_missing(label):
             raise ValueError(
                 f"Label {i} is an empty text, which would be read back as unlabelled. "
                 "Use None for unlabelled."
+            )
+        if "\0" in text or "\r" in text:
+            raise ValueError(
+                f"Label {i} is {text!r}; expected a text without NUL and carriage "
+                "return, which are not read back from a CSV file."
             )
     return texts
 

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import atexit
 import contextlib
-import errno
 import hashlib
 import json
 import os
@@ -18,12 +17,13 @@ import shutil
 import tempfile
 import uuid
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
-from types import TracebackType
-from typing import Any, NamedTuple
+from typing import IO, Any, NamedTuple
 
 import numpy as np
+
+from .._files import disk_errors
 
 FORMAT = 1  # raised with every change of what a store holds
 
@@ -89,23 +89,21 @@ def open_store(folder: Path, name: str) -> Store | None:
 
 
 class StoreWriter:
-    """Writes a store; leaving the ``with`` block without `finish` leaves nothing."""
+    """Writes a store, in a block of `store_writer`."""
+
+    file: IO[bytes]  # of the views
 
     def __init__(self, folder: Path, name: str):
         self._folder, self._name = folder, name
         unfinished = f".{name}.{uuid.uuid4().hex}"
-        self._views = folder / f"{unfinished}.views.part"
-        self._index = folder / f"{unfinished}.index.part"
+        self.views = folder / f"{unfinished}.views.part"
+        self.index = folder / f"{unfinished}.index.part"
         self.n_bytes = 0
-
-    def __enter__(self) -> StoreWriter:
-        self._file = open(self._views, "xb", buffering=2**20)
-        return self
 
     def append(self, content: bytes) -> int:
         """Add some bytes; return where they begin."""
         offset = self.n_bytes
-        self._file.write(content)
+        self.file.write(content)
         self.n_bytes += len(content)
         return offset
 
@@ -113,36 +111,38 @@ class StoreWriter:
         self, facts: Mapping[str, Any], columns: Mapping[str, np.ndarray]
     ) -> Store:
         """Put the store in its place."""
-        self._file.close()
+        self.file.close()
         facts = {**facts, "n_bytes": self.n_bytes}
-        with open(self._index, "xb") as file:
+        with open(self.index, "xb") as file:
             arrays: dict[str, Any] = {"facts": np.array(json.dumps(facts)), **columns}
             np.savez(file, **arrays)
         path = self._folder / f"{self._name}.views"
         # Whoever was first wrote the same, and its cells may be in use.
         if (finished := open_store(self._folder, self._name)) is not None:
             return finished
-        os.replace(self._views, path)
-        os.replace(self._index, self._folder / f"{self._name}.index.npz")
+        os.replace(self.views, path)
+        os.replace(self.index, self._folder / f"{self._name}.index.npz")
         return Store(str(path), facts, dict(columns))
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        # Closing writes what is left, for which there may be no space; where that
-        # matters, `finish` has done it.
-        with contextlib.suppress(OSError):
-            self._file.close()
-        self._views.unlink(missing_ok=True)
-        self._index.unlink(missing_ok=True)
-        if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
-            raise OSError(
-                error.errno,
-                f"no space left in {self._folder} after {self.n_bytes / 1e6:.0f} MB of "
-                "images and profiles (what was written is removed). Free some, or "
-                "pass cache='a folder with more'; the files need at most as much as "
-                "the JSON",
-            ) from error
+
+@contextlib.contextmanager
+def store_writer(folder: Path, name: str) -> Iterator[StoreWriter]:
+    """Give a writer of a store; a block without its `finish` leaves nothing."""
+    writer = StoreWriter(folder, name)
+    advice = (
+        "Free some, or pass cache='a folder with more'; the images and profiles need "
+        "at most as much as the JSON."
+    )
+    try:
+        with disk_errors(folder, part=writer.views, advice=advice):
+            writer.file = open(writer.views, "xb", buffering=2**20)  # noqa: SIM115
+            try:
+                yield writer
+            finally:
+                # Closing writes what is left, for which there may be no space; where
+                # that matters, `finish` has done it.
+                with contextlib.suppress(OSError):
+                    writer.file.close()
+    finally:
+        writer.views.unlink(missing_ok=True)
+        writer.index.unlink(missing_ok=True)

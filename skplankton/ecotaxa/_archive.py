@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import atexit
+import errno
 import hashlib
 import os
 import re
+import secrets
 import shutil
 import stat
 import tempfile
 import zipfile
-import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+
+from skplankton._files import disk_errors
 
 # Against archives made to fill the disk. Images are compressed already, and the tables
 # of real exports shrink 10 to 50 times.
@@ -21,37 +26,65 @@ MAX_RATIO = 200
 RATIO_COUNTS_FROM_BYTES = 64 * 2**20
 
 _DRIVE = re.compile(r"[A-Za-z]:")
-# What zipfile raises when the content is broken, encrypted or packed in unknown ways.
-_BROKEN = (zipfile.BadZipFile, zlib.error, EOFError, RuntimeError, NotImplementedError)
 
 
-def unpack(archive: Path, cache: str | os.PathLike | None) -> Path:
-    """Unpack an archive and return the folder that holds its content.
+def is_archive(path: Path) -> bool:
+    """Whether a file is a zip archive, or is named like one."""
+    with _zip_errors(f"{path} is no zip archive that can be read"):
+        return path.suffix.lower() == ".zip" or zipfile.is_zipfile(path)
+
+
+@contextmanager
+def unpacked(archive: Path, cache: str | os.PathLike | None) -> Iterator[Path]:
+    """Give the folder that holds the archive's content.
 
     In `cache`, the folder's name depends on the content, and one that is there already
-    is used again. Without, the folder is removed when this process ends.
+    is used again. Without, the folder is removed when this process ends, or by an error
+    in the block.
     """
+    with _zip_errors(f"{archive} is no zip archive that can be read"):
+        content = zipfile.ZipFile(archive)
+    with content:
+        members = [m for m in content.infolist() if not _is_folder(m)]
+        _check_members(members, archive)
+        if cache is None:
+            folder = Path(
+                tempfile.gettempdir(), f"skplankton-ecotaxa-{secrets.token_hex(8)}"
+            )
+        else:
+            folder = Path(cache, f"{archive.stem[:40]}-{_fingerprint(members)}")
+        if not folder.is_dir():
+            _unpack(content, members, folder, archive)
     try:
-        with zipfile.ZipFile(archive) as content:
-            members = [m for m in content.infolist() if not m.is_dir()]
-            _check_members(members, archive)
-            if cache is None:
-                folder = _temporary_folder()
-                _unpack_into(content, members, folder, archive)
-                return folder
-            Path(cache).mkdir(parents=True, exist_ok=True)
-            folder = Path(cache) / f"{archive.stem}-{_fingerprint(members)}"
-            if not folder.is_dir():
-                _unpack_whole(content, members, folder, archive)
-            return folder
-    except zipfile.BadZipFile as error:
-        raise ValueError(
-            f"{archive} is no zip archive that can be read ({error}). Copy or download "
-            "it anew."
-        ) from None
+        if cache is None:
+            _remove_at_exit(folder)
+        yield folder
+    except BaseException:
+        if cache is None:
+            shutil.rmtree(folder, ignore_errors=True)
+        raise
+
+
+@contextmanager
+def _zip_errors(problem: str) -> Iterator[None]:
+    """Raise what zipfile raises at a broken archive, errors of all kinds, as one."""
+    try:
+        yield
+    except Exception as error:
+        told = f"{problem} ({error or type(error).__name__}). Copy or download it anew."
+        # A seek to where no file can have anything is the archive's fault as well.
+        if isinstance(error, OSError) and error.errno not in (None, errno.EINVAL):
+            raise OSError(error.errno, told) from None
+        raise ValueError(told) from None
+
+
+def _is_folder(member: zipfile.ZipInfo) -> bool:
+    return member.filename.endswith(("/", "\\"))
 
 
 def _check_members(members: list[zipfile.ZipInfo], archive: Path) -> None:
+    seen: set[Path] = set()
+    folders = {folder for member in members for folder in _inner(member).parents}
     for member in members:
         parts = _parts(member)
         mode = stat.S_IFMT(member.external_attr >> 16)
@@ -59,7 +92,12 @@ def _check_members(members: list[zipfile.ZipInfo], archive: Path) -> None:
             problem = "would be written outside the folder it is unpacked into"
         elif mode not in (0, stat.S_IFREG):
             problem = "is a link or a special file, not a plain one"
+        elif _inner(member) in seen:
+            problem = "is there twice"
+        elif _inner(member) in folders:
+            problem = "is a file and a folder at once"
         else:
+            seen.add(_inner(member))
             continue
         raise ValueError(
             f"{archive}: its member {member.filename!r} {problem}. EcoTaxa makes no "
@@ -83,6 +121,10 @@ def _parts(member: zipfile.ZipInfo) -> list[str]:
     return member.filename.replace("\\", "/").split("/")
 
 
+def _inner(member: zipfile.ZipInfo) -> Path:
+    return Path(*_parts(member))
+
+
 def _fingerprint(members: list[zipfile.ZipInfo]) -> str:
     digest = hashlib.sha256()
     for member in members:
@@ -90,16 +132,25 @@ def _fingerprint(members: list[zipfile.ZipInfo]) -> str:
     return digest.hexdigest()[:16]
 
 
-def _unpack_whole(
+def _unpack(
     content: zipfile.ZipFile,
     members: list[zipfile.ZipInfo],
     folder: Path,
     archive: Path,
 ) -> None:
     """Unpack beside `folder` first, so that a killed run leaves no part of it."""
-    part = Path(tempfile.mkdtemp(dir=folder.parent, prefix=f".{folder.name}."))
+    part = folder.with_name(f".{secrets.token_hex(8)}.part")
+    n_bytes = sum(member.file_size for member in members)
+    advice = (
+        f"Free some, or pass cache='a folder with more': {archive} needs "
+        f"{n_bytes / 1e6:.1f} MB."
+    )
     try:
-        _unpack_into(content, members, part, archive)
+        with disk_errors(folder.parent, part=part, advice=advice):
+            folder.parent.mkdir(parents=True, exist_ok=True)
+            part.mkdir(mode=0o700)
+            for member in members:
+                _unpack_member(content, member, part, archive)
         try:
             part.rename(folder)
         except OSError:
@@ -109,27 +160,17 @@ def _unpack_whole(
         shutil.rmtree(part, ignore_errors=True)
 
 
-def _unpack_into(
-    content: zipfile.ZipFile,
-    members: list[zipfile.ZipInfo],
-    folder: Path,
-    archive: Path,
+def _unpack_member(
+    content: zipfile.ZipFile, member: zipfile.ZipInfo, folder: Path, archive: Path
 ) -> None:
-    for member in members:
-        target = folder.joinpath(*_parts(member))
+    target = folder / _inner(member)
+    with _zip_errors(f"{archive}: its member {member.filename!r} cannot be unpacked"):
         target.parent.mkdir(parents=True, exist_ok=True)
-        try:
-            with content.open(member) as source, open(target, "wb") as file:
-                shutil.copyfileobj(source, file)
-        except _BROKEN as error:
-            raise ValueError(
-                f"{archive}: its member {member.filename!r} cannot be unpacked "
-                f"({error}). Copy or download the archive anew."
-            ) from None
+        with content.open(member) as source, open(target, "wb") as file:
+            shutil.copyfileobj(source, file)
 
 
-def _temporary_folder() -> Path:
-    folder = Path(tempfile.mkdtemp(prefix="skplankton-ecotaxa-"))
+def _remove_at_exit(folder: Path) -> None:
     maker = os.getpid()
 
     def remove() -> None:
@@ -138,4 +179,3 @@ def _temporary_folder() -> Path:
             shutil.rmtree(folder, ignore_errors=True)
 
     atexit.register(remove)
-    return folder

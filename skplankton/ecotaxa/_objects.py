@@ -165,7 +165,7 @@ def _images(cells: Cells, rows: np.ndarray, problems: Problems) -> list[str | No
     if absent and not any(images):
         # Labels are often exported, or passed on, without their images.
         tell(
-            f"None of the {len(absent)} image files that {cells.table(rows[0]).path} "
+            f"None of the {len(absent)} image files that {cells.table(rows[0]).shown} "
             "names is there: the labels are read without images.",
             "warn" if problems.errors == "raise" else problems.errors,
             stacklevel=4,

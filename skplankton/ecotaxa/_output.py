@@ -10,6 +10,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from skplankton._files import disk_errors
+
 IMAGES = "images"
 WITHOUT_IMAGE = "without_image.csv"
 # The same input gives the same bytes, always. Zip knows no earlier year.
@@ -68,16 +70,17 @@ def whole_output(path: Path, overwrite: bool) -> Iterator[Callable[[str, bytes],
 
     All is written under another name beside `path`; it gets its own at the end.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
     # Without the name, which may be as long as a name can be.
     part = path.with_name(f".{secrets.token_hex(8)}.part")
     try:
-        if is_zip(path):
-            with zipfile.ZipFile(part, "x") as archive:
-                yield _writer_into_zip(archive)
-        else:
-            part.mkdir()
-            yield _writer_into_folder(part)
+        with disk_errors(path, part=part):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            if is_zip(path):
+                with zipfile.ZipFile(part, "x") as archive:
+                    yield _writer_into_zip(archive)
+            else:
+                part.mkdir()
+                yield _writer_into_folder(part)
         check_target(path, overwrite)
         if path.is_dir():
             old = part.with_suffix(".old")

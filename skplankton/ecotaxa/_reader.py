@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import os
-import zipfile
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pandas as pd
 
 from skplankton._problems import Problems
 
-from ._archive import unpack
+from ._archive import is_archive, unpacked
 from ._cells import Cells
 from ._columns import CATEGORY, STATUS, STATUSES
 from ._objects import objects_of
@@ -125,24 +125,22 @@ def read_ecotaxa(
     """
     wanted = _wanted_statuses(status)
     problems = Problems(errors)
-    tables = [
-        read_table_file(file, shown, problems)
-        for file, shown in _table_files(Path(path), cache)
-    ]
-    cells = Cells(tables)
-    if not len(cells):
-        raise ValueError(
-            f"{path}: no row with an object, in {len(tables)} table(s). Expected one "
-            "row an image, below the names and, in an import table, the types."
-        )
-    if wanted and CATEGORY in cells.texts and STATUS not in cells.texts:
-        raise ValueError(
-            f"{path} has a column {CATEGORY!r} but no {STATUS!r}, so no category "
-            f"counts as {' or '.join(wanted)}. Pass status=None to take them all as "
-            "labels."
-        )
-    objects = objects_of(cells, wanted, problems)
-    problems.tell(str(path))
+    with _table_files(Path(path), cache) as files:
+        tables = [read_table_file(file, shown, problems) for file, shown in files]
+        cells = Cells(tables)
+        if not len(cells):
+            raise ValueError(
+                f"{path}: no row with an object, in {len(tables)} table(s). Expected "
+                "one row an image, below the names and, in an import table, the types."
+            )
+        if wanted and CATEGORY in cells.texts and STATUS not in cells.texts:
+            raise ValueError(
+                f"{path} has a column {CATEGORY!r} but no {STATUS!r}, so no category "
+                f"counts as {' or '.join(wanted)}. Pass status=None to take them all "
+                "as labels."
+            )
+        objects = objects_of(cells, wanted, problems)
+        problems.tell(str(path))
     return objects
 
 
@@ -159,19 +157,26 @@ def _wanted_statuses(status: str | Iterable[str] | None) -> list[str] | None:
     return wanted
 
 
-def _table_files(path: Path, cache: str | os.PathLike | None) -> list[tuple[Path, str]]:
-    """Each table's path, and what messages call it."""
+@contextmanager
+def _table_files(
+    path: Path, cache: str | os.PathLike | None
+) -> Iterator[list[tuple[Path, str]]]:
+    """Give each table's path, and what messages call it."""
     if not path.exists():
         raise FileNotFoundError(
             f"{path} does not exist; expected an EcoTaxa table, a folder with such "
             "tables, or a zip archive of one."
         )
     if path.is_dir():
-        folder = path
-    elif zipfile.is_zipfile(path) or path.suffix.lower() == ".zip":
-        folder = unpack(path, cache)
+        yield _tables_in(path, path)
+    elif is_archive(path):
+        with unpacked(path, cache) as folder:
+            yield _tables_in(folder, path)
     else:
-        return [(path, str(path))]
+        yield [(path, str(path))]
+
+
+def _tables_in(folder: Path, path: Path) -> list[tuple[Path, str]]:
     files = sorted(
         Path(parent, name)
         for parent, _, names in os.walk(folder)

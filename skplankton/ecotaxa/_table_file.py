@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import codecs
-import csv
 import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
+from skplankton._csv_rows import csv_rows
 from skplankton._problems import Problems
 
 from ._columns import EXPORT_ONLY, FILE_NAME, NUMBER, OBJECT_ID, TEXT
@@ -93,26 +93,12 @@ def _encoding(path: Path, shown: str) -> str:
 
 
 def _records(path: Path, shown: str) -> Iterator[tuple[int, list[str]]]:
-    """The line on which a row begins, as an editor counts, and its cells."""
+    """Each row that is not blank: its line, and its cells without blanks around."""
     with open(path, encoding=_encoding(path, shown), newline="") as lines:
-        # Strict: a quote that is never closed would swallow the rest of the file.
-        reader = csv.reader(lines, delimiter="\t", quotechar='"', strict=True)
-        line = 1
-        while True:
-            try:
-                cells = next(reader)
-            except StopIteration:
-                return
-            except csv.Error as error:
-                raise ValueError(
-                    f"{shown}, line {line}: the quotes do not match up ({error}). A "
-                    'text in quotes (") ends with one, and a quote within it is '
-                    "written twice."
-                ) from None
+        for line, cells in csv_rows(lines, shown, "\t"):
             cells = [cell.strip() for cell in cells]
             if any(cells):
                 yield line, cells
-            line = reader.line_num + 1
 
 
 def _check_header(header: list[str], shown: str) -> None:

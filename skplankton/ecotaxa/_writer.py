@@ -103,6 +103,8 @@ def write_ecotaxa(
         If `path` exists and ``overwrite`` is False, or it must not be replaced.
     FileNotFoundError
         If an image file does not exist.
+    OSError
+        If the disk is full.
     TypeError
         If `table` is not a DataFrame, or an image cell is of no known kind.
     ValueError

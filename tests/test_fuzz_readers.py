@@ -1,0 +1,257 @@
+"""Damaged files of each kind: a table, or an error that names the file."""
+
+import copy
+import io
+import json
+import math
+import shutil
+import tempfile
+import zipfile
+
+import pandas as pd
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from skplankton.datasets import (
+    load_cytoprocess,
+    load_cyz_json,
+    load_particles,
+    make_particles,
+    write_cyz_json,
+    write_particles,
+)
+from skplankton.ecotaxa import read_ecotaxa, write_ecotaxa
+
+from .fuzzing import examples, mutated
+
+PARTICLES, LABELS = make_particles(3, n_species=2, random_state=0, return_X_y=True)
+PARTICLES["profile"] = [profile[:6] for profile in PARTICLES["profile"]]
+PARTICLES["image"] = [image[:6, :9] for image in PARTICLES["image"]]
+TABLE = PARTICLES.assign(
+    object_id=["a", "b", "c"], object_area=[1.0, 2.5, 3.0], sample_id="s"
+)
+CYZ_COLUMNS = [
+    "image",
+    "profile",
+    "object_id",
+    "sample_id",
+    "particle_id",
+    "instrument",
+    "has_image",
+]
+POLICIES = st.sampled_from(["raise", "coerce"])
+
+
+@pytest.fixture(scope="module")
+def sound(tmp_path_factory):
+    """Sound files of each kind."""
+    folder = tmp_path_factory.mktemp("sound")
+    write_particles(PARTICLES, LABELS, folder / "lab")
+    write_cyz_json(PARTICLES, folder / "cyto" / "converted" / "s.json")
+    shutil.copytree(folder / "lab" / "images", folder / "cyto" / "images" / "s")
+    write_ecotaxa(folder / "import", TABLE, LABELS)
+    write_ecotaxa(folder / "import.zip", TABLE, LABELS)
+    return folder
+
+
+@pytest.fixture
+def temporary(tmp_path, monkeypatch):
+    """A folder for what is unpacked, which an error must leave empty."""
+    folder = tmp_path / "temporary"
+    folder.mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(folder))
+    return folder
+
+
+def check(read, path, columns, temporary):
+    """Read: a table, or an error that names the file and leaves nothing unfinished.
+
+    A warning is an error of the test, as everywhere here.
+    """
+    try:
+        table = read()
+    except (ValueError, TypeError, OSError) as error:
+        is_named = path.name in str(error)
+        if not is_named:  # with the traceback of the reader
+            raise
+        left = [file for file in temporary.rglob("*") if file.suffix != ".npz"]
+        assert all(file.with_suffix(".index.npz").exists() for file in left)
+    else:
+        assert isinstance(table, pd.DataFrame)
+        assert set(columns) <= set(table.columns)
+    for file in temporary.iterdir():
+        shutil.rmtree(file) if file.is_dir() else file.unlink()
+
+
+@examples(150)
+@given(data=st.data(), errors=POLICIES)
+def test_annotations(sound, temporary, data, errors):
+    path = sound / "lab" / "fuzzed.csv"
+    content = (sound / "lab" / "annotations.csv").read_bytes()
+    path.write_bytes(data.draw(mutated(content)))
+    check(
+        lambda: load_particles(path, errors=errors).data,
+        path,
+        ["image", "profile"],
+        temporary,
+    )
+
+
+# What is put in place of a node of a JSON document. Some are written as text, as
+# Python's own writer makes no such thing.
+AS_TEXT = {
+    '"@long"': "1" + 5000 * "0",
+    '"@deep"': 100 * "[" + 100 * "]",
+    '"@deeper"': 10**5 * "[" + 10**5 * "]",
+    '"@huge"': "1e999",
+}
+JUNK = st.sampled_from(
+    [
+        *(key.strip('"') for key in AS_TEXT),
+        *(None, True, False, 0, -1, 2.5, 2**63, 10**400, 1e39, math.nan, -math.inf),
+        *("", "x", "\ud800", "\0", "2", [], {}, [[1]], [None], {"x": []}),
+    ]
+)
+
+
+@st.composite
+def changed(draw, document):
+    """A JSON document, some of its nodes replaced, left out or doubled, as text."""
+    document = copy.deepcopy(document)
+    for _ in range(draw(st.integers(1, 4))):
+        node, key = draw(st.sampled_from(_places(document)))
+        change = draw(st.sampled_from(["replace", "replace", "delete", "copy"]))
+        if change == "delete":
+            del node[key]
+        elif change == "copy":
+            other, other_key = draw(st.sampled_from(_places(document)))
+            node[key] = copy.deepcopy(other[other_key])
+        else:
+            node[key] = copy.deepcopy(draw(JUNK))
+    text = json.dumps(document, indent=draw(st.sampled_from([None, 1])))
+    for key, value in AS_TEXT.items():
+        text = text.replace(key, value)
+    return text.encode()
+
+
+def _places(document):
+    """Each node, as its parent and its key; of lists of numbers, the ends."""
+    places, parents = [(document, key) for key in document], list(document.values())
+    while parents:
+        parent = parents.pop()
+        if isinstance(parent, dict):
+            keys = list(parent)
+        elif isinstance(parent, list):
+            keys = sorted({*range(len(parent))[:3], *range(len(parent))[-1:]})
+        else:
+            continue
+        places += [(parent, key) for key in keys]
+        parents += [parent[key] for key in keys]
+    return places or [({"": None}, "")]
+
+
+def damaged_json(path):
+    content = path.read_bytes()
+    document = json.loads(content.decode("utf-8-sig"))
+    # As wide indentation is most of the file, damage would mostly be to blanks.
+    short = json.dumps(document).encode()
+    return changed(document) | mutated(short) | mutated(content)
+
+
+@examples(400)
+@given(data=st.data(), errors=POLICIES)
+def test_cyz_json(sound, temporary, data, errors):
+    path = sound / "fuzzed.json"
+    sample = sound / "cyto" / "converted" / "s.json"
+    path.write_bytes(data.draw(damaged_json(sample)))
+    check(
+        lambda: load_cyz_json(path, cache=temporary, errors=errors),
+        path,
+        CYZ_COLUMNS,
+        temporary,
+    )
+
+
+@examples(150)
+@given(data=st.data(), errors=POLICIES)
+def test_cytoprocess(sound, temporary, data, errors):
+    """Names of images are damaged as well."""
+    project = sound / "fuzzed"
+    shutil.rmtree(project, ignore_errors=True)
+    shutil.copytree(sound / "cyto", project)
+    path = project / "converted" / "s.json"
+    if data.draw(st.booleans()):
+        path.write_bytes(data.draw(damaged_json(path)))
+    images = project / "images" / "s"
+    for _ in range(data.draw(st.integers(0, 2))):
+        name = data.draw(FILE_NAMES)
+        if not (images / name).exists():
+            (images / name).touch()
+    check(
+        lambda: load_cytoprocess(project, cache=temporary, errors=errors),
+        project,
+        CYZ_COLUMNS,
+        temporary,
+    )
+
+
+FILE_NAMES = st.from_regex(
+    r"(0*[0-9]{1,3}|[0-9]{200}|[٣²x -]{1,3})\.(png|jpg|PNG|bmp|json)", fullmatch=True
+)
+
+
+@examples(200)
+@given(data=st.data(), errors=POLICIES, with_types=st.booleans())
+def test_ecotaxa_table(sound, temporary, data, errors, with_types):
+    content = (sound / "import" / "ecotaxa_import.tsv").read_bytes()
+    if not with_types:  # as an export
+        header, _, *rows = content.splitlines(keepends=True)
+        content = b"".join([header.replace(b"object_area", b"objid"), *rows])
+    path = sound / "import" / "fuzzed.tsv"
+    path.write_bytes(data.draw(mutated(content)))
+    check(
+        lambda: read_ecotaxa(path, errors=errors),
+        path,
+        ECOTAXA_COLUMNS,
+        temporary,
+    )
+
+
+ECOTAXA_COLUMNS = ["object_id", "label", "status", "image"]
+
+
+@st.composite
+def archives(draw, content):
+    """An archive, damaged as a file or with members of other names and content."""
+    if draw(st.booleans()):
+        return draw(mutated(content))
+    with zipfile.ZipFile(io.BytesIO(content)) as old:
+        members = {name: old.read(name) for name in old.namelist()}
+    new = io.BytesIO()
+    with zipfile.ZipFile(new, "w") as zipped:
+        for name, written in members.items():
+            is_damaged = draw(st.booleans())
+            zipped.writestr(name, draw(mutated(written)) if is_damaged else written)
+        for name in draw(st.lists(MEMBERS, max_size=2)):
+            zipped.writestr(zipfile.ZipInfo(name), b"object_id\tobjid\nz\t1\n")
+    return new.getvalue()
+
+
+MEMBERS = st.sampled_from(["a/", "a", "a/b", "a//b", "./a", ".", "", "..", "/", "\\"])
+MEMBERS |= st.sampled_from(["x" * 300, "ecotaxa_é.tsv", "ecotaxa.tsv", "ecotaxa.tsv/a"])
+MEMBERS |= st.text(min_size=1, max_size=5).filter(lambda t: t.isprintable())
+
+
+@examples(300)
+@pytest.mark.filterwarnings("ignore:Duplicate name:UserWarning")  # of zipfile, writing
+@given(data=st.data(), errors=POLICIES)
+def test_ecotaxa_archive(sound, temporary, data, errors):
+    path = sound / "fuzzed.zip"
+    path.write_bytes(data.draw(archives((sound / "import.zip").read_bytes())))
+    check(
+        lambda: read_ecotaxa(path, errors=errors),
+        path,
+        ECOTAXA_COLUMNS,
+        temporary,
+    )
