@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import base64
-import io
 from typing import Any
 
 import numpy as np
-from PIL import Image
 
+from .._images import image_size
 from ._problems import Problem
 
 IMAGE_FORMATS = ("JPEG", "PNG", "BMP")
@@ -88,9 +87,8 @@ def decoded_image(encoded: str) -> tuple[bytes, tuple[int, int]]:
             "base64 that cannot be decoded", f"the image's base64 is broken ({error})"
         ) from None
     try:
-        with Image.open(io.BytesIO(content), formats=IMAGE_FORMATS) as image:
-            return content, image.size
-    except Exception:  # Pillow raises many kinds of errors at broken headers
+        return content, image_size(content, IMAGE_FORMATS)
+    except ValueError:
         raise Problem(
             "image that is no JPEG, PNG or BMP",
             f"the image is no JPEG, PNG or BMP; it begins with {content[:8]!r}",
