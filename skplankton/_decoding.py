@@ -1,16 +1,11 @@
-"""One cell of the particle table → arrays of one size, ready for an encoder.
+"""One cell of the particle table → arrays of one size, ready for an encoder."""
 
-A cell is a file path, an array, or a stored view (where in a larger file to read). What
-cannot be read raises an error that says why; the caller adds the row.
-"""
-
-import os
 from typing import NamedTuple
 
 import numpy as np
 from PIL import Image
 
-from skplankton._stored_views import StoredImage, StoredProfile
+from skplankton._cells import image_pixels, read_profile
 
 # Rec. 601 luma, which Pillow uses for 8-bit images.
 LUMA = np.array([0.299, 0.587, 0.114], dtype=np.float32)
@@ -26,25 +21,22 @@ class Decoded(NamedTuple):
 
 def decode_image(cell, *, image_size: int, crop_top: int = 0) -> Decoded:
     """Grey image of (1, image_size, image_size) in [0, 1], and its height and width."""
-    if isinstance(cell, StoredImage):
-        image = _greyscale(cell.open())
-    elif _is_path(cell):
-        with Image.open(cell) as file:
-            image = _greyscale(file)
+    pixels = image_pixels(cell)
+    height, width = pixels.shape[:2]
+    if crop_top >= height:
+        raise ValueError(
+            f"the image is {height} pixels high and crop_top={crop_top} leaves nothing"
+        )
+    pixels = pixels[crop_top:]
+    size = height - crop_top, width
+    if pixels.dtype == np.uint8:
+        grey = Image.fromarray(np.ascontiguousarray(pixels)).convert("L")
+        # Half precision keeps 8-bit grey values apart, in half the memory.
+        values = (fit_to_square(grey, image_size) / 255).astype(np.float16)
     else:
-        image = _image_of_array(np.asarray(cell))
-    width, height = image.size
-    if crop_top:
-        if crop_top >= height:
-            raise ValueError(
-                f"the image is {height} pixels high and crop_top={crop_top} leaves "
-                "nothing"
-            )
-        image = image.crop((0, crop_top, width, height))
-    scale = 255 if image.mode == "L" else 1
-    pixels = fit_to_square(image, image_size) / scale
-    # Half precision keeps 8-bit grey values apart, in half the memory.
-    return Decoded(pixels[None].astype(np.float16), (height - crop_top, width))
+        grey = Image.fromarray(pixels @ LUMA if pixels.ndim == 3 else pixels)
+        values = fit_to_square(grey, image_size)
+    return Decoded(values[None], size)
 
 
 def fit_to_square(image: Image.Image, side: int) -> np.ndarray:
@@ -63,32 +55,9 @@ def fit_to_square(image: Image.Image, side: int) -> np.ndarray:
 
 def decode_profile(cell, *, profile_length: int) -> Decoded:
     """Log-compressed profile of (n_channels, profile_length), and its length."""
-    channels = None
-    if isinstance(cell, StoredProfile):
-        samples, channels = cell.read(), cell.channels
-    elif _is_path(cell):
-        samples, channels = _read_profile(cell)
-    else:
-        samples = np.asarray(cell)
-        if samples.dtype.kind not in "fiu":
-            raise TypeError(f"a profile must be numeric, got dtype {samples.dtype}")
-    if samples.ndim != 2 or 0 in samples.shape:
-        raise ValueError(
-            "a profile must have the shape (length, n_channels), both at least 1, got "
-            f"{samples.shape}"
-        )
-    with np.errstate(over="ignore"):  # what overflows becomes infinite, and is told
-        samples = samples.astype(np.float32)
-    finite = np.isfinite(samples)
-    if not finite.all():
-        sample, channel = np.argwhere(~finite)[0]
-        raise ValueError(
-            "the profile has NaN, infinity or more than float32 holds, first at sample "
-            f"{sample}, channel {channel}"
-        )
-    return Decoded(
-        compress_profile(samples, profile_length), samples.shape[:1], channels
-    )
+    samples, channels = read_profile(cell)
+    values = compress_profile(samples, profile_length)
+    return Decoded(values, samples.shape[:1], channels)
 
 
 def compress_profile(samples: np.ndarray, length: int) -> np.ndarray:
@@ -103,77 +72,3 @@ def compress_profile(samples: np.ndarray, length: int) -> np.ndarray:
     )
     values = np.asarray(resampled).T
     return np.sign(values) * np.log1p(np.abs(values))
-
-
-def _is_path(cell) -> bool:
-    return isinstance(cell, str | os.PathLike)
-
-
-def _greyscale(file: Image.Image) -> Image.Image:
-    """Pillow image in mode "L" (0 to 255) or "F" (0 to 1)."""
-    image: Image.Image = file.copy()
-    if image.mode in ("L", "F"):
-        return _image_of_array(np.asarray(image)) if image.mode == "F" else image
-    if image.mode.startswith("I"):  # 16 bits, in Pillow's various spellings
-        grey = np.asarray(image)
-        if grey.min() < 0 or grey.max() > np.iinfo(np.uint16).max:
-            raise ValueError("the image has more than 16 bits a pixel")
-        return _image_of_array(grey.astype(np.uint16))
-    if image.mode == "P":  # a palette may hold transparency, which "L" cannot convert
-        image = image.convert("RGBA")
-    return image.convert("L")
-
-
-def _image_of_array(pixels: np.ndarray) -> Image.Image:
-    is_colour = pixels.ndim == 3 and pixels.shape[2] == 3
-    if not (pixels.ndim == 2 or is_colour) or 0 in pixels.shape:
-        raise ValueError(
-            "an image must have the shape (height, width) or (height, width, 3), both "
-            f"at least 1, got {pixels.shape}"
-        )
-    if pixels.dtype == np.uint8:
-        return Image.fromarray(np.ascontiguousarray(pixels)).convert("L")
-    if pixels.dtype == np.uint16:
-        grey = pixels.astype(np.float32) / np.iinfo(np.uint16).max
-    elif pixels.dtype.kind == "f":
-        grey = pixels.astype(np.float32)
-        low, high = grey.min(), grey.max()
-        if not (low >= 0 and high <= 1):  # also true of NaN
-            raise ValueError(
-                "a float image must lie in [0, 1] without NaN, got values from "
-                f"{low:g} to {high:g}"
-            )
-    else:
-        raise TypeError(
-            f"an image must be uint8, uint16 or float in [0, 1], got {pixels.dtype}"
-        )
-    return Image.fromarray(grey @ LUMA if is_colour else grey)
-
-
-def _read_profile(path) -> tuple[np.ndarray, tuple[str, ...]]:
-    """Samples and channel names of a CSV file: a header, then a row a time sample."""
-    with open(path, encoding="utf-8-sig") as file:
-        header = file.readline().strip()
-        channels = tuple(name.strip().strip('"') for name in header.split(","))
-        if not header:
-            raise ValueError("the profile is empty")
-        if all(_is_number(name) for name in channels):
-            raise ValueError(f"the first row must name the channels, got {header!r}")
-        lines = file.readlines()
-    if not any(line.strip() for line in lines):
-        raise ValueError("the profile has a header and no samples")
-    samples = np.loadtxt(lines, delimiter=",", dtype=np.float32, ndmin=2, comments=None)
-    if samples.shape[1] != len(channels):
-        raise ValueError(
-            f"the header names {len(channels)} channels and the samples have "
-            f"{samples.shape[1]}"
-        )
-    return samples, channels
-
-
-def _is_number(text: str) -> bool:
-    try:
-        float(text)
-    except ValueError:
-        return False
-    return True

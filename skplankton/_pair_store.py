@@ -36,9 +36,18 @@ class GrowingArray:
         self._file: IO[bytes] | None = None
 
     def append(self, rows: np.ndarray) -> None:
-        """Add some rows, all of one shape and dtype; none at all may have any shape."""
+        """Add some rows, all of one shape; none at all may have any.
+
+        Rows of a wider dtype than those before, as images of 16 bits are among images
+        of 8, widen these as well.
+        """
         if not len(rows):
             return
+        if self._array is not None:
+            dtype = np.promote_types(self._array.dtype, rows.dtype)
+            if dtype != self._array.dtype:
+                self._widen(dtype)
+            rows = rows.astype(dtype, copy=False)
         if self._array is None:
             if self.n_rows * rows[0].nbytes > LARGEST_IN_MEMORY:
                 self._array = rows[:0].copy()
@@ -63,3 +72,11 @@ class GrowingArray:
         shape = (self.n_filled, *self._array.shape[1:])
         mapped = np.memmap(self._file, self._array.dtype, mode="r", shape=shape)
         return np.asarray(mapped)  # a plain array, which keeps the map
+
+    def _widen(self, dtype: np.dtype) -> None:
+        wider = GrowingArray(self.n_rows, self.files)  # which may need a file
+        for row in self.finished():
+            wider.append(row[None].astype(dtype))
+        if self._file is not None:
+            self._file.close()
+        self._array, self._file = wider._array, wider._file

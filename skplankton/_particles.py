@@ -15,6 +15,7 @@ from joblib import Parallel, delayed, effective_n_jobs
 from PIL import Image
 from scipy.sparse import issparse
 
+from skplankton._cells import is_missing
 from skplankton._decoding import (
     Decoded,
     compress_profile,
@@ -152,7 +153,10 @@ class ParticleTable:
         # Channel names of the first profile file read: the next ones must agree.
         self.channels: tuple[str, ...] | None = None
         self.n_channels: int | None = None
-        self.present = {name: ~_is_missing(self.cells[name]) for name in MODALITIES}
+        self.present = {
+            name: np.array([not is_missing(cell) for cell in self.cells[name]])
+            for name in MODALITIES
+        }
         rows = np.flatnonzero(~(self.present["image"] | self.present["profile"]))
         if len(rows):
             self.problems.add(
@@ -319,12 +323,6 @@ def _decode_cells(decode, cells, stop_at_error: bool) -> list[Decoded | Exceptio
             if stop_at_error:
                 break
     return results
-
-
-def _is_missing(cells: np.ndarray) -> np.ndarray:
-    return np.array(
-        [np.ndim(cell) == 0 and pd.isna(cell) for cell in cells], dtype=bool
-    )
 
 
 def _and_more(rows: np.ndarray) -> str:

@@ -1,10 +1,11 @@
 """Views that lie inside a larger file: cells that know where, and read only that."""
 
-import io
 from dataclasses import dataclass
 
 import numpy as np
 from PIL import Image
+
+from skplankton._images import read_image
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,8 +27,8 @@ class StoredImage:
         return _read_bytes(self.path, self.offset, self.n_bytes)
 
     def open(self) -> Image.Image:
-        """The image, cut to its crop; pixels are decoded when they are asked for."""
-        image: Image.Image = Image.open(io.BytesIO(self.read_bytes()))
+        """The image, decoded and cut to its crop."""
+        image = read_image(self.read_bytes())
         if self.crop is None:
             return image
         left, top, width, height = self.crop

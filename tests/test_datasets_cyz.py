@@ -1041,11 +1041,11 @@ def test_wrong_tables_leave_no_file(tmp_path, X, params, error, message):
     assert not any(path.is_file() for path in tmp_path.rglob("*"))
 
 
-def test_images_of_other_modes_are_refused(tmp_path):
+def test_what_is_transparent_is_written_white(tmp_path):
     Image.new("RGBA", (3, 3)).save(tmp_path / "a.png")
     table = cells(image=[None, str(tmp_path / "a.png")])
-    with pytest.raises(ValueError, match=r"row 1: .* Pillow's mode 'RGBA'"):
-        write_cyz_json(table, tmp_path / "a.json")
+    path = write_cyz_json(table, tmp_path / "a.json")
+    np.testing.assert_array_equal(load_cyz_json(path)["image"][1].open(), 255)
 
 
 def test_profiles_of_other_channels_are_not_mixed(tmp_path):

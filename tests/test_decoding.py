@@ -1,9 +1,17 @@
+import io
+import struct
+import subprocess
+import warnings
+import zlib
+
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 from PIL import Image
 
 from skplankton._decoding import decode_image, decode_profile
+from skplankton._images import FORMATS
+from skplankton._stored_views import StoredImage
 
 
 @pytest.fixture
@@ -91,6 +99,141 @@ def test_bad_image_files(grey, tmp_path):
         decode_image(deep, image_size=8)
 
 
+@pytest.mark.parametrize("mode", ["RGBA", "LA", "PA", "P", "L", "RGB", "I;16"])
+def test_what_is_transparent_lies_on_white(grey, tmp_path, mode):
+    """The background (200) is transparent, and the particle (40) is not."""
+    expected = decode_image(np.where(grey == 200, 255, grey), image_size=20)
+    deep = grey.astype(np.uint16) * 257
+    image = Image.fromarray(deep if mode == "I;16" else grey)
+    if mode.endswith("A"):
+        image = image.convert(mode[:-1])
+        image.putalpha(Image.fromarray(np.where(grey == 200, 0, 255).astype(np.uint8)))
+    else:
+        image = image if mode == "I;16" else image.convert(mode)
+        image.info["transparency"] = image.getpixel((0, 0))
+    path = tmp_path / "a.png"
+    if mode == "PA":  # Pillow writes no PNG of it
+        path = tmp_path / "a.tif"
+    image.save(path)
+    got = decode_image(path, image_size=20)
+    assert_allclose(got.values, expected.values, atol=2e-3)
+
+
+def test_what_is_half_transparent_is_blended_with_white(tmp_path):
+    Image.new("RGBA", (4, 4), (0, 0, 0, 51)).save(tmp_path / "a.png")
+    values = decode_image(tmp_path / "a.png", image_size=4).values
+    assert_allclose(values, 0.8, atol=1e-3)  # 51 is a fifth of 255
+
+
+def test_colours_beneath_full_opacity_are_as_without_it(tmp_path):
+    colours = np.random.default_rng(0).integers(0, 256, (9, 9, 3), dtype=np.uint8)
+    opaque = Image.fromarray(colours)
+    opaque.save(tmp_path / "rgb.png")
+    opaque.convert("RGBA").save(tmp_path / "rgba.png")
+    got = [decode_image(tmp_path / f"{m}.png", image_size=9) for m in ("rgb", "rgba")]
+    assert_array_equal(got[0].values, got[1].values)
+    expected = np.asarray(opaque.convert("L")) / 255
+    assert_array_equal(got[0].values[0], expected.astype(np.float16))
+
+
+def test_grey_levels_of_deep_images_stay_apart(tmp_path):
+    deep = (np.arange(29) + 60_000).astype(np.uint16)[None].repeat(29, axis=0)
+    save(deep, tmp_path / "a.png")
+    for cell in (deep, deep / np.float32(65535), tmp_path / "a.png"):
+        values = decode_image(cell, image_size=29).values
+        assert_allclose(values[0], deep / 65535, rtol=1e-6)
+        assert len(np.unique(values)) == 29
+
+
+def chunk(kind, content):
+    checksum = struct.pack(">I", zlib.crc32(kind + content))
+    return struct.pack(">I", len(content)) + kind + content + checksum
+
+
+def header_of_png(width, height):
+    header = chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, 8, 0, 0, 0, 0))
+    return b"\x89PNG\r\n\x1a\n" + header + chunk(b"IDAT", b"")
+
+
+# At 9.0e7 pixels Pillow warns, at 1.8e8 it raises an error of its own.
+@pytest.mark.parametrize("side", [5_793, 10_000, 20_000, 2**31 - 1])
+def test_images_of_too_many_pixels_are_not_decoded(tmp_path, side):
+    path = tmp_path / "a.png"
+    path.write_bytes(header_of_png(side, side))
+    stored = StoredImage(str(path), 0, path.stat().st_size, "p", (0, 0, 4, 4))
+    for cell in (path, stored):
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("always")
+            with pytest.raises(
+                ValueError, match=rf"{side} × {side} .*at most 33\.6 mil"
+            ):
+                decode_image(cell, image_size=8)
+        assert caught == []
+
+
+def test_as_many_pixels_as_are_decoded(tmp_path, monkeypatch):
+    monkeypatch.setattr("skplankton._images.MAX_PIXELS", 12)
+    save(np.zeros((3, 4), np.uint8), tmp_path / "a.png")
+    assert decode_image(tmp_path / "a.png", image_size=8).size == (3, 4)
+    save(np.zeros((3, 5), np.uint8), tmp_path / "a.png")
+    with pytest.raises(ValueError, match=r"5 × 3 pixels.* Cut the particle out, or"):
+        decode_image(tmp_path / "a.png", image_size=8)
+
+
+@pytest.mark.parametrize("form", FORMATS)
+def test_every_format_is_read(grey, tmp_path, form):
+    path = tmp_path / "no_ending"
+    Image.fromarray(grey).save(path, form)
+    expected = decode_image(grey, image_size=20).values
+    assert_allclose(decode_image(path, image_size=20).values, expected, atol=0.15)
+
+
+def test_other_formats_are_refused_and_start_no_program(tmp_path, monkeypatch):
+    def start(*args, **kwargs):
+        raise AssertionError("a program was started")
+
+    monkeypatch.setattr(subprocess, "Popen", start)
+    eps = b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n%%EndComments\n"
+    (tmp_path / "a.png").write_bytes(eps)
+    message = (
+        r"the formats that are read, PNG, JPEG, .*begins with b'%!PS-Ado'. Convert"
+    )
+    with pytest.raises(ValueError, match=message):
+        decode_image(tmp_path / "a.png", image_size=8)
+
+
+@pytest.mark.parametrize("form", [form for form in FORMATS if form != "GIF"])
+def test_files_that_are_cut_off(grey, tmp_path, form):
+    content = io.BytesIO()
+    Image.fromarray(np.tile(grey, (9, 9))).save(content, form)
+    whole = content.getvalue()
+    for length in (20, len(whole) // 2):
+        (tmp_path / "a").write_bytes(whole[:length])
+        with pytest.raises(
+            ValueError, match=f"{form} image is broken or cut"
+        ) as raised:
+            decode_image(tmp_path / "a", image_size=8)
+        assert raised.value.__cause__ is not None
+
+
+@pytest.mark.parametrize("cell", [3.5, {"a": 1}, object()])
+def test_cells_of_no_known_kind(cell):
+    kind = type(cell).__name__
+    with pytest.raises(TypeError, match=f"or a stored image, got {kind}$"):
+        decode_image(cell, image_size=8)
+    with pytest.raises(TypeError, match=f"or a stored profile, got {kind}$"):
+        decode_profile(cell, profile_length=8)
+
+
+def test_pillow_images_are_read_as_their_files(grey, tmp_path):
+    image = Image.fromarray(grey).convert("P")
+    image.save(tmp_path / "a.png")
+    assert_array_equal(
+        decode_image(image, image_size=8).values,
+        decode_image(tmp_path / "a.png", image_size=8).values,
+    )
+
+
 def test_profile_is_compressed_and_keeps_its_zero_and_sign():
     profile = np.tile([0.0, 99.0, -99.0], (50, 1))
     values, size, channels = decode_profile(profile, profile_length=16)
@@ -98,6 +241,13 @@ def test_profile_is_compressed_and_keeps_its_zero_and_sign():
     assert values.dtype == np.float32
     assert (size, channels) == ((50,), None)
     assert_allclose(values[:, 0], [0, np.log(100), -np.log(100)], rtol=1e-5)
+
+
+def test_profile_file_in_another_encoding(tmp_path):
+    path = tmp_path / "profile.csv"
+    path.write_text("FWS,SWS\n1,2\n", encoding="utf-16")
+    with pytest.raises(ValueError, match=r"no text in UTF-8 \(.*Save it as a CSV"):
+        decode_profile(path, profile_length=8)
 
 
 @pytest.mark.parametrize("length", [1, 7, 16, 333])
@@ -126,9 +276,15 @@ def test_profile_file_equals_array(tmp_path):
         ("FWS,SWS\n", "a header and no samples"),
         ("FWS,SWS\n\n", "a header and no samples"),
         ("1.0,2.0\n3.0,4.0\n", "must name the channels, got '1.0,2.0'"),
-        ("FWS,SWS\n1,2\n3\n", "number of columns changed from 2 to 1"),
-        ("FWS,SWS\n1,2\n3,x\n", "could not convert string 'x'"),
-        ("FWS,SWS\n1,2,3\n", "names 2 channels and the samples have 3"),
+        ("FWS,SWS\n1,2\n3\n", "line 3 has 1 values, '3', and the header names 2 chann"),
+        ("FWS,SWS\n1,2\n\n3,x\n", "line 4 has 'x', which is no number$"),
+        ("FWS,SWS\n1,2,3\n", "line 2 has 3 values, .* names 2 channels, 'FWS,SWS'"),
+        ("A\n1\n1_0\n", "line 3 has '1_0', which is no number"),
+        ("A;B\n1.5;2\n", r"separated by commas, .* be by ';': rewrite .* sep=';'"),
+        ("A;B\n1,5;2,5\n", r"line 2 has 3 values.* be by ';': .*decimal=','\)"),
+        ("A\tB\n1\t2\n", r"line 2 has '1\\t2'.* be by '\\t'"),
+        ("A,B\n1,5,2,5\n", "has 4 values.* decimal commas, save it with decimal point"),
+        ('A,B\n"1,5","2,5"\n', "has 4 values.* If these are decimal commas"),
         (
             "FWS,SWS\n1,2\nnan,2\n",
             r"NaN, infinity or more .* first at sample 1, channel 0",

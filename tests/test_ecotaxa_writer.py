@@ -564,11 +564,11 @@ MISTAKES = {
     ),
     "image of no shape": (
         {"table": particles([GREY, np.zeros((2, 2, 4), np.uint8)])},
-        r"The image of the object 'p1': expected an image of shape .* got \(2, 2, 4\)",
+        r"The image of the object 'p1': an image must have .* got \(2, 2, 4\)",
     ),
     "image out of range": (
         {"table": particles([GREY, np.full((2, 2), 255.0)])},
-        r"The image of the object 'p1': expected float values in \[0, 1\], got values",
+        r"The image of the object 'p1': a float image must lie in \[0, 1\] without NaN",
     ),
     "image of 32 bits": (
         {"table": particles([GREY, "deep.tif"])},
@@ -580,7 +580,7 @@ MISTAKES = {
     ),
     "no image": (
         {"table": particles([GREY, __file__])},
-        r"The image of the object 'p1': .*test_ecotaxa_writer\.py is no image",
+        r"The image of the object 'p1': it is no image of the formats that are read",
     ),
 }
 
@@ -604,7 +604,7 @@ def test_mistakes(tmp_path, mistake, monkeypatch):
             particles([7]),
             "The image of the object 'p0': expected an array, the path of",
         ),
-        (particles([np.ones((2, 2), int)]), "expected uint8, uint16 or float values"),
+        (particles([np.ones((2, 2), int)]), "must be uint8, uint16 or float in"),
     ],
 )
 def test_mistakes_of_type(tmp_path, table, words):

@@ -5,10 +5,17 @@ import builtins
 import numpy as np
 import pandas as pd
 import pytest
+from PIL import Image
 from sklearn.metrics import confusion_matrix
 
 from skplankton import GalleryKNNClassifier
-from skplankton.datasets import load_particles, make_particles, write_particles
+from skplankton.datasets import (
+    load_cyz_json,
+    load_particles,
+    make_particles,
+    write_cyz_json,
+    write_particles,
+)
 from skplankton.evaluation import (
     EmbeddingDisplay,
     GallerySizeDisplay,
@@ -318,6 +325,43 @@ def test_neighbors_of_files(tmp_path, particles):
     assert texts(display.figure_.legends[0]) == names
     has_image = files["image"].notna()[2]
     assert len(display.axes_[0, 0].images) == has_image
+
+
+def test_neighbors_of_instrument_files(tmp_path):
+    """Images cut out of the camera's frame, and the names of the file's channels."""
+    X = make_particles(3, n_species=2, random_state=0, return_X_y=True)[0]
+    path = write_cyz_json(X, tmp_path / "a.json", frame_shape=(200, 200))
+    stored = load_cyz_json(path)
+    assert stored["image"][0].crop is not None
+    gallery = GalleryKNNClassifier().fit(np.eye(3), ["a", "b", "c"])
+    display = NeighborsDisplay.from_estimator(
+        gallery,
+        np.eye(3)[:1],
+        stored[:1],
+        stored,
+        n_neighbors=1,
+        channel_names="ABCDEF",
+    )
+    shown = display.axes_[0, 0].images[0].get_array()
+    np.testing.assert_array_equal(shown, X["image"][0])
+    assert texts(display.figure_.legends[0]) == list(stored["profile"][0].channels)
+    line = display.axes_[1, 0].lines[0].get_ydata()
+    np.testing.assert_array_equal(line, np.maximum(X["profile"][0][:, 0], 1))
+
+
+def test_neighbors_show_images_as_they_are_decoded(tmp_path):
+    deep = np.arange(12, dtype=np.uint16).reshape(3, 4) * 5000
+    Image.fromarray(deep).save(tmp_path / "deep.png")
+    Image.new("LA", (4, 3)).save(tmp_path / "transparent.png")
+    images = [tmp_path / "deep.png", str(tmp_path / "transparent.png")]
+    table = pd.DataFrame({"image": images, "profile": [None, None]})
+    gallery = GalleryKNNClassifier().fit(np.eye(2), ["a", "b"])
+    display = NeighborsDisplay.from_estimator(
+        gallery, np.eye(2), table, table, n_neighbors=1
+    )
+    shown = [ax.images[0].get_array() for ax in display.axes_[::2, 0]]
+    np.testing.assert_allclose(shown[0], deep / 65535, rtol=1e-6)
+    np.testing.assert_array_equal(shown[1], np.full((3, 4), 255))
 
 
 def test_neighbors_errors(particles, gallery):

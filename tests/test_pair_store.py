@@ -56,6 +56,36 @@ def test_rows_come_back_as_they_were(limit, files, dtype):
     assert_array_equal(array[[7, 2]], rows[[7, 2]])
 
 
+def widened_rows():
+    """Rows of either dtype, and together."""
+    narrow = np.linspace(0, 1, 12, dtype=np.float16).reshape(3, 4)
+    wide = (0.5 + np.arange(28, dtype=np.float32) / 2**16).reshape(7, 4)
+    assert len(np.unique(wide.astype(np.float16))) < wide.size  # why it must widen
+    return narrow, wide, np.concatenate([narrow, wide, narrow])
+
+
+def test_rows_of_a_wider_dtype_widen_the_others(limit, files):
+    narrow, wide, expected = widened_rows()
+    store = GrowingArray(len(expected), files)
+    for chunk in (narrow, wide, narrow):
+        store.append(chunk)
+    assert store.finished().dtype == np.float32
+    assert_array_equal(store.finished(), expected)
+
+
+def test_what_no_longer_fits_in_memory_when_widened(files, monkeypatch):
+    narrow, wide, expected = widened_rows()
+    n_bytes = len(expected) * narrow[0].nbytes
+    monkeypatch.setattr("skplankton._pair_store.LARGEST_IN_MEMORY", n_bytes)
+    store = GrowingArray(len(expected), files)
+    store.append(narrow)
+    assert store._file is None
+    store.append(wide)
+    store.append(narrow)
+    assert store._file is not None
+    assert_array_equal(store.finished(), expected)
+
+
 def test_rows_of_any_memory_order(limit, files):
     rows = np.asfortranarray(np.arange(12.0).reshape(3, 4))
     store = GrowingArray(3, files)

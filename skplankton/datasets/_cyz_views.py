@@ -3,26 +3,15 @@
 from __future__ import annotations
 
 import base64
-import io
-from collections.abc import Callable
 from reprlib import repr as shown  # short, however long or deep the value
 from typing import Any
 
 import numpy as np
-from PIL.BmpImagePlugin import BmpImageFile
-from PIL.ImageFile import ImageFile
-from PIL.JpegImagePlugin import JpegImageFile
-from PIL.PngImagePlugin import PngImageFile
 
+from .._images import image_size
 from ._problems import Problem
 
-# How a file begins -> what reads its header. Image.open would look into large images
-# and those of several pictures, with warnings; they are looked at when they are used.
-_HEADERS: dict[bytes, Callable[[io.BytesIO], ImageFile]] = {
-    b"\xff\xd8\xff": JpegImageFile,
-    b"\x89PNG\r\n\x1a\n": PngImageFile,
-    b"BM": BmpImageFile,
-}
+IMAGE_FORMATS = ("JPEG", "PNG", "BMP")
 WHOLE = (-1, -1, -1, -1)  # a crop that cuts nothing
 
 
@@ -99,12 +88,8 @@ def decoded_image(encoded: str) -> tuple[bytes, tuple[int, int]]:
             "base64 that cannot be decoded", f"the image's base64 is broken ({error})"
         ) from None
     try:
-        read = next(
-            read for start, read in _HEADERS.items() if content.startswith(start)
-        )
-        with read(io.BytesIO(content)) as image:
-            return content, image.size
-    except Exception:  # Pillow raises many kinds of errors at broken headers
+        return content, image_size(content, IMAGE_FORMATS)
+    except ValueError:
         raise Problem(
             "image that is no JPEG, PNG or BMP",
             f"the image is no JPEG, PNG or BMP; it begins with {content[:8]!r}",

@@ -8,6 +8,7 @@ import json
 import os
 import uuid
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from functools import partial
 from itertools import chain, islice
 from pathlib import Path
@@ -17,10 +18,8 @@ import numpy as np
 import pandas as pd
 from PIL import Image
 
-from .._decoding import _read_profile
+from .._cells import image_pixels, is_missing, read_profile
 from .._files import disk_errors
-from .._stored_views import StoredImage, StoredProfile
-from ._lab_writer import _is_missing
 
 IMAGE_FORMATS = ("png", "jpeg", "bmp")
 # As instruments spell the six channels of make_particles.
@@ -59,6 +58,7 @@ def write_cyz_json(
         bits a pixel, grey or RGB. Profiles are (length, n_channels) numbers in mV,
         written as float32 with all their digits. The column `particle_id` is used if
         there is one; else particles are counted from 0. Other columns are not written.
+        What is transparent in an image file is written white.
     path : path-like
         The file, usually "<sample>.json". Its folder is made if need be.
     channels : list of str, default=None
@@ -140,7 +140,7 @@ def _write(
     image_text: Callable[[int, Image.Image], str],
 ) -> None:
     ids = [int(i) for i in (X["particle_id"] if "particle_id" in X else range(len(X)))]
-    has_image = [not _is_missing(cell) for cell in X["image"]]
+    has_image = [not is_missing(cell) for cell in X["image"]]
     profiles = _named_profiles(X["profile"], channels)
     # The head needs the channels, which all profiles have in common.
     first = list(islice(profiles, 1))
@@ -281,54 +281,31 @@ def _named_profiles(
 
 
 def _read_samples(cell: Any, where: str) -> tuple[list[str] | None, np.ndarray]:
-    names: Sequence[str] | None = None
-    if isinstance(cell, StoredProfile):
-        names, samples = cell.channels, cell.read()
-    elif isinstance(cell, str | os.PathLike):
-        samples, names = _read_profile(cell)
-    elif isinstance(cell, np.ndarray) and cell.dtype.kind in "fiu":
-        samples = cell
-    else:
+    if is_missing(cell):
         raise TypeError(
-            f"{where}: expected an array of numbers in mV or the path of a CSV file, "
-            f"got {type(cell).__name__}. Every particle in such a file has a profile."
+            f"{where}: it is missing. Every particle in such a file has a profile."
         )
-    if samples.ndim != 2 or not samples.size:
-        raise ValueError(
-            f"{where}: expected a profile of shape (length, n_channels), got "
-            f"{samples.shape}."
-        )
-    with np.errstate(over="ignore"):
-        samples = samples.astype(np.float32)
-    if not np.isfinite(samples).all():
-        raise ValueError(
-            f"{where}: the profile holds NaN, infinity or more than float32 holds."
-        )
+    with _named(where):
+        samples, names = read_profile(cell)
     return None if names is None else list(names), samples
 
 
 def _opened_image(cell: Any, where: str) -> Image.Image:
     """A grey or colour image of 8 bits."""
-    if isinstance(cell, StoredImage):
-        image = cell.open()
-    elif isinstance(cell, str | os.PathLike):
-        with Image.open(cell) as file:
-            image = file.copy()
-    elif isinstance(cell, np.ndarray):
-        is_colour = cell.ndim == 3 and cell.shape[2] == 3
-        if cell.dtype != np.uint8 or not (cell.ndim == 2 or is_colour) or not cell.size:
-            raise ValueError(
-                f"{where}: expected an image of shape (height, width) or (height, "
-                f"width, 3), uint8, got {cell.shape}, {cell.dtype}."
-            )
-        image = Image.fromarray(np.ascontiguousarray(cell))
-    else:
-        raise TypeError(
-            f"{where}: expected an array, a path or None, got {type(cell).__name__}."
-        )
-    if image.mode not in ("L", "RGB"):
+    with _named(where):
+        pixels = image_pixels(cell)
+    if pixels.dtype != np.uint8:
         raise ValueError(
-            f"{where}: expected a grey or RGB image of 8 bits, got Pillow's mode "
-            f"{image.mode!r}."
+            f"{where}: expected an image of 8 bits, uint8, got a deeper one."
         )
-    return image
+    return Image.fromarray(np.ascontiguousarray(pixels))
+
+
+@contextmanager
+def _named(where: str) -> Iterator[None]:
+    """Errors of a cell, with its row."""
+    try:
+        yield
+    except (TypeError, ValueError) as error:
+        kind = TypeError if isinstance(error, TypeError) else ValueError
+        raise kind(f"{where}: {error}.") from error

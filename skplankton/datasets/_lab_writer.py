@@ -13,6 +13,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike
 
+from .._cells import is_missing, is_path
 from .._files import disk_errors
 from ._instrument import CHANNEL_NAMES
 from ._lab_layout import CLASS, FOLDERS, TABLE_NAME, check_some_view
@@ -120,17 +121,13 @@ def _move_files(part: Path, folder: Path) -> None:
     os.replace(part / TABLE_NAME, folder / TABLE_NAME)
 
 
-def _is_missing(cell: Any) -> bool:
-    return cell is None or (pd.api.types.is_scalar(cell) and bool(pd.isna(cell)))
-
-
 def _labels_as_text(y: ArrayLike | None, X: pd.DataFrame) -> list[str]:
     labels = [None] * len(X) if y is None else list(np.asarray(y, dtype=object))
     if len(labels) != len(X):
         raise ValueError(f"X has {len(X)} rows but y has {len(labels)} labels.")
-    texts = ["" if _is_missing(label) else str(label) for label in labels]
+    texts = ["" if is_missing(label) else str(label) for label in labels]
     for i, (label, text) in enumerate(zip(labels, texts, strict=True)):
-        if not text.strip() and not _is_missing(label):
+        if not text.strip() and not is_missing(label):
             raise ValueError(
                 f"Label {i} is an empty text, which would be read back as unlabelled. "
                 "Use None for unlabelled."
@@ -157,7 +154,7 @@ def _checked_cells(X: pd.DataFrame, folder: Path) -> pd.DataFrame:
             "None in each row, if there is no such view."
         )
     cells = {
-        view: [None if _is_missing(cell) else cell for cell in X[view]]
+        view: [None if is_missing(cell) else cell for cell in X[view]]
         for view in FOLDERS
     }
     cells = pd.DataFrame(cells, dtype=object)
@@ -166,7 +163,7 @@ def _checked_cells(X: pd.DataFrame, folder: Path) -> pd.DataFrame:
     for view, check in (("image", _check_image), ("profile", _check_profile)):
         for i, cell in enumerate(cells[view]):
             where = f"X[{view!r}], row {i} (counted from 0)"
-            if isinstance(cell, str | os.PathLike):
+            if is_path(cell):
                 _check_source(cell, written, where)
             elif isinstance(cell, np.ndarray):
                 check(cell, where)

@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import pandas as pd
 
+from .._cells import is_missing
 from ._columns import (
     MAX_FREE_COLUMNS,
     MAX_ID_LENGTH,
@@ -34,11 +35,6 @@ class Column(NamedTuple):
     name: str
     type: str
     texts: list[str]
-
-
-def is_missing(cell: Any) -> bool:
-    """Whether a cell is None, NaN, NaT or NA."""
-    return cell is None or (pd.api.types.is_scalar(cell) and bool(pd.isna(cell)))
 
 
 def object_ids(table: pd.DataFrame) -> list[str]:

@@ -13,6 +13,7 @@ from typing import Any
 import pandas as pd
 from numpy.typing import ArrayLike
 
+from .._cells import is_missing, is_path
 from ._columns import (
     FILE_NAME,
     NUMBER,
@@ -20,12 +21,11 @@ from ._columns import (
     RANK,
     TEXT,
 )
-from ._image_files import image_file, is_path
+from ._image_files import image_file
 from ._import_columns import (
     Column,
     carried_columns,
     check_limits,
-    is_missing,
     object_ids,
 )
 from ._output import (

@@ -1,13 +1,12 @@
 """Queries beside the particles of the gallery that named them."""
 
-import os
 from typing import Any
 
 import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike
-from PIL import Image
 
+from skplankton._cells import image_pixels, is_missing, read_profile
 from skplankton._labels import split_labels
 
 from ._style import (
@@ -298,12 +297,12 @@ def _draw_particle(axes, particle: pd.Series, channel_names) -> dict[str, Any]:
     image_axis, profile_axis = axes
     image_axis.set_xticks([])
     image_axis.set_yticks([])
-    if _is_missing(particle["image"]):
+    if is_missing(particle["image"]):
         _say(image_axis, "no image")
     else:
-        image_axis.imshow(_read_image(particle["image"]), cmap="gray")
+        image_axis.imshow(image_pixels(particle["image"]), cmap="gray")
     profile_axis.tick_params(labelsize=SMALL_FONT_SIZE - 1.5, length=2, pad=1)
-    if _is_missing(particle["profile"]):
+    if is_missing(particle["profile"]):
         profile_axis.set_xticks([])
         profile_axis.set_yticks([])
         _say(profile_axis, "no profile")
@@ -319,25 +318,11 @@ def _colours(n_channels: int) -> tuple[str, ...]:
     return _PROFILE_COLOURS if n_channels <= len(_PROFILE_COLOURS) else COLOURS
 
 
-def _read_image(cell: Any) -> np.ndarray:
-    if not isinstance(cell, str | os.PathLike):
-        return np.asarray(cell)
-    with Image.open(cell) as file:
-        # A palette holds numbers of colours, which are no greys.
-        return np.asarray(file.convert("RGB") if file.mode == "P" else file)
-
-
 def _read_profile(cell: Any, channel_names) -> pd.DataFrame:
-    if isinstance(cell, str | os.PathLike):
-        return pd.read_csv(cell)
-    samples = np.asarray(cell)
-    if channel_names is None:
-        channel_names = [f"channel {n}" for n in range(1, samples.shape[1] + 1)]
-    return pd.DataFrame(samples, columns=list(channel_names))
-
-
-def _is_missing(cell: Any) -> bool:
-    return pd.api.types.is_scalar(cell) and pd.isna(cell)
+    samples, channels = read_profile(cell)
+    counted = [f"channel {n}" for n in range(1, samples.shape[1] + 1)]
+    names = next(n for n in (channels, channel_names, counted) if n is not None)
+    return pd.DataFrame(samples, columns=list(names))
 
 
 def _verdict(name: Any, truth: Any) -> str:

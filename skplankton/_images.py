@@ -1,0 +1,76 @@
+"""Image files → Pillow images: which formats, how large, and one error for the rest."""
+
+import io
+import os
+from typing import IO
+
+# Each of these modules tells Pillow of its format, in Image.OPEN.
+from PIL import (  # noqa: F401
+    BmpImagePlugin,
+    GifImagePlugin,
+    Image,
+    JpegImagePlugin,
+    PngImagePlugin,
+    PpmImagePlugin,
+    TiffImagePlugin,
+    WebPImagePlugin,
+)
+
+# Not all that Pillow reads: it starts Ghostscript, another program, at an EPS.
+FORMATS = ("PNG", "JPEG", "TIFF", "BMP", "GIF", "PPM", "WEBP")
+# 33 megapixels, more than any camera frame of an instrument. While it is decoded, a
+# pixel takes from 4 bytes (grey) to 22 (transparent), 0.7 GB at most, and a PNG of
+# 344 kB can hold 9400 × 9400.
+MAX_PIXELS = 2**25
+_PREFIX_LENGTH = 16  # bytes by which Pillow's readers know their formats
+
+
+def read_image(file: str | os.PathLike | bytes) -> Image.Image:
+    """The first image in a file, or in the bytes of one, decoded.
+
+    Whatever is wrong with the content is a ValueError; a path that cannot be opened is
+    an OSError.
+    """
+    with io.BytesIO(file) if isinstance(file, bytes) else open(file, "rb") as content:
+        image = _parsed(content, FORMATS)
+        width, height = image.size
+        if width * height > MAX_PIXELS:
+            raise ValueError(
+                f"the image has {width} × {height} pixels, and at most "
+                f"{MAX_PIXELS / 1e6:.1f} million are decoded. Cut the particle out, or "
+                "scale the image down"
+            )
+        try:
+            image.load()
+        except Exception as error:  # at broken pixels Pillow raises many kinds
+            raise ValueError(
+                f"the {image.format} image is broken or cut off ({error!r})"
+            ) from error
+    return image
+
+
+def image_size(content: bytes, formats: tuple[str, ...]) -> tuple[int, int]:
+    """Width and height of an image, from its header alone."""
+    return _parsed(io.BytesIO(content), formats).size
+
+
+def _parsed(file: IO[bytes], formats: tuple[str, ...]) -> Image.Image:
+    # Image.open would warn of sizes that are an error here, for all threads to see.
+    prefix = file.read(_PREFIX_LENGTH)
+    for name in formats:
+        reader, accepts = Image.OPEN[name]
+        accepted = accepts is None or accepts(prefix)
+        if isinstance(accepted, str):  # Pillow was built without this format
+            raise ValueError(accepted)
+        if accepted:
+            file.seek(0)
+            try:
+                return reader(file, "")
+            except Exception as error:  # at broken headers Pillow raises many kinds
+                raise ValueError(
+                    f"the {name} image is broken or cut off ({error!r})"
+                ) from error
+    raise ValueError(
+        f"it is no image of the formats that are read, {', '.join(formats)}; it begins "
+        f"with {prefix[:8]!r}. Convert it to one of them"
+    )
