@@ -6,14 +6,13 @@ from contextlib import ExitStack, contextmanager
 from numbers import Integral, Real
 
 import numpy as np
-from sklearn.base import _fit_context
-from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import check_is_fitted
 
 from skplankton._pair_store import GrowingArray
 from skplankton._particle_transformer import ParticleTransformer
 from skplankton._particles import MODALITIES, ParticleTable, View
 from skplankton._random import fresh_random_state
+from skplankton._sklearn import Interval, StrOptions, fit_context
 
 # Rows decoded at a time for each job, in fit and transform: what is held beyond the
 # result.
@@ -319,7 +318,7 @@ class CrossModalEmbedder(ParticleTransformer):
         self.random_state = random_state
         self.verbose = verbose
 
-    @_fit_context(prefer_skip_nested_validation=True)
+    @fit_context(prefer_skip_nested_validation=True)
     def fit(self, X, y=None):
         """Train the two encoders to match images and profiles.
 

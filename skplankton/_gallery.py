@@ -6,13 +6,13 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
-from sklearn.base import BaseEstimator, ClassifierMixin, _fit_context
-from sklearn.utils import Tags, _safe_indexing, check_consistent_length
-from sklearn.utils._param_validation import Interval, StrOptions
+from sklearn.base import BaseEstimator, ClassifierMixin
+from sklearn.utils import Tags, check_consistent_length
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from skplankton._labels import check_two_classes, draw_per_class, split_labels
 from skplankton._nearest import ExactNeighbors, neighbors_of_views, vote_shares
+from skplankton._sklearn import Interval, StrOptions, fit_context, safe_indexing
 
 # With one modality there is block 0 alone, which "all" takes too.
 _BLOCKS = {"all": slice(0, 2), "image": slice(0, 1), "profile": slice(1, 2)}
@@ -178,7 +178,7 @@ class GalleryKNNClassifier(ClassifierMixin, BaseEstimator):
         self.unlabeled = unlabeled
         self.random_state = random_state
 
-    @_fit_context(prefer_skip_nested_validation=True)
+    @fit_context(prefer_skip_nested_validation=True)
     def fit(self, X: ArrayLike, y: ArrayLike) -> "GalleryKNNClassifier":
         """Keep the gallery.
 
@@ -365,7 +365,7 @@ class GalleryKNNClassifier(ClassifierMixin, BaseEstimator):
                 "Pass rows of which some have a label."
             )
         if not labelled.all():
-            X = _safe_indexing(X, np.flatnonzero(labelled))
+            X = safe_indexing(X, np.flatnonzero(labelled))
             if sample_weight is not None:
                 sample_weight = np.asarray(sample_weight)[labelled]
         return super().score(X, labels, sample_weight)

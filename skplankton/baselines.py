@@ -4,13 +4,12 @@ import copy
 from numbers import Integral, Real
 
 import numpy as np
-from sklearn.base import _fit_context
-from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import check_is_fitted
 
 from skplankton._particle_transformer import ParticleTransformer
 from skplankton._particles import ParticleTable, View
 from skplankton._random import fresh_random_state
+from skplankton._sklearn import Interval, StrOptions, fit_context
 
 __all__ = ["DINOEmbedder"]
 
@@ -233,7 +232,7 @@ class DINOEmbedder(ParticleTransformer):
         self.random_state = random_state
         self.verbose = verbose
 
-    @_fit_context(prefer_skip_nested_validation=True)
+    @fit_context(prefer_skip_nested_validation=True)
     def fit(self, X, y=None):
         """Train the image encoder on crops of the images.
 

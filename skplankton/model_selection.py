@@ -12,10 +12,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 from sklearn.model_selection import BaseCrossValidator, check_cv
-from sklearn.utils import _safe_indexing, check_consistent_length
+from sklearn.utils import check_consistent_length
 
 from skplankton._labels import draw_per_class, split_labels
 from skplankton._random import fresh_random_state
+from skplankton._sklearn import safe_indexing
 
 __all__ = ["GallerySplit", "LabeledTestSplit", "TrainValidationTestFolds"]
 
@@ -449,7 +450,7 @@ def _n_rows(X, y) -> int:
 
 
 def _take(values, rows: np.ndarray):
-    return None if values is None else _safe_indexing(values, rows)
+    return None if values is None else safe_indexing(values, rows)
 
 
 def _shuffled_by_class(labels: np.ndarray, random: np.random.RandomState) -> np.ndarray:

@@ -98,8 +98,8 @@ def load_particles(
     ...     X_files, y_files = load_particles(folder, return_X_y=True)
     >>> X_files["profile"][0][-19:]
     'profiles/000000.csv'
-    >>> (y_files == y).all()
-    np.True_
+    >>> bool((y_files == y).all())
+    True
     """
     table_path = _find_table(Path(path))
     table = _read_table(table_path)

@@ -7,9 +7,9 @@ from numbers import Integral, Real
 import numpy as np
 import pandas as pd
 from sklearn.utils import Bunch
-from sklearn.utils._param_validation import Interval, validate_params
 
 from .._random import fresh_random_state
+from .._sklearn import Interval, validate_params
 from ._instrument import CHANNEL_NAMES, carried_by_flow, photograph, record_pulses
 from ._species import MAX_SPECIES, PIGMENTS, Species, species
 

@@ -7,12 +7,12 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
-from sklearn.utils import _safe_indexing, check_array
-from sklearn.utils.validation import _num_samples
+from sklearn.utils import check_array
 
 from skplankton._gallery import split_views
 from skplankton._labels import split_labels
 from skplankton._particles import is_particle_table
+from skplankton._sklearn import num_samples, safe_indexing
 
 from ._nested_galleries import ComparableViews
 
@@ -95,7 +95,7 @@ def _embed(
     embedder: Any, X: Any, name: str, labelled: np.ndarray, n_modalities: int
 ) -> np.ndarray:
     """Views of the labelled rows, of shape (n_labelled, n_modalities, n_columns)."""
-    n_rows = _num_samples(X)
+    n_rows = num_samples(X)
     if n_rows != len(labelled):
         raise ValueError(
             f"{name} has {n_rows} rows, and y{name[1:]} {len(labelled)} labels. Pass "
@@ -103,8 +103,8 @@ def _embed(
         )
     if embedder is not None:
         transform = _transform(embedder, n_modalities)
-        X = transform(_safe_indexing(X, np.flatnonzero(labelled)))
-        labelled = np.ones(_num_samples(X), dtype=bool)
+        X = transform(safe_indexing(X, np.flatnonzero(labelled)))
+        labelled = np.ones(num_samples(X), dtype=bool)
     elif is_particle_table(X):
         raise ValueError(
             f"{name} is a table of particles, where embeddings were expected. Pass a "
