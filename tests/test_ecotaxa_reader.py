@@ -2,6 +2,7 @@ import logging
 import os
 import subprocess
 import sys
+import tempfile
 import zipfile
 from pathlib import Path
 
@@ -652,3 +653,51 @@ def test_broken_archives(archive, tmp_path):
     archive.write_bytes(content[:100])
     with pytest.raises(ValueError, match="is no zip archive that can be read"):
         read_ecotaxa(archive)
+
+
+def test_archive_that_points_to_where_no_file_can_be(archive, tmp_path):
+    content = archive.read_bytes()
+    end = content[-22:]
+    archive.write_bytes(content[:-22] + end[:16] + b"\xff" * 4 + end[20:])
+    words = r"export\.zip: its member '.*' cannot be unpacked \(.* Copy or download"
+    with pytest.raises(ValueError, match=words):
+        read_ecotaxa(archive, cache=tmp_path / "cache")
+
+
+@pytest.mark.parametrize("cut", [2, 20, 40])
+def test_archive_whose_directory_is_cut(archive, tmp_path, cut):
+    """zipfile raises whatever it runs into."""
+    content = archive.read_bytes()
+    start = content.index(b"PK\1\2")
+    archive.write_bytes(content[: start + 46 - cut] + content[-22:])
+    with pytest.raises(ValueError, match=r"export\.zip is no zip archive that can be"):
+        read_ecotaxa(archive, cache=tmp_path / "cache")
+
+
+@pytest.mark.parametrize(
+    ("names", "words"),
+    [
+        (["b.png", "./b.png"], r"'\./b\.png' is there twice"),
+        (["b", "b/c.png"], "'b' is a file and a folder at once"),
+        (["x" * 300], r"'x+' cannot be unpacked \(.*File name too long"),
+    ],
+)
+def test_members_that_cannot_be_files(tmp_path, names, words):
+    path = tmp_path / "a.zip"
+    with zipfile.ZipFile(path, "w") as content:
+        content.writestr("ecotaxa.tsv", text_of(EXPORT))
+        for name in names:
+            content.writestr(zipfile.ZipInfo(name), "x")
+    with pytest.raises((ValueError, OSError), match=rf"a\.zip: its member {words}"):
+        read_ecotaxa(path, cache=tmp_path / "cache")
+    assert not list((tmp_path / "cache").glob("*"))
+
+
+def test_an_error_leaves_no_temporary_folder(archive, tmp_path, monkeypatch):
+    (tmp_path / "temporary").mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "temporary"))
+    with zipfile.ZipFile(archive, "a") as content:
+        content.writestr("s3/ecotaxa_s3.tsv", "object_id\tobjid\n\t1\n")
+    with pytest.raises(ValueError, match="ecotaxa_s3"):
+        read_ecotaxa(archive)
+    assert not list((tmp_path / "temporary").iterdir())
