@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 from tqdm.auto import tqdm
 
-from skplankton._dual_encoder import StandardizedEncoder, map_rows
+from skplankton._dual_encoder import StandardizedEncoder, for_inference, map_rows
 from skplankton._multi_crop import draw_views
 from skplankton._training import (
     BalancedBatches,
@@ -237,8 +237,6 @@ def encode_rows(
 ) -> np.ndarray:
     """Features and sizes of any number of rows, in float32."""
 
-    def encode(values, sizes):
-        return network.encode(values, sizes).float()
-
     with torch.inference_mode(), autocast(device, precision):
+        encode = for_inference(network).encode
         return map_rows(encode, values, sizes, device)

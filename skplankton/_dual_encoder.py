@@ -6,12 +6,14 @@ weights (early stopping, pickling) does it for both.
 
 import math
 from collections.abc import Callable, Iterator
+from copy import deepcopy
+from typing import TypeVar
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from skplankton._encoders import build_encoder, measure_width
+from skplankton._encoders import MLP, build_encoder, measure_width
 
 FEATURE_DROPOUT = 0.2  # Kareinen et al. 2026 (arXiv:2603.16427)
 LARGEST_LOGIT_SCALE = 100.0  # Radford et al. 2021 (arXiv:2103.00020), section 2.5
@@ -50,6 +52,7 @@ class StandardizedEncoder(nn.Module):
         self.register_buffer("std", torch.ones(n_scales))
         self.register_buffer("size_mean", torch.zeros(n_sizes))
         self.register_buffer("size_std", torch.ones(n_sizes))
+        self.sample_shape = tuple(sample_shape)
         encoder = build_encoder(encoder, modality, sample_shape, encoder_params)
         # Convolutions over images are faster on CPUs with the channels last.
         self.encoder = encoder.to(memory_format=torch.channels_last)
@@ -67,7 +70,7 @@ class StandardizedEncoder(nn.Module):
         """Features and standardised sizes, of shape (n, n_features)."""
         broadcast = (-1, *[1] * (values.ndim - 2))
         mean, std = self.mean.view(broadcast), self.std.view(broadcast)
-        features = self.encoder((values.float() - mean) / std)
+        features = self.encoder((values.to(mean.dtype) - mean) / std)
         if sizes is not None:
             sizes = (sizes - self.size_mean) / self.size_std
             features = torch.cat([features, sizes.to(features.dtype)], dim=1)
@@ -83,8 +86,8 @@ class ViewEncoder(StandardizedEncoder):
         self.projection = nn.Linear(self.n_features, n_components, bias=False)
 
     def project(self, features: Tensor) -> Tensor:
-        """L2-normalised embedding, of shape (n, n_components), in float32."""
-        return F.normalize(self.projection(self.dropout(features)).float(), dim=1)
+        """L2-normalised embedding, of shape (n, n_components), in float32 at least."""
+        return F.normalize(_widened(self.projection(self.dropout(features))), dim=1)
 
     def forward(self, values: Tensor, sizes: Tensor | None = None) -> Tensor:
         return self.project(self.encode(values, sizes))
@@ -147,25 +150,29 @@ class DualEncoder(nn.Module):
         }[features]
 
     def embed(
-        self, modality: str, values: Tensor, sizes: Tensor | None, features: str
+        self,
+        modality: str,
+        values: Tensor,
+        sizes: Tensor | None,
+        features: str,
+        view: ViewEncoder | None = None,
     ) -> Tensor:
         """Place one view in the space shared by both, as rows of unit length.
 
         The two encoders' own features have nothing in common, so in the shared space
         each takes columns of its own and leaves the other's at zero: two views of one
         kind are compared by what their encoder sees, views of different kinds by the
-        projection alone.
+        projection alone. `view` is the encoder to use; by default the modality's.
         """
-        view = self.image if modality == "image" else self.profile
+        view = view or getattr(self, modality)
         encoded = view.encode(values, sizes)
         blocks = []
         if features in ("encoder", "both"):
-            own = F.normalize(encoded.float() - view.feature_mean, dim=1)
-            for other in (self.image, self.profile):
-                is_own = other is view
-                blocks.append(
-                    own if is_own else own.new_zeros(len(own), other.n_features)
-                )
+            own = F.normalize(_widened(encoded) - view.feature_mean, dim=1)
+            for name in ("image", "profile"):
+                width = getattr(self, name).n_features
+                is_own = name == modality
+                blocks.append(own if is_own else own.new_zeros(len(own), width))
         if features in ("projection", "both"):
             weight = PROJECTION_WEIGHT if features == "both" else 1.0
             blocks.append(math.sqrt(weight) * view.project(encoded))
@@ -174,8 +181,10 @@ class DualEncoder(nn.Module):
     def embed_rows(self, modality: str, values, sizes, features: str):
         """:meth:`embed` for arrays of any number of rows, as a float32 array."""
 
+        view = for_inference(getattr(self, modality))
+
         def embed(values, sizes):
-            return self.embed(modality, values, sizes, features)
+            return self.embed(modality, values, sizes, features, view)
 
         return map_rows(embed, values, sizes, self.device)
 
@@ -193,6 +202,21 @@ class DualEncoder(nn.Module):
             view.feature_mean.copy_(totals[name] / n)
 
 
+Encoder = TypeVar("Encoder", bound=StandardizedEncoder)
+
+
+def for_inference(view: Encoder) -> Encoder:
+    """The view's encoder, or, for flat views on a CPU, a copy of it in float64.
+
+    An MLP costs little, and in float64 the rows that share a pass no longer change the
+    last digits of an embedding: scikit-learn's checks of an estimator ask for that.
+    """
+    on_cpu = view.mean.device.type == "cpu" and not torch.is_autocast_enabled("cpu")
+    if on_cpu and isinstance(view.encoder, MLP) and len(view.sample_shape) == 1:
+        return deepcopy(view).double()
+    return view
+
+
 def map_rows(embed: Callable[[Tensor, Tensor | None], Tensor], values, sizes, device):
     """Embed the rows of an array, however many there are, into a float32 array.
 
@@ -208,8 +232,13 @@ def map_rows(embed: Callable[[Tensor, Tensor | None], Tensor], values, sizes, de
     outputs = []
     for start in range(0, len(values), n_rows):
         pass_sizes = None if sizes is None else tensor(sizes, start)
-        outputs.append(embed(tensor(values, start), pass_sizes).cpu())
+        outputs.append(embed(tensor(values, start), pass_sizes).float().cpu())
     return torch.cat(outputs).numpy()
+
+
+def _widened(x: Tensor) -> Tensor:
+    """In float32, where autocast has made 16 bits of it."""
+    return x if x.dtype == torch.float64 else x.float()
 
 
 def _learn_scale(mean: Tensor, std: Tensor, values, axes: tuple[int, ...]) -> None:

@@ -400,11 +400,10 @@ def test_the_same_particle_in_two_samples(X, y, tmp_path, capsys):
 
 def test_labels_that_are_perhaps_not_meant(X, y, tmp_path, capsys):
     labels = y[:40].astype(object)
-    labels[:6] = ["x", " x", "x ", "X", "None", " "]
+    labels[:6] = ["x", " x", "x ", "X", "None", None]
     table = write_particles(X[:40], labels, tmp_path / "LAB")
     assert fit(None, "--output", tmp_path / "m", samples=[table], labels=False) == 0
     told = capsys.readouterr()
-    assert "3 labels without the blanks at the ends" in told.out
     assert "39 labelled, 1 without a label" in told.out
     assert "warning: 1 particle labelled 'None', which is taken as a spe" in told.err
     assert "the labels 'x' (3), 'X' (1) look alike, and are taken as dif" in told.err
@@ -743,9 +742,10 @@ def test_files_of_others_are_not_replaced(station, tmp_path, capsys):
 
 @pytest.fixture(scope="session")
 def tiny(station):
-    """The text of a sample of two particles."""
+    """The text of a sample of two particles, 0 and 1, both with an image."""
     X = load_cyz_json(station.season / "bay.json", cache=station.folder / "tiny")
-    return write_cyz_json(X[:2], station.folder / "tiny.json").read_text("utf-8-sig")
+    X = X[X["image"].notna()][:2].assign(particle_id=[0, 1])
+    return write_cyz_json(X, station.folder / "tiny.json").read_text("utf-8-sig")
 
 
 def test_every_name_has_its_own_files(station, tiny, tmp_path, capsys):

@@ -40,7 +40,7 @@ def load_labelled(
     _check_ids(table)
     if labels is not None:
         table["label"] = _joined(labels, table["object_id"], options.labels)
-    table["label"] = _stripped(table["label"])
+    table["label"] = table["label"].astype(object).where(table["label"].notna(), None)
     if table["label"].isna().all():
         raise ValueError(
             "None of the particles is labelled. Pass --labels, an export of EcoTaxa, "
@@ -53,18 +53,6 @@ def load_labelled(
 def errors(strict: bool) -> str:
     """The library's word for it. "coerce" logs, and the commands gather the log."""
     return "raise" if strict else "coerce"
-
-
-def _stripped(labels: pd.Series) -> pd.Series:
-    """Labels without blanks at their ends; None where there is none."""
-    there = labels.notna()
-    texts = labels[there].astype(str)
-    stripped = texts.str.strip()
-    n_changed = int((texts != stripped).sum())
-    if n_changed:
-        say(f"{plural(n_changed, 'label')} without the blanks at the ends")
-    filled = stripped.reindex(labels.index).astype(object)
-    return filled.where(there & (filled != ""), None)
 
 
 def _check_words(counts: pd.Series) -> None:
