@@ -947,6 +947,13 @@ def test_file_is_of_the_form_of_cyz2json(path, X):
     assert frame.size == (400, 300)
 
 
+def test_sums_of_large_values_are_finite(path):
+    write_cyz_json(cells(profile=[np.full((4, 6), 3e38, np.float32)] * 2), path)
+    tree = json.loads(path.read_text(encoding="utf-8-sig"))
+    total = tree["particles"][0]["parameters"][0]["total"]
+    assert total == pytest.approx(1.2e39)
+
+
 def test_cells_of_every_kind_are_written(path, X, tmp_path):
     """Arrays, paths, and cells that were read from such a file."""
     files = load_particles(write_particles(X, None, tmp_path / "LAB")).data

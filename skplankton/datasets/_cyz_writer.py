@@ -191,7 +191,9 @@ def _particle_text(
             f'        {{\n          "description": {description},\n'
             f'          "values": [\n            {numbers}\n          ]\n        }}'
         )
-        numbers = f'"total": {float(values.sum())}, "maximum": {float(values.max())}'
+        # In single precision, the sum could be infinite, which JSON has no number for.
+        total = float(values.sum(dtype=np.float64))
+        numbers = f'"total": {total}, "maximum": {float(values.max())}'
         parameters.append(f'        {{"description": {description}, {numbers}}}')
     return (
         f'    {{\n      "particleId": {particle},\n'
