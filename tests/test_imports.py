@@ -5,6 +5,7 @@ looks like one that is kept: some imports are planted here, and have to be repor
 """
 
 import ast
+import re
 import shutil
 import subprocess
 import sys
@@ -69,7 +70,7 @@ def report(copy):
             stream.write(f"\n\n{code}\n")
     broken = lint_imports(copy)
     assert broken.returncode == 1, broken.stdout + broken.stderr
-    return broken.stdout.splitlines()
+    return re.sub(r"\x1b\[\d+m", "", broken.stdout).splitlines()  # without colours
 
 
 @pytest.mark.parametrize("planted", PLANTED, ids=lambda planted: planted[0])
