@@ -1,4 +1,4 @@
-"""Naming particles by their nearest neighbours in a small labelled gallery."""
+"""Classifying particles by their nearest neighbours in a small labelled gallery."""
 
 import warnings
 from numbers import Integral
@@ -10,8 +10,15 @@ from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.utils import Tags, check_consistent_length
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-from skplankton._labels import check_two_classes, draw_per_class, split_labels
-from skplankton._nearest import ExactNeighbors, neighbors_of_views, vote_shares
+from skplankton._labels import (
+    check_two_classes,
+    check_y,
+    draw_per_class,
+    label_of_no_class,
+    split_labels,
+    warn_of_missing_words,
+)
+from skplankton._nearest import NearestEntries, neighbors_of_views, vote_shares
 from skplankton._sklearn import Interval, StrOptions, fit_context, safe_indexing
 
 # With one modality there is block 0 alone, which "all" takes too.
@@ -22,11 +29,14 @@ _VIEWS = {
     "profile": "a profile",
 }
 
+# Rows of which the scales of the views are learnt, taken evenly.
+_N_FOR_SCALES = 2000
+
 
 class GalleryKNNClassifier(ClassifierMixin, BaseEstimator):
     """Nearest-neighbour classifier with a small labelled gallery.
 
-    Keeps some labelled rows of each class as the gallery, and names a query by the
+    Keeps some labelled rows of each class as the gallery, and classifies a query by the
     votes of its k nearest gallery entries. Where the columns hold an image embedding
     and a profile embedding side by side, each view of a query is compared with each
     view in the gallery, and the votes are summed [1]_. Unlabelled rows may be
@@ -66,6 +76,11 @@ class GalleryKNNClassifier(ClassifierMixin, BaseEstimator):
         The views with which a query asks. With "all" and two views, it asks twice, and
         the votes are summed. Anything but "all" needs ``n_modalities=2``.
 
+    scale_views : bool, default=True
+        With two views, whether the votes of ``weights="distance"`` are one over the
+        distance in units of `view_scales_`. Otherwise the view whose distances are
+        smaller outvotes the other. False sums the votes as they are, as [1]_ does.
+
     unlabeled : scalar, default=None
         A value in `y` that means "not labelled", besides None, NaN, NaT and
         ``pandas.NA``, which always do. Compared by kind: 0 does not match False, nor
@@ -89,6 +104,17 @@ class GalleryKNNClassifier(ClassifierMixin, BaseEstimator):
     gallery_indices_ : ndarray of shape (n_gallery,)
         Their positions in the X given to `fit`, ascending.
 
+    missing_label_ : str, int or float
+        The label that `predict` gives a row without any view: no class, so that it
+        counts as a mistake. "" for strings (with "?" joined while that is a class); for
+        numbers and bools -1, or the smallest class minus 1 if that is negative.
+
+    view_scales_ : ndarray of shape (`n_modalities`,)
+        For each view of a query, the median distance to the nearest entry: of the rows
+        given to `fit`, labelled or not, or 2,000 of them taken evenly. A row's own
+        entries do not count, nor do distances of 0. 1 where there is none, with one
+        modality, or without `scale_views`.
+
     n_features_in_ : int
         Number of columns seen by `fit`.
 
@@ -104,19 +130,23 @@ class GalleryKNNClassifier(ClassifierMixin, BaseEstimator):
 
     Notes
     -----
-    The gallery's entries are ordered by gallery row, with a row's image before its
-    profile. Among entries at equal distances the earlier one is the nearer
-    neighbour, also where the tie reaches beyond the last neighbour. Normalising
-    rounds, so that cosine distances count as equal if the chords between the
-    normalised rows differ by no more than 1e-13; rows that differ by a positive
-    factor are at distance 0. Euclidean distances are compared as they are. Among
-    classes with equal votes the first of `classes_` is predicted.
+    The nearest entries are found by products of matrices in the precision of X, float32
+    or float64. The distances of those found are computed again in float64 from the
+    differences: equal rows are at distance 0, and with "cosine" so are rows that differ
+    by a positive factor. Neighbours are ordered by distance, then by gallery row, with
+    a row's image before its profile. Among entries whose distances differ by less than
+    the products round, and of which not all are neighbours, it is not specified which
+    are. Among classes with equal votes the first of `classes_` is predicted. The search
+    holds the gallery once more in the precision of X, but no array of
+    n_queries × n_gallery distances, and its cost does not depend on the values.
 
-    `n_neighbors`, `weights`, `metric` and `query_modalities` are read when a query
-    is asked: after `set_params`, they take effect without another `fit`.
+    `n_neighbors`, `weights` and `query_modalities` may be changed after `fit`, and are
+    validated when a query is classified. The other parameters belong to `fit`: to
+    change them takes effect with the next one.
 
-    Computation is in float64 whatever the dtype of X, and the search holds no array
-    of n_queries × n_gallery distances.
+    With two classes, a row without any view makes a third value among the predicted
+    labels. Metrics for exactly two then raise an error, such as F1 with
+    ``average="binary"``; take ``average="macro"``, or drop such rows.
 
     References
     ----------
@@ -151,6 +181,7 @@ class GalleryKNNClassifier(ClassifierMixin, BaseEstimator):
         "n_modalities": [Interval(Integral, 1, 2, closed="both")],
         "gallery_modalities": [StrOptions(set(_BLOCKS))],
         "query_modalities": [StrOptions(set(_BLOCKS))],
+        "scale_views": ["boolean"],
         "unlabeled": "no_validation",  # any scalar, checked where y is
         "random_state": ["random_state"],
     }
@@ -165,6 +196,7 @@ class GalleryKNNClassifier(ClassifierMixin, BaseEstimator):
         n_modalities: int = 1,
         gallery_modalities: str = "all",
         query_modalities: str = "all",
+        scale_views: bool = True,
         unlabeled: Any = None,
         random_state: int | np.random.RandomState | None = None,
     ):
@@ -175,6 +207,7 @@ class GalleryKNNClassifier(ClassifierMixin, BaseEstimator):
         self.n_modalities = n_modalities
         self.gallery_modalities = gallery_modalities
         self.query_modalities = query_modalities
+        self.scale_views = scale_views
         self.unlabeled = unlabeled
         self.random_state = random_state
 
@@ -198,18 +231,25 @@ class GalleryKNNClassifier(ClassifierMixin, BaseEstimator):
         Raises
         ------
         ValueError
-            If no row is labelled, if there is only one class, or if a view is partly
-            NaN or infinite.
+            If X and y differ in length, no row is labelled, there is only one class, or
+            a view is partly NaN or infinite.
+        TypeError
+            If the labels mix strings, numbers and bools.
 
         Warns
         -----
         UserWarning
-            If no row of a class has a view in `gallery_modalities`. The class is left
-            out.
+            If no row of a class has a view in `gallery_modalities`: the class is left
+            out. If a class is called "None", "nan" or the like.
         """
+        self._n_modalities = self.n_modalities
+        self._metric = self.metric
+        self._gallery_modalities = self.gallery_modalities
         X = self._validate_embeddings(X, reset=True)
+        if y is not None:
+            check_y(X, y)
         labels, labelled = split_labels(y, self.unlabeled)
-        check_consistent_length(X, labelled)
+        warn_of_missing_words(labels, stacklevel=4)
         if not labelled.any():
             also = "" if self.unlabeled is None else f" and {self.unlabeled!r}"
             raise ValueError(
@@ -223,13 +263,16 @@ class GalleryKNNClassifier(ClassifierMixin, BaseEstimator):
         kept = draw_per_class(labels, self.gallery_size, self.random_state)
         self.gallery_indices_ = rows[kept]
         self.gallery_labels_ = labels[kept]
-        self.gallery_ = X[self.gallery_indices_]  # a copy: X stays the caller's
+        # A copy: X stays the caller's.
+        self.gallery_ = np.ascontiguousarray(X[self.gallery_indices_])
         self.classes_ = np.unique(self.gallery_labels_)
-        self._searches: dict = {}
+        self.missing_label_ = label_of_no_class(self.classes_)
+        self._build_search()
+        self.view_scales_ = self._learnt_scales(X)
         return self
 
     def predict(self, X: ArrayLike) -> np.ndarray:
-        """Name each query by the class with the largest share of the votes.
+        """Predict the class with the largest share of the votes.
 
         Parameters
         ----------
@@ -239,8 +282,8 @@ class GalleryKNNClassifier(ClassifierMixin, BaseEstimator):
         Returns
         -------
         ndarray of shape (n_queries,)
-            The labels. On a tie, the first in `classes_`. None for a row that is NaN
-            throughout: it has no view to be named by.
+            The labels. On a tie, the first in `classes_`. A row that is NaN throughout
+            has no view, and gets `missing_label_`.
 
         Raises
         ------
@@ -253,13 +296,12 @@ class GalleryKNNClassifier(ClassifierMixin, BaseEstimator):
         UserWarning
             If a row is NaN throughout.
         """
-        shares = self.predict_proba(X)
-        unnamed = np.isnan(shares[:, 0])
-        names = self.classes_[np.argmax(shares, axis=1)]
-        if unnamed.any():
-            names = names.astype(object)
-            names[unnamed] = None
-        return names
+        shares, no_view = self._shares(X)
+        labels = self.classes_[np.argmax(shares, axis=1)]
+        if no_view.any():
+            # An array, which makes signed numbers of unsigned ones and of bools.
+            labels = np.where(no_view, np.array([self.missing_label_]), labels)
+        return labels
 
     def predict_proba(self, X: ArrayLike) -> np.ndarray:
         """Share of the votes for each class.
@@ -272,16 +314,15 @@ class GalleryKNNClassifier(ClassifierMixin, BaseEstimator):
         Returns
         -------
         ndarray of shape (n_queries, n_classes)
-            The shares, in the order of `classes_`; each row sums to 1, or is NaN if
-            that row of X is.
+            The shares, in the order of `classes_`; each row sums to 1. A row that is
+            NaN throughout has equal shares: nothing is known of it.
+
+        Raises
+        ------
+        ValueError
+            As `predict` does.
         """
-        distances, rows = self.kneighbors(X)
-        codes = np.searchsorted(self.classes_, self.gallery_labels_)
-        no_view = np.all(rows < 0, axis=1)
-        distances[no_view] = 1.0  # any number: who has no view has no shares either
-        shares = vote_shares(distances, codes[rows], len(self.classes_), self.weights)
-        shares[no_view] = np.nan
-        return shares
+        return self._shares(X)[0]
 
     def kneighbors(
         self,
@@ -305,7 +346,8 @@ class GalleryKNNClassifier(ClassifierMixin, BaseEstimator):
         -------
         distances : ndarray of shape (n_queries, n_views * n_neighbors)
             Ascending for each view: first the image's neighbours, then the profile's.
-            Infinite where the query lacks the view. Only if `return_distance`.
+            Infinite where the query lacks the view. As `metric` has them, whatever
+            `view_scales_` are. Only if `return_distance`.
         indices : ndarray of shape (n_queries, n_views * n_neighbors)
             Rows of `gallery_`; -1 where the query lacks the view. With two views in
             the gallery, one row may be there twice, once for either view.
@@ -326,10 +368,11 @@ class GalleryKNNClassifier(ClassifierMixin, BaseEstimator):
         queries = self._views(X, self.query_modalities)
         present = present_views(queries)
         self._check_queries(X, present)
-        search, gallery_rows = self._search()
-        n_neighbors = min(n_neighbors, len(gallery_rows))
-        distances, entries = neighbors_of_views(search, queries, present, n_neighbors)
-        indices = np.where(present[:, :, None], gallery_rows[entries], -1)
+        n_neighbors = min(n_neighbors, len(self._entry_rows))
+        distances, entries = neighbors_of_views(
+            self._search, queries, present, n_neighbors
+        )
+        indices = np.where(present[:, :, None], self._entry_rows[entries], -1)
         indices = indices.reshape(len(X), -1)
         return (distances.reshape(len(X), -1), indices) if return_distance else indices
 
@@ -350,7 +393,7 @@ class GalleryKNNClassifier(ClassifierMixin, BaseEstimator):
         Returns
         -------
         float
-            The share of labelled rows that are named rightly.
+            The share of labelled rows whose predicted label is right.
 
         Raises
         ------
@@ -378,7 +421,7 @@ class GalleryKNNClassifier(ClassifierMixin, BaseEstimator):
             dtype=[np.float64, np.float32],
             ensure_all_finite=False,  # split_views knows what NaN means
         )
-        if self.n_modalities == 1:
+        if self._n_modalities == 1:
             for name in ("gallery_modalities", "query_modalities"):
                 if getattr(self, name) != "all":
                     raise ValueError(
@@ -386,39 +429,68 @@ class GalleryKNNClassifier(ClassifierMixin, BaseEstimator):
                         "n_modalities=1. Set n_modalities=2 for embeddings of the form "
                         f"[image | profile], or {name}='all' for one embedding."
                     )
-        split_views(X, self.n_modalities)
+        split_views(X, self._n_modalities)
         return X
 
-    def _search(self) -> tuple[ExactNeighbors, np.ndarray]:
-        """What searches the gallery's views, and the gallery row of each.
+    def _shares(self, X: ArrayLike) -> tuple[np.ndarray, np.ndarray]:
+        """Shares of the votes, and which rows have no view and so equal shares."""
+        distances, rows = self.kneighbors(X)
+        no_view = np.all(rows < 0, axis=1)
+        distances[no_view] = 1.0  # any number: their votes are not used
+        if self.query_modalities == "all":
+            n_neighbors = distances.shape[1] // len(self.view_scales_)
+            distances /= np.repeat(self.view_scales_, n_neighbors)
+        codes = np.searchsorted(self.classes_, self.gallery_labels_)
+        shares = vote_shares(distances, codes[rows], len(self.classes_), self.weights)
+        shares[no_view] = 1 / len(self.classes_)
+        return shares, no_view
 
-        It is kept: to normalise a large gallery takes longer than to name a query. Its
-        parameters may be set after `fit`, so it is built when it is asked for, in a
-        dict, since only `fit` may set attributes.
-        """
-        asked = self.metric, self.n_modalities, self.gallery_modalities
-        found = self._searches.get(asked)
-        if found is None:
-            views = self._views(self.gallery_, self.gallery_modalities)
-            gallery_rows, blocks = np.nonzero(present_views(views))  # one entry a view
-            found = (
-                ExactNeighbors(views[gallery_rows, blocks], self.metric),
-                gallery_rows,
-            )
-            self._searches.clear()
-            self._searches[asked] = found
-        return found
+    def _build_search(self) -> None:
+        """What searches the gallery's views, and the gallery row of each entry."""
+        views = self._views(self.gallery_, self._gallery_modalities)
+        present = present_views(views)
+        self._entry_rows = np.nonzero(present)[0]  # one entry a view
+        # Where every view is there, no copy.
+        entries = views.reshape(-1, views.shape[2]) if present.all() else views[present]
+        self._search = NearestEntries(entries, self._metric)
+
+    def _learnt_scales(self, X: np.ndarray) -> np.ndarray:
+        """Median distance of each view of X to the nearest entry of another row."""
+        scales = np.ones(self._n_modalities)
+        if self._n_modalities == 1 or not self.scale_views:
+            return scales
+        rows = np.linspace(0, len(X) - 1, min(len(X), _N_FOR_SCALES)).astype(int)
+        views = self._views(X[rows])
+        # Two entries may be a row's own, and there are two classes: one is another's.
+        distances, entries = neighbors_of_views(
+            self._search, views, present_views(views), min(3, len(self._entry_rows))
+        )
+        owners = self.gallery_indices_[self._entry_rows[entries]]
+        distances[owners == rows[:, None, None]] = np.inf
+        nearest = distances.min(axis=2)
+        for view, column in enumerate(nearest.T):
+            known = column[np.isfinite(column) & (column > 0)]
+            if known.size:
+                scales[view] = np.median(known)
+        return scales
 
     def __getstate__(self):
+        # The search holds the gallery once more, and is quickly built.
         state = super().__getstate__()
-        return state | {"_searches": {}} if "_searches" in state else state
+        return {k: v for k, v in state.items() if k not in ("_search", "_entry_rows")}
+
+    def __setstate__(self, state):
+        super().__setstate__(state)
+        if hasattr(self, "gallery_"):
+            self._build_search()
 
     def _check_queries(self, X: np.ndarray, present: np.ndarray) -> None:
         no_view = ~np.any(present_views(self._views(X)), axis=1)
         if no_view.any():
             warnings.warn(
                 f"X is NaN throughout in {_name(no_view)}: without a view there is "
-                "nothing to name, and the name is None.",
+                f"nothing to classify. The predicted label is {self.missing_label_!r}, "
+                "which is no class.",
                 UserWarning,
                 stacklevel=3,
             )
@@ -459,7 +531,7 @@ class GalleryKNNClassifier(ClassifierMixin, BaseEstimator):
 
     def _views(self, X: np.ndarray, modalities: str = "all") -> np.ndarray:
         """View of X of shape (n_samples, n_views, n_columns)."""
-        return X.reshape(len(X), self.n_modalities, -1)[:, _BLOCKS[modalities]]
+        return X.reshape(len(X), self._n_modalities, -1)[:, _BLOCKS[modalities]]
 
     def __sklearn_tags__(self) -> Tags:
         tags = super().__sklearn_tags__()

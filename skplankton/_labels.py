@@ -1,15 +1,54 @@
 """Labels: which are there, which are missing, and a few of each class."""
 
-import numbers
 import warnings
+from collections.abc import Iterable
+from numbers import Number
 
 import numpy as np
 import pandas as pd
-from sklearn.utils import assert_all_finite, check_consistent_length
+from sklearn.utils import assert_all_finite
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import column_or_1d
 
 from skplankton._random import fresh_random_state
+from skplankton._sklearn import num_samples
+
+# How tables and programs write "missing" in text.
+_MISSING_WORDS = ("None", "nan", "NaN", "NA", "<NA>", "null")
+
+
+def check_y(X, y) -> None:
+    """Raise if X and y differ in length, or if y mixes strings and numbers.
+
+    For the start of a long `fit`: nothing else is checked, so that y may be anything
+    that a classifier or a regressor takes. One number among strings, or one string
+    among numbers, however often, may be what a classifier calls ``unlabeled``.
+
+    Parameters
+    ----------
+    X : array-like of shape (n_samples, ...) or DataFrame
+        The data; only its length is read.
+    y : array-like of shape (n_samples,) or (n_samples, n_outputs)
+        Labels or targets, in which None and NaN may stand for missing ones.
+
+    Raises
+    ------
+    ValueError
+        If the lengths differ.
+    TypeError
+        If y holds several strings and several numbers.
+    """
+    n_rows, n_labels = num_samples(X), num_samples(y)
+    if n_rows != n_labels:
+        raise ValueError(
+            f"X has {n_rows} rows, and y {n_labels} labels. Pass one label a row, None "
+            "for those that are unlabelled."
+        )
+    labels = _as_array(y)
+    if labels.dtype == object:
+        kinds = [{v for v in labels.flat if isinstance(v, k)} for k in (str, Number)]
+        if min(map(len, kinds)) > 1:
+            _raise_mixed(set.union(*kinds))
 
 
 def split_labels(y, unlabeled=None) -> tuple[np.ndarray, np.ndarray]:
@@ -62,20 +101,6 @@ def split_labels(y, unlabeled=None) -> tuple[np.ndarray, np.ndarray]:
     return labels, labelled
 
 
-def check_y(X, y) -> None:
-    """Raise for a `y` of another length than X, or of texts mixed with numbers.
-
-    For a transformer before a classifier, which would find out after the training. No
-    more is checked: another last step may take labels that a gallery does not.
-    """
-    check_consistent_length(X, y)
-    labels = _as_array(y)
-    if labels.dtype == object and labels.ndim == 1:
-        kinds = {_kind(label) for label in labels[~pd.isna(labels)]}
-        if str in kinds and len(kinds) > 1:
-            _plain(labels[~pd.isna(labels)])
-
-
 def check_two_classes(labels: np.ndarray) -> None:
     """Raise a ValueError unless there are two classes to tell apart."""
     classes = np.unique(labels)
@@ -85,6 +110,36 @@ def check_two_classes(labels: np.ndarray) -> None:
             f"{classes.tolist()[0]!r}. Expected two or more: label particles of "
             "another class."
         )
+
+
+def warn_of_missing_words(labels: np.ndarray, stacklevel: int) -> None:
+    """Warn of labels such as "None", which are classes like any other text.
+
+    ``np.array(["diatom", None], dtype=str)`` makes such a text of a missing label.
+    """
+    if labels.dtype.kind != "U":
+        return
+    counts = {word: int(np.sum(labels == word)) for word in _MISSING_WORDS}
+    found = [f"{word!r} ({n} rows)" for word, n in counts.items() if n]
+    if found:
+        first = next(word for word, n in counts.items() if n)
+        warnings.warn(
+            f"y holds the text {', '.join(found)}, which is taken for a class like any "
+            'other. If it means "not labelled", pass None in an array of objects, '
+            f"np.array(labels, dtype=object), or unlabeled={first!r}.",
+            UserWarning,
+            stacklevel=stacklevel,
+        )
+
+
+def label_of_no_class(classes: np.ndarray) -> str | int | float:
+    """A label of the classes' kind, a number for bools, that is none of them."""
+    if classes.dtype.kind == "U":
+        label = ""
+        while label in classes:
+            label += "?"
+        return label
+    return min(-1, classes.min().item() - 1)
 
 
 def draw_per_class(labels: np.ndarray, size: int | None, random_state) -> np.ndarray:
@@ -138,7 +193,7 @@ def _kind(label) -> type:
     if isinstance(label, bool | np.bool_):  # a bool is a number too: ask first
         return bool
     return next(
-        (kind for kind in (numbers.Number, str) if isinstance(label, kind)),
+        (kind for kind in (Number, str) if isinstance(label, kind)),
         type(label),
     )
 
@@ -149,18 +204,22 @@ def _equals(labels: np.ndarray, value) -> np.ndarray:
     return np.fromiter(same, dtype=bool, count=len(labels))
 
 
+def _raise_mixed(labels: Iterable) -> None:
+    names = sorted({type(label).__name__ for label in labels})
+    raise TypeError(
+        f"The labels in y are of the types {', '.join(names)}. Expected one kind, "
+        "strings, numbers or bools: convert them, for example by "
+        "[None if label is None else str(label) for label in y]."
+    )
+
+
 def _plain(labels: np.ndarray) -> np.ndarray:
     """Objects as an array of numbers, of bools or of strings."""
     if labels.dtype != object or not labels.size:
         return labels
     kinds = {_kind(label) for label in labels}
     if len(kinds) > 1:
-        names = sorted({type(label).__name__ for label in labels})
-        raise TypeError(
-            f"The labels in y are of the types {', '.join(names)}. Expected one kind, "
-            "strings, numbers or bools: convert them, for example by "
-            "[None if label is None else str(label) for label in y]."
-        )
-    if kinds <= {bool, numbers.Number, str}:
+        _raise_mixed(labels)
+    if kinds <= {bool, Number, str}:
         return np.array(labels.tolist())
     return labels

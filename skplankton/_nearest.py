@@ -1,73 +1,82 @@
-"""Nearest neighbours with exact distances and one order of ties, and their votes."""
+"""Nearest gallery entries by products of matrices, and the votes of neighbours."""
 
 import numpy as np
-from sklearn.neighbors import NearestNeighbors
 from sklearn.utils import gen_batches
 
-# Two unit vectors closer than this are the same direction, and two chords that differ
-# by less are equally long: a hundred times the rounding error of normalising some
-# thousand float64 columns, a millionth of what float32 embeddings can tell apart.
-SAME_CHORD = 1e-13
+# Entries multiplied at a time, and products held at a time (4 MB of float32): they stay
+# in the processor's cache, and memory does not grow with queries × entries.
+_BLOCK_SIZE = 2**11
+_N_PRODUCTS = 2**20
+
+# So many candidates beyond the neighbours asked for: where products round, the last
+# neighbour may be among them.
+_N_MORE = 2
+
+# Up to so many, the nearest are found faster one by one than by a partial sort.
+_FEW = 50
+
+# Rows of which the centre is the median, taken evenly.
+_N_FOR_CENTER = 1000
+
+# Normalising rounds: unit vectors closer than this are one direction.
+_SAME_DIRECTION = 1e-13
 
 # Sums of votes that differ by less, relative to the largest, differ by rounding only.
 _SAME_VOTES = 1e-12
 
-# Numbers in one temporary array (candidates × columns, 16 MB of float64). Larger ones
-# leave the processor's cache, smaller ones keep several threads from sharing the work.
-_CHUNK_SIZE = 2**21
 
-# With fewer queries at a time a product of matrices is slow.
-_FEWEST_QUERIES = 128
+class NearestEntries:
+    """Brute-force k nearest neighbours: bounded memory, at one cost whatever the data.
 
-# How much longer the list of candidates gets where ties reach beyond its end.
-_GROWTH = 4
-
-# Up to so many candidates, the nearest are found faster one by one than by a heap.
-_FEW = 16
-
-
-class ExactNeighbors:
-    """Brute-force k nearest neighbours with a documented order of ties.
-
-    A fast search finds a few candidates for each query, by ``|q|² + |g|² - 2 q·g``: in
-    float32 where the metric is "cosine", else scikit-learn's. It is wrong in the last
-    digits, so that a row is not at distance 0 from itself and that ties come in any
-    order. Here the candidates' distances are computed again from the differences
-    ``q - g``, ties are ordered by the entry's position, and a query is asked again, of
-    scikit-learn and with more candidates, wherever an entry left out might tie with the
-    last neighbour.
+    Products of matrices in the entries' own precision, ``|g|² / 2 - q·g`` of rows that
+    are centred, give for each query a few candidates more than it asks for. Their
+    distances are computed again in float64 from the differences ``q - g``, so that
+    equal rows are at distance 0, and they are ordered by distance, then by position.
+    Among entries whose distances differ by less than the products round, of which not
+    all have room among the candidates, it is not specified which are found.
 
     Parameters
     ----------
     entries : ndarray of shape (n_entries, n_columns)
-        The rows to search. Finite.
+        The rows to search, finite, float32 or float64. They are kept, not copied.
     metric : {"cosine", "euclidean"}
-        "cosine" is ``1 - cos``, from 0 to 2. Rows of zeros are at distance 1 from
-        everything, another row of zeros included. Chords between the normalised
-        rows that differ by no more than 1e-13 count as equal, since normalising
-        rounds: rows that differ by a positive factor are at distance 0.
-        "euclidean" distances are compared as they are.
+        "cosine" is ``1 - cos``, from 0 to 2. Rows that differ by a positive factor are
+        at distance 0. Rows of zeros are at distance 1 from everything, another row of
+        zeros included.
+
+    Raises
+    ------
+    ValueError
+        If the square of a row is too large for float64, and `metric` is "euclidean".
     """
 
     def __init__(self, entries: np.ndarray, metric: str):
+        self.entries = entries
         self.metric = metric
-        self.tolerance = SAME_CHORD if metric == "cosine" else 0.0
-        self.entries = prepared_rows(entries, metric)
-        if metric == "cosine":
-            zero = ~self.entries.any(axis=1)
-            # A column of their own keeps the rows of zeros at a right angle to all.
-            self.has_zero_column = bool(zero.any())
-            if self.has_zero_column:
-                self.entries = np.column_stack([self.entries, zero])
-            # Rows of unit length can neither overflow nor vanish in float32.
-            self.opposite = -self.entries.T.astype(np.float32)
-        else:
-            # Differences stay the same, rounding errors of the fast search shrink.
-            self.center = self.entries.mean(axis=0)
-        self.search = NearestNeighbors(metric="euclidean", algorithm="brute")
-        self.search.fit(self._centered(self.entries))
+        # Far from the origin, and in embeddings that are all alike, products of rows as
+        # they are would drown the differences.
+        every = -(-len(entries) // _N_FOR_CENTER)
+        self.center = np.median(self.rows(entries[::every])[0], axis=0)
+        # Squares must neither overflow nor vanish in float32.
+        largest = max(entries.max(), -entries.min())
+        # A power of two, by which to divide is exact.
+        exponent = np.frexp(largest)[1] if metric == "euclidean" else 0
+        self.scale = float(np.ldexp(1.0, exponent))
+        self.lengths = np.empty(len(entries))
+        # The negative rows, and half their squared norms for a column of ones.
+        self.answering = np.empty((len(entries), len(self.center) + 1), entries.dtype)
+        for batch in gen_batches(len(entries), _BLOCK_SIZE):
+            rows, self.lengths[batch] = self.rows(entries[batch])
+            rows -= self.center
+            rows /= -self.scale
+            self.answering[batch, :-1] = rows
+            self.answering[batch, -1] = squared_norms(rows) / 2
+        if metric == "cosine":  # as far from all as a right angle, (√2)² / 2
+            self.answering[self.lengths == 0, -1] += 0.5
 
-    def kneighbors(self, queries: np.ndarray, n_neighbors: int):
+    def kneighbors(
+        self, queries: np.ndarray, n_neighbors: int
+    ) -> tuple[np.ndarray, np.ndarray]:
         """Find each query's nearest entries.
 
         Parameters
@@ -82,182 +91,119 @@ class ExactNeighbors:
         distances : ndarray of shape (n_queries, n_neighbors), float64
             Ascending.
         positions : ndarray of shape (n_queries, n_neighbors), int64
-            Rows of the entries. Among equal distances the lower one comes first.
+            Rows of the entries. Of those found at equal distances, the lower one comes
+            first; a query of zeros, under "cosine", finds the first entries.
         """
-        # A query of zeros keeps these: distance 1 to all, the first entries first.
-        distances = np.ones((len(queries), n_neighbors))
-        positions = np.tile(np.arange(n_neighbors), (len(queries), 1))
-        n_candidates = min(n_neighbors + 1, len(self.entries))
-        for batch in gen_batches(len(queries), self._batch_size(n_candidates)):
-            rows = prepared_rows(queries[batch], self.metric)
-            if self.metric == "cosine":
-                asking = rows.any(axis=1)
-                if self.has_zero_column:
-                    rows = np.column_stack([rows, np.zeros(len(rows))])
-            else:
-                asking = np.ones(len(rows), dtype=bool)
-            if asking.any():
-                chords, positions[batch][asking] = self._nearest(
-                    rows[asking], n_neighbors, n_candidates
-                )
-                distances[batch][asking] = self._distances(chords)
+        distances = np.empty((len(queries), n_neighbors))
+        positions = np.empty(distances.shape, dtype=np.int64)
+        n_candidates = min(n_neighbors + _N_MORE, len(self.entries))
+        # A chunk holds so many products, or so many numbers of the queries themselves.
+        width = max(min(_BLOCK_SIZE, len(self.entries)), self.answering.shape[1])
+        for batch in gen_batches(len(queries), max(1, _N_PRODUCTS // width)):
+            rows, lengths = self.rows(queries[batch])
+            found = self._candidates(rows, n_candidates)
+            found[lengths == 0] = np.arange(n_candidates)
+            far = self.distances(rows, found)
+            far[lengths == 0] = 1.0
+            order = np.lexsort((found, far), axis=1)[:, :n_neighbors]
+            distances[batch] = np.take_along_axis(far, order, axis=1)
+            positions[batch] = np.take_along_axis(found, order, axis=1)
         return distances, positions
 
-    def _centered(self, rows: np.ndarray) -> np.ndarray:
-        return rows if self.metric == "cosine" else rows - self.center
-
-    def _batch_size(self, n_candidates: int) -> int:
-        return max(1, _CHUNK_SIZE // (n_candidates * self.entries.shape[1]))
-
-    def _distances(self, chords: np.ndarray) -> np.ndarray:
-        if self.metric == "euclidean":
-            return chords
-        distances = 0.5 * chords**2
-        for landmark in (1.0, 2.0):  # a right angle, the opposite direction
-            at = np.abs(chords - np.sqrt(2 * landmark)) <= self.tolerance
-            distances[at] = landmark
-        return distances
-
-    def _nearest(
-        self,
-        queries: np.ndarray,
-        n_neighbors: int,
-        n_candidates: int,
-        again: bool = False,
-    ):
-        """Chords and positions, asking again where ties reach too far."""
-        chords = np.empty((len(queries), n_neighbors))
-        positions = np.empty((len(queries), n_neighbors), dtype=np.int64)
-        for batch in gen_batches(len(queries), self._batch_size(n_candidates)):
-            chords[batch], positions[batch], certain = self._candidates(
-                queries[batch], n_neighbors, n_candidates, again
+    def rows(self, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Rows in float64 between which chords order neighbours as `metric` does, and
+        by what they were divided for it; 0 for rows without a direction.
+        """
+        rows = np.array(rows, dtype=np.float64)
+        if self.metric == "cosine":
+            # A power of two first: exact, and squares can neither overflow nor vanish.
+            _, exponents = np.frexp(np.maximum(rows.max(axis=1), -rows.min(axis=1)))
+            np.ldexp(rows, -exponents[:, None], out=rows)
+            lengths = np.sqrt(squared_norms(rows))
+            rows /= np.where(lengths == 0, 1.0, lengths)[:, None]
+            return rows, np.ldexp(lengths, exponents)
+        with np.errstate(over="ignore"):
+            too_large = ~np.isfinite(squared_norms(rows))
+        if too_large.any():
+            raise ValueError(
+                "metric='euclidean' squares the embeddings, and the square of "
+                f"{np.abs(rows).max():.3g} is too large for float64. Scale the "
+                "embeddings, or use metric='cosine'."
             )
-            if not certain.all():
-                more = min(_GROWTH * n_candidates, len(self.entries))
-                chords[batch][~certain], positions[batch][~certain] = self._nearest(
-                    queries[batch][~certain], n_neighbors, more, again=True
-                )
-        return chords, positions
+        return rows, np.ones(len(rows))
 
-    def _candidates(
-        self, queries: np.ndarray, n_neighbors: int, n_candidates: int, again: bool
-    ):
-        """The first neighbours among the candidates, and for which queries it is
-        certain that no entry outside the candidates belongs among them.
+    def asking(self, rows: np.ndarray) -> np.ndarray:
+        """What to multiply with `answering`, of shape (n_rows, n_columns + 1)."""
+        asking = np.ones((len(rows), self.answering.shape[1]))
+        np.subtract(rows, self.center, out=asking[:, :-1])
+        asking[:, :-1] /= self.scale
+        return asking
+
+    def _candidates(self, queries: np.ndarray, n_candidates: int) -> np.ndarray:
+        """Positions of the nearest entries, as products tell, of shape (n_queries,
+        n_candidates).
         """
-        centered = self._centered(queries)
-        if self.metric == "cosine" and n_candidates <= _FEW and not again:
-            rough, positions = self._search_in_float32(centered, n_candidates)
-            error = _float32_error(self.entries.shape[1])
-        else:
-            rough, positions = self.search.kneighbors(centered, n_candidates)
-            error = product_error(self.entries.shape[1])
-        differences = self.entries[positions]  # (n_queries, n_candidates, n_columns)
-        differences -= queries[:, None]
-        chords = np.sqrt(np.einsum("qcd,qcd->qc", differences, differences))
-        order = np.argsort(chords, axis=1)
-        chords = np.take_along_axis(chords, order, axis=1)
-        positions = np.take_along_axis(positions, order, axis=1)
+        asking = self.asking(queries)
+        # A query far from all entries must not overflow float32 either.
+        asking /= np.maximum(1.0, np.abs(asking).max(axis=1, keepdims=True))
+        asking = asking.astype(self.answering.dtype)
+        nearest = np.empty((len(queries), 0), self.answering.dtype)
+        positions = np.empty(nearest.shape, dtype=np.int64)
+        for block in gen_batches(len(self.entries), _BLOCK_SIZE):
+            found = smallest(asking @ self.answering[block].T, n_candidates)
+            nearest = np.hstack([nearest, found[0]])
+            positions = np.hstack([positions, found[1] + block.start])
+            if block.start:
+                order = np.argsort(nearest, axis=1, kind="stable")[:, :n_candidates]
+                nearest = np.take_along_axis(nearest, order, axis=1)
+                positions = np.take_along_axis(positions, order, axis=1)
+        return positions
 
-        # Runs of equal chords: each takes the first one's, and then the entries' order.
-        chords[chords <= self.tolerance] = 0.0
-        starts = np.diff(chords, axis=1, prepend=-1.0) > self.tolerance
-        equal = np.maximum.accumulate(np.where(starts, chords, 0.0), axis=1)
-        order = np.lexsort((positions, equal), axis=1)
-        positions = np.take_along_axis(positions, order, axis=1)[:, :n_neighbors]
-
-        if n_candidates == len(self.entries):
-            certain = np.ones(len(queries), dtype=bool)
-        else:  # the last neighbour's whole run is there
-            run = equal == equal[:, [n_neighbors - 1]]
-            longest = np.where(run, chords, 0.0).max(axis=1)
-            horizon = _horizon(rough[:, -1], squared_norms(centered), error)
-            certain = longest + self.tolerance < horizon
-        return equal[:, :n_neighbors], positions, certain
-
-    def _search_in_float32(self, queries: np.ndarray, n_candidates: int):
-        """Chords from rows of unit length to the nearest entries, roughly, and their
-        positions.
-        """
-        chords = np.empty((len(queries), n_candidates))
-        positions = np.empty(chords.shape, dtype=np.int64)
-        for batch in gen_batches(
-            len(queries), max(_FEWEST_QUERIES, _CHUNK_SIZE // len(self.entries))
-        ):
-            cosines = queries[batch].astype(np.float32) @ self.opposite
-            rows = np.arange(len(cosines))
-            for rank in range(n_candidates):
-                nearest = cosines.argmin(axis=1)
-                positions[batch, rank] = nearest
-                chords[batch, rank] = cosines[rows, nearest]
-                cosines[rows, nearest] = np.inf
-        return np.sqrt(np.maximum(2 + 2 * chords, 0)), positions
+    def distances(self, queries: np.ndarray, positions: np.ndarray) -> np.ndarray:
+        """Distances to the entries at `positions`, from the differences."""
+        squared = np.empty(positions.shape)
+        for rank, column in enumerate(positions.T):  # as much as the cache holds
+            differences = self.entries[column].astype(np.float64)
+            if self.metric == "cosine":
+                lengths = self.lengths[column]
+                differences /= np.where(lengths == 0, 1.0, lengths)[:, None]
+            differences -= queries
+            if self.scale != 1.0:
+                differences /= self.scale
+            squared[:, rank] = squared_norms(differences)
+        if self.metric == "euclidean":
+            return self.scale * np.sqrt(squared)
+        squared[squared <= _SAME_DIRECTION**2] = 0.0
+        return np.where(self.lengths[positions] == 0, 1.0, squared / 2)
 
 
-def _horizon(rough: np.ndarray, squared_norms: np.ndarray, error: float) -> np.ndarray:
-    """Chord that every entry beyond the rough search's last one reaches.
+def smallest(values: np.ndarray, n_smallest: int) -> tuple[np.ndarray, np.ndarray]:
+    """The smallest values of each row and their columns, at most `n_smallest`.
 
-    The error of ``|q|² + |g|² - 2 q·g`` is at most e (|q|² + |g|²), where
-    |g| ≤ |q| + chord, so that |g|² ≤ 2 |q|² + 2 chord².
+    Overwrites `values`. Both results have the shape (n_rows, n_found).
     """
-    squared = (rough**2 - 3 * error * squared_norms) / (1 + 2 * error)
-    return np.sqrt(np.maximum(squared, 0.0))
-
-
-def prepared_rows(rows: np.ndarray, metric: str) -> np.ndarray:
-    """Rows between which Euclidean distances order neighbours as `metric` does.
-
-    Parameters
-    ----------
-    rows : ndarray of shape (n_rows, n_columns)
-        Finite rows.
-    metric : {"cosine", "euclidean"}
-        "cosine" normalises the rows; rows of zeros stay what they are.
-
-    Returns
-    -------
-    ndarray of shape (n_rows, n_columns), float64
-        The rows, or normalised copies.
-
-    Raises
-    ------
-    ValueError
-        If a row is too long for its square to be a float64.
-    """
-    rows = np.ascontiguousarray(rows, dtype=np.float64)
-    if metric == "cosine":
-        return _unit_rows(rows)
-    with np.errstate(over="ignore"):
-        too_large = ~np.isfinite(squared_norms(rows))
-    if too_large.any():
-        raise ValueError(
-            "metric='euclidean' squares the embeddings, and the square of "
-            f"{np.abs(rows).max():.3g} is too large for float64. Scale the "
-            "embeddings, or use metric='cosine'."
-        )
-    return rows
-
-
-def product_error(n_columns: int) -> float:
-    """Bound of the error of ``|q|² + |g|² - 2 q·g``, relative to ``|q|² + |g|²``."""
-    return 8 * (n_columns + 2) * float(np.finfo(np.float64).eps)
-
-
-def _float32_error(n_columns: int) -> float:
-    """The same bound for unit rows in float32, where a product is wrong by at most
-    ``n_columns + 2`` times the unit roundoff, the rounding of either row included.
-    """
-    return (n_columns + 8) * float(np.finfo(np.float32).eps)
+    n_found = min(n_smallest, values.shape[1])
+    if n_found > _FEW:
+        columns = np.argpartition(values, n_found - 1, axis=1)[:, :n_found]
+        return np.take_along_axis(values, columns, axis=1), columns
+    rows = np.arange(len(values))
+    columns = np.empty((len(values), n_found), dtype=np.intp)
+    found = np.empty(columns.shape, values.dtype)
+    for rank in range(n_found):
+        columns[:, rank] = nearest = values.argmin(axis=1)
+        found[:, rank] = values[rows, nearest]
+        values[rows, nearest] = np.inf
+    return found, columns
 
 
 def neighbors_of_views(
-    search: ExactNeighbors, queries: np.ndarray, present: np.ndarray, n_neighbors: int
+    search: NearestEntries, queries: np.ndarray, present: np.ndarray, n_neighbors: int
 ) -> tuple[np.ndarray, np.ndarray]:
     """Neighbours of each view of each query.
 
     Parameters
     ----------
-    search : ExactNeighbors
+    search : NearestEntries
         The entries.
     queries : ndarray of shape (n_queries, n_views, n_columns)
         The queries' views; what a missing one holds is not read.
@@ -333,14 +279,3 @@ def _votes(distances: np.ndarray, weights: str) -> np.ndarray:
 def squared_norms(rows: np.ndarray) -> np.ndarray:
     """Squared length of each row."""
     return np.einsum("ij,ij->i", rows, rows)
-
-
-def _unit_rows(rows: np.ndarray) -> np.ndarray:
-    """Rows divided by their length; rows of zeros stay what they are."""
-    # A power of two first: exact, and squares can then neither overflow nor vanish.
-    _, exponents = np.frexp(np.maximum(rows.max(axis=1), -rows.min(axis=1)))
-    rows = np.ldexp(rows, -exponents[:, None])
-    lengths = np.sqrt(squared_norms(rows))
-    lengths[lengths == 0] = 1.0
-    rows /= lengths[:, None]
-    return rows

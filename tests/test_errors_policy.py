@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from numpy.testing import assert_array_equal
+from sklearn.model_selection import cross_val_score
 from sklearn.pipeline import make_pipeline
 
 from skplankton import CrossModalEmbedder, GalleryKNNClassifier
@@ -61,7 +62,7 @@ def test_unreadable_views_are_missing_and_told_of_once(files, broken):
     assert_array_equal(expected.transform(cells), embedded[others])
 
 
-def test_a_row_with_no_view_left_gets_no_name(broken, caplog):
+def test_a_row_with_no_view_left_counts_as_a_mistake(broken, caplog):
     X, y = broken
     pipe = make_pipeline(
         CrossModalEmbedder(**SMALL, errors="coerce"), GalleryKNNClassifier()
@@ -69,10 +70,19 @@ def test_a_row_with_no_view_left_gets_no_name(broken, caplog):
     with caplog.at_level(logging.WARNING, logger="skplankton"):
         pipe.fit(X, y)
         with pytest.warns(UserWarning, match="NaN throughout in row 8"):
-            names = pipe.predict(X)
-    assert names[NO_VIEW] is None
-    assert set(np.delete(names, NO_VIEW)) == set(y)
+            labels = pipe.predict(X)
+    assert labels[NO_VIEW] == pipe[-1].missing_label_ == ""
+    assert set(np.delete(labels, NO_VIEW)) == set(y)
     assert sum("read with problems" in r.message for r in caplog.records) == 3
+    with pytest.warns(UserWarning, match="NaN throughout in row 8"):
+        assert pipe.score(X, y) == np.mean(labels == y) < 1
+    scores = {}
+    with pytest.warns(UserWarning, match="NaN throughout"):
+        for scoring in ("accuracy", "f1_macro", "neg_log_loss"):
+            scores[scoring] = cross_val_score(
+                pipe, X, y, cv=2, scoring=scoring, error_score="raise"
+            )
+    assert all(np.isfinite(values).all() for values in scores.values())
 
 
 def test_rows_without_a_view(files, caplog):

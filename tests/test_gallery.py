@@ -10,14 +10,16 @@ import pytest
 from sklearn.base import clone
 from sklearn.datasets import load_iris
 from sklearn.exceptions import DataConversionWarning, NotFittedError
+from sklearn.metrics import pairwise_distances
 from sklearn.metrics.pairwise import cosine_distances
-from sklearn.model_selection import GridSearchCV
+from sklearn.model_selection import GridSearchCV, cross_val_score
 from sklearn.neighbors import KNeighborsClassifier
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from skplankton import GalleryKNNClassifier
-from skplankton._nearest import ExactNeighbors, vote_shares
+from skplankton import GalleryKNNClassifier, _nearest
+from skplankton._labels import check_y
+from skplankton._nearest import NearestEntries, vote_shares
 
 SPECIES = np.array(["ciliate", "diatom", "flagellate"])
 
@@ -88,12 +90,36 @@ def test_parameter_set_after_fit_is_checked():
 def test_parameters_that_need_no_refit():
     X, y = two_views()
     X_full = X[~np.isnan(X).any(axis=1)]
-    params = {"query_modalities": "image", "n_neighbors": 5, "metric": "euclidean"}
+    params = {"query_modalities": "image", "n_neighbors": 5, "weights": "uniform"}
     fitted = GalleryKNNClassifier(n_modalities=2, **params).fit(X, y)
     changed = GalleryKNNClassifier(n_modalities=2).fit(X, y).set_params(**params)
     np.testing.assert_array_equal(
         fitted.predict_proba(X_full), changed.predict_proba(X_full)
     )
+
+
+@pytest.mark.parametrize(
+    "params",
+    [
+        {"metric": "euclidean"},
+        {"gallery_modalities": "image"},
+        {"scale_views": False},
+        {"n_modalities": 1},
+    ],
+)
+def test_parameters_that_belong_to_fit(params):
+    X, y = two_views()
+    X = X[~np.isnan(X).any(axis=1)]
+    knn = GalleryKNNClassifier(n_modalities=2).fit(X, y[: len(X)])
+    expected = knn.predict_proba(X + 0.1)
+    np.testing.assert_array_equal(
+        knn.set_params(**params).predict_proba(X + 0.1), expected
+    )
+    np.testing.assert_array_equal(
+        pickle.loads(pickle.dumps(knn)).predict_proba(X + 0.1), expected
+    )
+    refitted = knn.fit(X, y[: len(X)]).predict_proba(X + 0.1)
+    assert np.abs(refitted - expected).max() > 1e-3
 
 
 @pytest.mark.parametrize("n_neighbors", [0, 1.5])
@@ -164,7 +190,6 @@ def test_unlabelled_rows_are_left_out(y, unlabeled, classes):
         (["0", "1", "0"], 0),
         ([0, 1, 0], "0"),
         ([0, 1, 0], None),
-        (["None", "nan", "None"], None),
     ],
 )
 def test_unlabeled_matches_its_own_kind_only(y, unlabeled):
@@ -194,7 +219,7 @@ def test_unlabeled_matches_its_own_kind_only(y, unlabeled):
         ([1.0, 2.0, np.inf], None, "Input y contains infinity"),
         (None, None, "requires y to be passed, but the target y is None"),
         ([["a", "b"]] * 3, None, "y should be a 1d array"),
-        (["a", "b"], None, "inconsistent numbers of samples"),
+        (["a", "b"], None, "X has 3 rows, and y 2 labels"),
     ],
 )
 def test_bad_labels(y, unlabeled, words):
@@ -205,6 +230,39 @@ def test_bad_labels(y, unlabeled, words):
 def test_labels_of_two_kinds():
     with pytest.raises(TypeError, match=r"of the types int, str\. Expected one kind"):
         GalleryKNNClassifier().fit(np.eye(3), ["a", 1, "b"])
+
+
+def test_words_for_missing_labels_are_classes_and_warned_of():
+    y = np.array(["a", None, None, "b"], dtype=str)  # as a careless caller does
+    words = r"y holds the text 'None' \(2 rows\), which is taken for a class"
+    with pytest.warns(UserWarning, match=words) as warned:
+        knn = GalleryKNNClassifier().fit(np.eye(4), y)
+    assert warned[0].filename == __file__
+    assert knn.classes_.tolist() == ["None", "a", "b"]
+    knn = GalleryKNNClassifier(unlabeled="None").fit(np.eye(4), y)
+    assert knn.classes_.tolist() == ["a", "b"]
+
+
+@pytest.mark.parametrize(
+    "y",
+    [
+        [1.5, None, 2],
+        [[0.5, 1], [1, 2], [3, 4]],
+        ["a", -1, "b"],
+        [1, "?", 2],
+        [True, 2.5, 0],
+        pd.Series(["a", None, "b"]),
+    ],
+)
+def test_check_y_takes_what_anything_takes(y):
+    check_y(np.eye(3), y)
+
+
+def test_check_y_raises_early():
+    with pytest.raises(ValueError, match="X has 3 rows, and y 2 labels"):
+        check_y(pd.DataFrame(np.eye(3)), ["a", "b"])
+    with pytest.raises(TypeError, match="of the types int, str"):
+        check_y(np.eye(4), ["a", 1, "b", 2])
 
 
 def test_dates_are_no_labels():
@@ -375,11 +433,11 @@ def test_directions_that_differ_are_not_at_distance_zero():
     np.testing.assert_allclose(distances, [[0, 4.5e-14, 5e-13]], rtol=1e-6)
 
 
-def test_cosine_distances_are_exact_at_the_landmarks():
+def test_right_angles_and_opposite_directions():
     X = np.array([[0.1, 0.3], [0.3, -0.1], [-0.1, -0.3], [0.0, 0.0]])
     distances, indices = GalleryKNNClassifier(4).fit(X, [0, 1, 0, 1]).kneighbors(X)
-    assert distances[0].tolist() == [0, 1, 1, 2]
-    assert indices[0].tolist() == [0, 1, 3, 2]
+    np.testing.assert_allclose(distances[0], [0, 1, 1, 2], atol=1e-15)
+    assert indices[0, [0, 3]].tolist() == [0, 2]
 
 
 @pytest.mark.parametrize("zero_in_gallery", [True, False])
@@ -451,45 +509,87 @@ def test_kneighbors_without_distances():
 
 def test_embeddings_too_large_to_square():
     X = np.array([[1e200, 0.0], [0.0, 1.0]])
-    knn = GalleryKNNClassifier(metric="euclidean").fit(X, [0, 1])
-    with pytest.raises(ValueError, match=r"squares the embeddings.*1e\+200.*Scale"):
-        knn.predict(X)
-    assert knn.set_params(metric="cosine").predict(X).tolist() == [0, 1]
+    knn = GalleryKNNClassifier(metric="euclidean")
+    words = r"squares the embeddings.*1e\+200.*Scale"
+    with pytest.raises(ValueError, match=words):
+        knn.fit(X, [0, 1])
+    with pytest.raises(ValueError, match=words):
+        knn.fit(X / 1e200, [0, 1]).predict(X)
+    assert knn.set_params(metric="cosine").fit(X, [0, 1]).predict(X).tolist() == [0, 1]
 
 
-@pytest.mark.parametrize(
-    ("metric", "offset"), [("cosine", 0.0), ("euclidean", 0.0), ("euclidean", 1e6)]
-)
-def test_queries_without_ties_are_searched_once(metric, offset, monkeypatch):
-    """Asking again is for ties: rounding alone must not make it the rule."""
-    searched = []
-    candidates = ExactNeighbors._candidates
-
-    def counting(self, queries, n_neighbors, n_candidates, again):
-        searched.append((len(queries), n_candidates))
-        return candidates(self, queries, n_neighbors, n_candidates, again)
-
-    X, y = blobs(n_columns=16)
-    knn = GalleryKNNClassifier(metric=metric).fit(X + offset, y)
-    monkeypatch.setattr(ExactNeighbors, "_candidates", counting)
-    knn.predict(blobs(50, n_columns=16, seed=1)[0] + offset)
-    assert searched == [(50, 4)]
+def test_euclidean_embeddings_that_float32_cannot_square():
+    X, y = blobs()
+    expected = GalleryKNNClassifier(metric="euclidean").fit(X, y).kneighbors(X + 0.1)
+    for scale in (1e-30, 1e30):
+        knn = GalleryKNNClassifier(metric="euclidean")
+        knn.fit((scale * X).astype(np.float32), y)
+        queries = (scale * (X + 0.1)).astype(np.float32)
+        found = knn.kneighbors(np.vstack([queries, 1e7 * queries[:1]]))
+        np.testing.assert_allclose(found[0][:-1] / scale, expected[0], atol=1e-5)
+        np.testing.assert_array_equal(found[1][:-1], expected[1])
 
 
-def test_entries_that_float32_cannot_tell_apart():
-    """The rough search is wrong about them; what is found must not be."""
+@pytest.mark.parametrize("metric", ["cosine", "euclidean"])
+@pytest.mark.parametrize("noise", [0.0, 1e-8])
+def test_the_cost_does_not_depend_on_the_data(metric, noise, monkeypatch):
+    """A collapsed embedding is searched with as many distances as any other."""
+    counts = {"products": 0, "distances": 0}
+    smallest, distances = _nearest.smallest, NearestEntries.distances
+
+    def counting_smallest(values, n_smallest):
+        counts["products"] += values.size
+        return smallest(values, n_smallest)
+
+    def counting_distances(self, queries, positions):
+        counts["distances"] += positions.size
+        return distances(self, queries, positions)
+
+    rng = np.random.default_rng(0)
+    collapsed = rng.normal(size=16) + noise * rng.normal(size=(3000, 16))
+    knn = GalleryKNNClassifier(metric=metric).fit(collapsed, np.arange(3000) % 2)
+    monkeypatch.setattr(_nearest, "smallest", counting_smallest)
+    monkeypatch.setattr(NearestEntries, "distances", counting_distances)
+    knn.predict(collapsed[:200])
+    assert counts["products"] == 200 * 3000
+    assert counts["distances"] <= 200 * 6
+
+
+@pytest.mark.parametrize("metric", ["cosine", "euclidean"])
+@pytest.mark.parametrize("offset", [0.0, 100.0])
+def test_float32_neighbours_are_the_exact_ones(metric, offset, monkeypatch):
+    """Wherever distances differ by more than float32 rounds; in many small blocks."""
+    monkeypatch.setattr(_nearest, "_BLOCK_SIZE", 64)
+    monkeypatch.setattr(_nearest, "_N_PRODUCTS", 2048)
+    rng = np.random.default_rng(0)
+    X = (offset + rng.normal(size=(500, 24))).astype(np.float32)
+    queries = (offset + rng.normal(size=(150, 24))).astype(np.float32)
+    knn = GalleryKNNClassifier(metric=metric).fit(X, np.arange(500) % 3)
+    wide = (rows.astype(np.float64) for rows in (queries, X))
+    exact = pairwise_distances(*wide, metric=metric)
+    order = np.argsort(exact, axis=1)
+    in_order = np.take_along_axis(exact, order, axis=1)
+    for k in (3, 80):
+        distances, indices = knn.kneighbors(queries, k)
+        largest = in_order[:, :k].max()
+        np.testing.assert_allclose(distances, in_order[:, :k], atol=1e-7 * largest)
+        apart = np.diff(in_order[:, : k + 1]).min(axis=1) > 1e-6 * largest
+        assert apart.mean() > 0.5 or k > 3
+        np.testing.assert_array_equal(indices[apart], order[apart, :k])
+
+
+def test_entries_that_products_cannot_tell_apart():
+    """Any of them may be found; the distances are as good as those of the nearest."""
     rng = np.random.default_rng(0)
     base = rng.normal(size=(5, 16))
-    X = np.repeat(base, 40, axis=0) + 1e-8 * rng.normal(size=(200, 16))
-    queries = base + 1e-8 * rng.normal(size=base.shape)
-    knn = GalleryKNNClassifier().fit(X, np.arange(200) % 2)
-    unit = X / np.linalg.norm(X, axis=1, keepdims=True)
-    asking = queries / np.linalg.norm(queries, axis=1, keepdims=True)
-    chords = np.linalg.norm(unit - asking[:, None], axis=2)
-    expected = np.argsort(chords, axis=1)[:, :3]
-    np.testing.assert_array_equal(
-        knn.kneighbors(queries, 3, return_distance=False), expected
+    X = np.repeat(base, 40, axis=0) + 1e-9 * rng.normal(size=(200, 16))
+    knn = GalleryKNNClassifier(metric="euclidean").fit(X, np.arange(200) % 2)
+    distances, indices = knn.kneighbors(base)
+    exact = np.linalg.norm(X - base[:, None], axis=2)
+    np.testing.assert_allclose(
+        distances, np.take_along_axis(exact, indices, axis=1), rtol=1e-6
     )
+    np.testing.assert_allclose(distances, np.sort(exact, axis=1)[:, :3], atol=1e-7)
 
 
 def test_many_batches():
@@ -637,25 +737,65 @@ def test_query_without_the_view_that_is_asked_for(modalities, words):
 
 
 @pytest.mark.parametrize("n_modalities", [1, 2])
-@pytest.mark.parametrize("as_type", [str, int])
-def test_a_row_without_any_view_gets_no_name(n_modalities, as_type):
+@pytest.mark.parametrize(
+    ("classes", "missing"),
+    [
+        (["a", "b", "c"], ""),
+        (["", "b", "c"], "?"),
+        ([0, 1, 2], -1),
+        ([-7, 0, 2], -8),
+        (np.array([0, 1, 2], dtype=np.uint8), -1),
+        ([0.0, 1.0, 2.0], -1),
+        ([False, True], -1),
+    ],
+)
+def test_a_row_without_any_view_gets_a_label_of_no_class(
+    n_modalities, classes, missing
+):
     X, y = two_views() if n_modalities == 2 else blobs()
-    y = np.unique(y, return_inverse=True)[1].astype(as_type)
+    codes = np.unique(y, return_inverse=True)[1] % len(classes)
+    y = np.asarray(classes)[codes]
     knn = GalleryKNNClassifier(n_modalities=n_modalities).fit(X, y)
     expected, shares = knn.predict(X), knn.predict_proba(X)
     X[[1, 4]] = np.nan
-    with pytest.warns(UserWarning, match=r"X is NaN throughout in rows 1, 4: without"):
-        names = knn.predict(X)
-    assert names[1] is names[4] is None
+    with pytest.warns(UserWarning, match=r"X is NaN throughout in rows 1, 4: wit") as w:
+        labels = knn.predict(X)
+    assert len(w) == 1
+    assert knn.missing_label_ == missing
+    assert labels[[1, 4]].tolist() == [missing, missing]
+    assert labels.dtype.kind in ("U" if isinstance(missing, str) else "if")
     others = np.setdiff1d(np.arange(len(X)), [1, 4])
-    assert (names[others] == expected[others]).all()
-    with pytest.warns(UserWarning, match="nothing to name"):
+    np.testing.assert_array_equal(labels[others], expected[others])
+    with pytest.warns(UserWarning, match="nothing to classify"):
         shares_now = knn.predict_proba(X)
     np.testing.assert_array_equal(shares_now[others], shares[others])
-    assert np.isnan(shares_now[[1, 4]]).all()
+    np.testing.assert_allclose(shares_now[[1, 4]], 1 / len(classes))
     with pytest.warns(UserWarning, match="in row 0"):
-        assert knn.predict(X[[1]]).tolist() == [None]
+        assert knn.predict(X[[1]]).tolist() == [missing]
     assert not np.isin([1, 4], clone(knn).fit(X, y).gallery_indices_).any()
+
+
+@pytest.mark.parametrize("as_type", [str, int, bool])
+@pytest.mark.filterwarnings("ignore:X is NaN throughout:UserWarning")
+@pytest.mark.filterwarnings("ignore:y_pred contains classes not in y_true:UserWarning")
+def test_a_row_without_any_view_counts_as_a_mistake(as_type):
+    X, y = blobs()
+    y = np.unique(y, return_inverse=True)[1]
+    y = (y > 0) if as_type is bool else y.astype(as_type)
+    lost = [3, 11, 40]
+    knn = GalleryKNNClassifier().fit(X, y)
+    right = knn.predict(X) == y
+    X[lost] = np.nan
+    right[lost] = False
+    assert knn.score(X, y) == right.mean() < 1
+    assert set(knn.predict(X).tolist()) == {knn.missing_label_, *np.unique(y).tolist()}
+    for scoring in ("accuracy", "f1_macro", "balanced_accuracy", "neg_log_loss"):
+        cv = [(np.arange(30), np.arange(30, 60)), (np.arange(30, 60), np.arange(30))]
+        scores = cross_val_score(knn, X, y, cv=cv, scoring=scoring, error_score="raise")
+        assert np.isfinite(scores).all()
+    candidates = {"n_neighbors": [60, 3], "weights": ["uniform"]}
+    grid = GridSearchCV(knn, candidates, cv=cv, error_score="raise").fit(X, y)
+    assert grid.best_params_["n_neighbors"] == 3
 
 
 @pytest.mark.parametrize(
@@ -709,6 +849,79 @@ def test_each_query_is_named_on_its_own():
     np.testing.assert_allclose(one_by_one, expected)
 
 
+# --- views whose distances differ in scale -----------------------------------------
+
+
+def lopsided(seed=0):
+    """Images that lie close together and tell little, profiles that tell the class."""
+    X, y = blobs(120, n_columns=16, seed=seed)
+    rng = np.random.default_rng(seed)
+    X[:, :8] = 5 + 0.1 * rng.normal(size=(120, 8))
+    return X, y
+
+
+def test_view_scales():
+    """The median distance to the nearest entry of another row, by brute force."""
+    X, y = lopsided()
+    X[4, :8] = X[9, 8:] = X[17] = np.nan
+    labels = y.astype(object)
+    labels[60:] = None
+    knn = GalleryKNNClassifier(n_modalities=2).fit(X, labels)
+    entries = [
+        (row, X[row, block])
+        for row in knn.gallery_indices_
+        for block in (slice(0, 8), slice(8, 16))
+        if not np.isnan(X[row, block]).any()
+    ]
+    for view, block in enumerate((slice(0, 8), slice(8, 16))):
+        nearest = [
+            min(
+                cosine_distances(X[[row], block], entry[None])[0, 0]
+                for owner, entry in entries
+                if owner != row
+            )
+            for row in range(120)
+            if not np.isnan(X[row, block]).any()
+        ]
+        assert knn.view_scales_[view] == pytest.approx(np.median(nearest))
+    assert knn.view_scales_[1] > 20 * knn.view_scales_[0]
+
+
+def test_scaled_votes():
+    """One over the distance in units of the scale; the nearer view cannot drown it."""
+    X, y = lopsided()
+    queries, truth = lopsided()[0][60:], y[60:]
+    knn = GalleryKNNClassifier(1, n_modalities=2).fit(X[:60], y[:60])
+    distances, rows = knn.kneighbors(queries)
+    votes = knn.view_scales_ / distances
+    expected = np.stack(
+        [(votes * (knn.gallery_labels_[rows] == c)).sum(axis=1) for c in knn.classes_],
+        axis=1,
+    )
+    expected /= votes.sum(axis=1, keepdims=True)
+    np.testing.assert_allclose(knn.predict_proba(queries), expected)
+    plain = clone(knn).set_params(scale_views=False).fit(X[:60], y[:60])
+    assert plain.view_scales_.tolist() == [1, 1]
+    assert knn.score(queries, truth) > plain.score(queries, truth) + 0.2
+
+
+def test_a_scale_changes_no_single_view():
+    X, y = lopsided()
+    for query in ("image", "profile"):
+        knn = GalleryKNNClassifier(n_modalities=2, query_modalities=query)
+        scaled = knn.fit(X[:60], y[:60]).predict_proba(X)
+        plain = knn.set_params(scale_views=False).fit(X[:60], y[:60]).predict_proba(X)
+        np.testing.assert_array_equal(scaled, plain)
+    one = GalleryKNNClassifier().fit(X, y)
+    assert one.view_scales_.tolist() == [1]
+
+
+def test_nothing_to_learn_a_scale_from():
+    X = np.tile([[1.0, 2.0, np.nan, np.nan], [1.0, 2.0, np.nan, np.nan]], (2, 1))
+    knn = GalleryKNNClassifier(n_modalities=2).fit(X, [0, 1, 0, 1])
+    assert knn.view_scales_.tolist() == [1, 1]
+
+
 # --- use within scikit-learn -----------------------------------------------------
 
 
@@ -758,27 +971,26 @@ def test_clone():
     assert clone(knn).get_params() == knn.get_params()
 
 
-def test_the_gallery_is_prepared_once_for_each_way_of_asking(monkeypatch):
+def test_the_gallery_is_prepared_once(monkeypatch):
     built = []
 
     def counting(entries, metric):
-        built.append((len(entries), metric))
-        return ExactNeighbors(entries, metric)
+        built.append(len(entries))
+        return NearestEntries(entries, metric)
 
-    monkeypatch.setattr("skplankton._gallery.ExactNeighbors", counting)
+    monkeypatch.setattr("skplankton._gallery.NearestEntries", counting)
     X, y = two_views()
     knn = GalleryKNNClassifier(n_modalities=2).fit(X, y)
-    first = knn.predict_proba(X)
-    np.testing.assert_array_equal(knn.predict_proba(X), first)
-    assert len(built) == 1
-    knn.set_params(metric="euclidean").predict(X)
-    knn.set_params(gallery_modalities="image").predict(X)
-    assert [metric for _, metric in built] == ["cosine", "euclidean", "euclidean"]
-    assert built[2][0] < built[1][0]
-    knn.set_params(metric="cosine", gallery_modalities="all")
-    np.testing.assert_array_equal(knn.predict_proba(X), first)
-    knn.fit(X[::-1], y[::-1]).predict(X)
-    assert len(built) == 5
+    knn.predict(X)
+    knn.set_params(n_neighbors=1, query_modalities="all").predict(X)
+    assert built == [np.sum(~np.isnan(X)) // 3]
+
+
+@pytest.mark.parametrize("n_modalities", [1, 2])
+def test_the_search_does_not_copy_the_gallery(n_modalities):
+    X, y = blobs()
+    knn = GalleryKNNClassifier(n_modalities=n_modalities).fit(X, y)
+    assert np.shares_memory(knn._search.entries, knn.gallery_)
 
 
 @pytest.mark.parametrize("n_modalities", [1, 2])

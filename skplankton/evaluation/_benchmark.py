@@ -10,11 +10,12 @@ from joblib import Parallel, delayed
 from numpy.typing import ArrayLike
 from tqdm.auto import tqdm
 
+from skplankton._gallery import present_views
 from skplankton._labels import draw_per_class
 from skplankton.model_selection import draw_seeds
 
 from ._inputs import UNNAMED, Labels, benchmark_labels, named_models
-from ._nested_galleries import BLOCKS, ComparableViews, NestedGalleries, Questions
+from ._nested_galleries import BLOCKS, NestedGalleries, Questions
 
 _VIEWS = ("image", "profile", "both")
 _NINE_SETUPS = tuple((gallery, query) for gallery in _VIEWS for query in _VIEWS)
@@ -46,12 +47,13 @@ def cross_modal_benchmark(
     n_jobs: int | None = None,
     verbose: int = 0,
 ) -> pd.DataFrame:
-    """Score the naming of species for all combinations of gallery and query views.
+    """Score the classification for all combinations of gallery and query views.
 
     Every repeat draws galleries of a few labelled particles a class, each part of the
-    next larger one, and names the queries by the votes of their nearest entries, with
-    images, profiles or both in the gallery and in the queries: the nine set-ups of
-    [1]_. The names are those of :class:`~skplankton.GalleryKNNClassifier`.
+    next larger one, and classifies the queries by the votes of their nearest entries,
+    with images, profiles or both in the gallery and in the queries: the nine set-ups of
+    [1]_. The votes are summed as they are there: the predicted labels are those of
+    :class:`~skplankton.GalleryKNNClassifier` with ``scale_views=False``.
 
     Parameters
     ----------
@@ -145,10 +147,11 @@ def cross_modal_benchmark(
     ``X=X[test]``, add a column `fold` to each result and join them by
     ``pandas.concat``. `benchmark_table` takes it from there.
 
-    Each view of a query is multiplied with each view of the largest gallery once for
-    all set-ups, sizes and numbers of neighbours; where rounding could decide, the
-    classifier's exact search does. Queries are named in chunks: beyond the embeddings,
-    and a copy in float64, memory does not grow with their number times the gallery's.
+    Each view of a query is compared with each view of the largest gallery once for all
+    set-ups, sizes and numbers of neighbours, by the classifier's own search. The
+    predicted labels are the classifier's, but where entries tie that are not all
+    neighbours: which of them are is not specified. Memory does not grow with the number
+    of queries times the gallery's size.
 
     References
     ----------
@@ -181,14 +184,16 @@ def cross_modal_benchmark(
     n_modalities = 1 if setups is None else 2
     models = named_models(X, X_gallery, embedder)
     labels = benchmark_labels(y, X_gallery is not None, y_gallery, unlabeled)
-    questions = Questions(pairs, numbers, weights, len(labels.classes), len(sizes))
+    questions = Questions(
+        pairs, numbers, weights, metric, len(labels.classes), len(sizes)
+    )
     seeds = draw_seeds(n_repeats, random_state)
     parallel = Parallel(n_jobs=n_jobs, prefer="threads", return_as="generator")
     n_runs = len(models) * n_repeats
     frames = []
     with tqdm(total=n_runs, disable=not verbose, unit="repeat") as progress:
         for name, model in models.items():
-            queries, particles = model.views(labels, n_modalities, metric)
+            queries, particles = model.views(labels, n_modalities)
             runs = parallel(
                 delayed(_one_repeat)(queries, particles, labels, sizes, questions, seed)
                 for seed in seeds
@@ -203,8 +208,8 @@ def cross_modal_benchmark(
 
 
 def _one_repeat(
-    queries: ComparableViews,
-    particles: ComparableViews,
+    queries: np.ndarray,
+    particles: np.ndarray,
     labels: Labels,
     sizes: Sequence[int],
     questions: Questions,
@@ -223,32 +228,33 @@ def _one_repeat(
         asked = np.ones((len(sizes), len(labels.codes)), dtype=bool)
     rows = np.flatnonzero(first_size < len(sizes))
     galleries = NestedGalleries(
-        particles, rows, codes[rows], first_size[rows], questions
+        particles[rows], codes[rows], first_size[rows], questions
     )
     return _scored(galleries, queries, labels.codes, asked, sizes)
 
 
 def _scored(
     galleries: NestedGalleries,
-    queries: ComparableViews,
+    queries: np.ndarray,
     codes: np.ndarray,
     asked: np.ndarray,
     sizes: Sequence[int],
 ) -> pd.DataFrame:
     """A row for each gallery size, set-up and number of neighbours."""
     questions = galleries.questions
-    names = galleries.name(queries, asked)
+    labels = galleries.predict(queries, asked)
+    present = present_views(queries)
     records = []
-    for size, setup, number in np.ndindex(names.shape[:3]):
+    for size, setup, number in np.ndindex(labels.shape[:3]):
         gallery, query = questions.setups[setup]
-        asking = asked[size] & queries.present[:, BLOCKS[query]].any(axis=1)
+        asking = asked[size] & present[:, BLOCKS[query]].any(axis=1)
         n_gallery = galleries.n_rows(size, gallery)
         question = (gallery, query, sizes[size], questions.n_neighbors[number])
         counts = (int(asking.sum()), n_gallery)
         scores = (np.nan,) * len(_SCORE_COLUMNS)
         if all(counts):
-            named = names[size, setup, number, asking]
-            scores = _scores(codes[asking], named, questions.n_classes)
+            predicted = labels[size, setup, number, asking]
+            scores = _scores(codes[asking], predicted, questions.n_classes)
         records.append((*question, *counts, *scores))
     columns = [*_QUESTION_COLUMNS, *_COUNT_COLUMNS, *_SCORE_COLUMNS]
     return pd.DataFrame.from_records(records, columns=columns)
@@ -262,16 +268,16 @@ def _first_sizes(codes: np.ndarray, sizes: Sequence[int], seed: int) -> np.ndarr
     return first
 
 
-def _scores(true: np.ndarray, named: np.ndarray, n_classes: int) -> tuple:
+def _scores(true: np.ndarray, predicted: np.ndarray, n_classes: int) -> tuple:
     """Accuracy and, as scikit-learn's ``average="macro"``, precision, recall and F1."""
-    right = np.bincount(true[true == named], minlength=n_classes)
+    right = np.bincount(true[true == predicted], minlength=n_classes)
     n_true = np.bincount(true, minlength=n_classes)
-    n_named = np.bincount(named, minlength=n_classes)
-    there = n_true + n_named > 0
-    right, n_true, n_named = right[there], n_true[there], n_named[there]
-    precision = right / np.maximum(n_named, 1)  # zero_division=0
+    n_predicted = np.bincount(predicted, minlength=n_classes)
+    there = n_true + n_predicted > 0
+    right, n_true, n_predicted = right[there], n_true[there], n_predicted[there]
+    precision = right / np.maximum(n_predicted, 1)  # zero_division=0
     recall = right / np.maximum(n_true, 1)
-    f1 = 2 * right / (n_true + n_named)
+    f1 = 2 * right / (n_true + n_predicted)
     return right.sum() / len(true), precision.mean(), recall.mean(), f1.mean()
 
 

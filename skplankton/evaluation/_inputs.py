@@ -14,8 +14,6 @@ from skplankton._labels import split_labels
 from skplankton._particles import is_particle_table
 from skplankton._sklearn import num_samples, safe_indexing
 
-from ._nested_galleries import ComparableViews
-
 # Key of the only model, which no caller's dict can hold.
 UNNAMED = object()
 
@@ -29,13 +27,12 @@ class Model:
     embedder: Any
 
     def views(
-        self, labels: "Labels", n_modalities: int, metric: str
-    ) -> tuple[ComparableViews, ComparableViews]:
+        self, labels: "Labels", n_modalities: int
+    ) -> tuple[np.ndarray, np.ndarray]:
         """The labelled queries' views and those that galleries are drawn from."""
         X = _embed(self.embedder, self.X, "X", labels.labelled, n_modalities)
         if labels.labelled_gallery is None:
-            queries = ComparableViews(X, metric)
-            return queries, queries
+            return X, X
         X_gallery = _embed(
             self.embedder,
             self.X_gallery,
@@ -49,8 +46,7 @@ class Model:
                 f"The embeddings of X have {widths[0]} columns and those of X_gallery "
                 f"{widths[1]}. Embed both by the same model."
             )
-        particles = ComparableViews(X_gallery, metric)
-        return ComparableViews(X, metric, center=particles.center), particles
+        return X, X_gallery
 
 
 @dataclass(frozen=True)
