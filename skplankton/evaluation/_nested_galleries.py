@@ -135,15 +135,19 @@ class NestedGalleries:
             return labels
         n_at_once = max(1, _N_PRODUCTS // max(1, len(self.numbers)))
         for batch in gen_batches(len(views), n_at_once):
-            labels[..., batch] = self._predict(views[batch], asked[:, batch])
+            labels[..., batch] = self._predict(
+                self.search, views[batch], asked[:, batch]
+            )
         return labels
 
-    def _predict(self, views: np.ndarray, asked: np.ndarray) -> np.ndarray:
+    def _predict(
+        self, search: NearestEntries, views: np.ndarray, asked: np.ndarray
+    ) -> np.ndarray:
         asks = self.questions
 
         @cache
         def compared(view: int) -> _Compared:
-            return _Compared(self.search, views[:, view], max(asks.n_neighbors))
+            return _Compared(search, views[:, view], max(asks.n_neighbors))
 
         @cache  # the neighbours in one gallery are part of those in many
         def nearest(size: int, blocks: tuple[int, ...], view: int) -> _Neighbors:
