@@ -3,8 +3,8 @@
 Images and profiles have distances of different size, so that in a plain sum of
 1 / distance votes the view with the smaller ones has most of the say. Compared, with
 both views in gallery and query: the plain sum (``scale_views=False``, the paper's), the
-votes on one scale (``scale_views=True``), and one fused embedding. Digits are cut into a
-pixel half and a half that is squeezed to small differences, as one view's may be.
+votes on one scale (``scale_views=True``), and one fused embedding. Digits are cut into
+an upper half, and a lower one squeezed to small differences, as one view may have.
 
     OMP_NUM_THREADS=1 python benchmarks/two_views.py
 """
