@@ -123,7 +123,7 @@ class CrossModalEmbedder(ParticleTransformer):
         "raise" stops at the first. Otherwise the view is taken for missing, which is
         told once, at the end, with the number of such views and the first of them: by a
         warning, or with "coerce" by the logger ``skplankton``. `transform` makes a row
-        with no view left NaN throughout, and the classifier gives it no name.
+        with no view left NaN throughout, which the classifier counts as no class.
     n_jobs : int, default=None
         Processes that decode files; None is 1 unless in a joblib context.
     warm_start : bool, default=False

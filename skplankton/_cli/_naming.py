@@ -28,8 +28,8 @@ def columns(model: Model) -> list[str]:
 def name_particles(model: Model, particles: pd.DataFrame) -> list[list[str]]:
     """Name particles; without a view that can be read, a name is empty.
 
-    A row does not depend on the others, to the last bit: the embedder and the gallery
-    see to that. Hence a sample can be named in parts.
+    Other rows change a row by rounding only, and the same parts of a sample give the
+    same bytes. Hence a sample can be classified in parts, and resumed.
     """
     gallery = model.pipeline["gallery"]
     ids = particles["object_id"]
