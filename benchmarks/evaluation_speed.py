@@ -1,6 +1,6 @@
 """How much faster the benchmark is than asking a classifier for each of its numbers.
 
-Both name the same queries by the same galleries, and the script stops if any number of
+Both classify the same queries by the same galleries, and the script stops if any number of
 queries or any score differs. The plain way fits a `GalleryKNNClassifier` for every
 repeat, gallery size and set-up, and asks it once for each number of neighbours.
 
@@ -46,13 +46,14 @@ def plain(X, y, n_neighbors) -> pd.DataFrame:
                 for query, query_modalities in VIEWS.items():
                     knn = GalleryKNNClassifier(
                         n_modalities=2,
+                        scale_views=False,
                         gallery_modalities=gallery_modalities,
                         query_modalities=query_modalities,
                     ).fit(X[rows], y[rows])
                     for k in n_neighbors:
-                        names = knn.set_params(n_neighbors=k).predict(X_queries)
+                        labels = knn.set_params(n_neighbors=k).predict(X_queries)
                         macro = precision_recall_fscore_support(
-                            y_queries, names, average="macro", zero_division=0
+                            y_queries, labels, average="macro", zero_division=0
                         )
                         records.append(
                             {
@@ -63,7 +64,7 @@ def plain(X, y, n_neighbors) -> pd.DataFrame:
                                 "repeat": repeat,
                                 "n_queries": len(queries),
                                 "n_gallery": len(rows),
-                                "accuracy": accuracy_score(y_queries, names),
+                                "accuracy": accuracy_score(y_queries, labels),
                                 **dict(
                                     zip(
                                         ("precision", "recall", "f1"),

@@ -76,12 +76,11 @@ def test_a_row_with_no_view_left_counts_as_a_mistake(broken, caplog):
     assert sum("read with problems" in r.message for r in caplog.records) == 3
     with pytest.warns(UserWarning, match="NaN throughout in row 8"):
         assert pipe.score(X, y) == np.mean(labels == y) < 1
-    for scoring in ("accuracy", "f1_macro", "neg_log_loss"):
-        with pytest.warns(UserWarning, match="NaN throughout"):
-            scores = cross_val_score(
-                pipe, X, y, cv=2, scoring=scoring, error_score="raise"
-            )
-        assert np.isfinite(scores).all()
+    with pytest.warns(UserWarning, match="NaN throughout"):
+        scores = cross_val_score(
+            pipe, X, y, cv=2, scoring="f1_macro", error_score="raise"
+        )
+    assert np.isfinite(scores).all()
 
 
 def test_rows_without_a_view(files, caplog):

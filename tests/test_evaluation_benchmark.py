@@ -121,10 +121,10 @@ def assert_same(results, expected):
 @pytest.mark.parametrize("copies", [False, True])
 @pytest.mark.filterwarnings("ignore:Left out of the gallery:UserWarning")
 def test_same_as_the_classifier(metric, weights, copies):
-    """Also where copies are at distance 0 in several classes, and rows are zeros."""
+    """Also where queries are copies of gallery rows, and rows are zeros."""
     X, y = particles()
     if copies:
-        X[60:] = X[:20]
+        X[60:], y[60:] = X[:20], y[:20]
         X[[30, 50]] = 0.0
     sizes, n_neighbors = (1, 3, 7), (1, 3, 30)
     results = cross_modal_benchmark(
@@ -231,13 +231,33 @@ def test_same_as_brute_force(gallery, query):
 def test_scales_at_which_rounding_matters(metric, scale):
     X, y = particles(seed=3, missing=0.0)
     X = X * scale + (0.0 if metric == "cosine" else 1e4 * scale)
-    X[10:20] = X[20:30] * (1 + 1e-15)
-    y[10:30] = np.repeat(["ciliate", "diatom"], 10)
     results = cross_modal_benchmark(
         X, y, gallery_sizes=(2, 20), n_repeats=2, metric=metric, random_state=0
     )
     draws = draws_from_itself(X, y, (2, 20), 2, seed=0)
     assert_same(results, plain_benchmark(draws, [3], metric=metric))
+
+
+@pytest.mark.parametrize("metric", ["cosine", "euclidean"])
+@pytest.mark.parametrize("weights", ["distance", "uniform"])
+def test_copies_in_two_classes(metric, weights):
+    """Those at distance 0 decide, and equal votes are equal."""
+    X, _ = particles(missing=0.0)
+    X_gallery, y_gallery = np.repeat(X[:20], 2, axis=0), ["b", "a"] * 20
+    y = np.array(["a", "b"])[np.arange(80) % 2]
+    params = {"metric": metric, "weights": weights}
+    results = cross_modal_benchmark(
+        X,
+        y,
+        X_gallery=X_gallery,
+        y_gallery=y_gallery,
+        gallery_sizes=20,
+        n_neighbors=[2, 4],  # a copy is never left out
+        n_repeats=1,
+        **params,
+    )
+    draws = [(20, 0, X_gallery, np.array(y_gallery), X, y)]
+    assert_same(results, plain_benchmark(draws, [2, 4], **params))
 
 
 def test_votes_that_count_as_equal():
