@@ -112,7 +112,7 @@ class DINOEmbedder(ParticleTransformer):
     in a pipeline. Of a DataFrame, the column ``image`` is read; the column ``profile``
     may be there or not, and tells only that a row without an image is no mistake. Such
     a row is left out of the training, and its embedding is NaN, which
-    :class:`GalleryKNNClassifier` counts as no class. Of a 2-D array ``[image | profile]``,
+    :class:`GalleryKNNClassifier` counts as no class. Of an array ``[image | profile]``,
     the columns of the image are read: the first half of all, or what `image_shape` or
     `profile_shape` says.
 
