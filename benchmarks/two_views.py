@@ -2,8 +2,8 @@
 
 Accuracy with both views in the gallery and in the queries, of 1, 4 and 16 labels a
 class, on simulated particles of which one half trains the embedder and the other half
-is classified, or on embeddings of your own: an .npz file with `Z`, [image | profile], and
-`y`. "fused" classifies by the mean of both views at unit length.
+is classified, or on embeddings of your own: an .npz file with `Z`, [image | profile],
+and `y`. "fused" classifies by the mean of both views at unit length.
 
     OMP_NUM_THREADS=1 python benchmarks/two_views.py
     OMP_NUM_THREADS=1 python benchmarks/two_views.py --embeddings mine.npz
