@@ -242,6 +242,20 @@ def test_warm_start_with_another_network_says_what_differs(X):
     )
 
 
+def test_warm_start_with_a_deeper_network_says_what_is_new(X):
+    embedder = quick(warm_start=True, max_epochs=1).fit(X.head(24))
+    embedder.set_params(image_encoder_params={"width": 8, "n_stages": 3})
+    with pytest.raises(ValueError, match=r"'image.encoder.stages.2.* was absent and"):
+        embedder.fit(X.head(24))
+
+
+def test_two_pairs_are_enough_on_either_side_of_the_validation_split(X):
+    embedder = quick(early_stopping=True, validation_fraction=0.5, max_epochs=1)
+    assert len(embedder.fit(X.head(4)).history_) == 1
+    with pytest.raises(ValueError, match="sets 2 of 3 complete pairs aside"):
+        embedder.fit(X.head(3))
+
+
 # What belongs to the fitted model, and what may be changed after fit
 
 
