@@ -495,8 +495,8 @@ def test_tables_of_other_libraries(X_paths):
         ({"device": "cuda:7"}, None, ValueError, "device='cuda:7' is not available"),
         ({"image_encoder": "cnnn"}, None, ValueError, "Unknown image_encoder='cnnn'"),
         ({"profile_encoder": "gru"}, None, ValueError, "Unknown profile_encoder='gru'"),
-        ({}, ["a"] * 59, ValueError, "inconsistent numbers of samples: .60, 59."),
-        ({}, ["a", 1] * 30, TypeError, "labels in y are of the types int, str"),
+        ({}, ["a"] * 59, ValueError, "X has 60 rows, and y 59 labels"),
+        ({}, ["a", "b", 1, 2] * 15, TypeError, "labels in y are of the types int, str"),
     ],
 )
 def test_what_can_be_checked_is_checked_before_files_are_read(
