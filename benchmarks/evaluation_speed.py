@@ -1,7 +1,7 @@
 """How much faster the benchmark is than asking a classifier for each of its numbers.
 
-Both classify the same queries by the same galleries, and the script stops if any number of
-queries or any score differs. The plain way fits a `GalleryKNNClassifier` for every
+Both classify the same queries by the same galleries, and the script stops if any number
+of queries or any score differs. The plain way fits a `GalleryKNNClassifier` for every
 repeat, gallery size and set-up, and asks it once for each number of neighbours.
 
     OMP_NUM_THREADS=1 python benchmarks/evaluation_speed.py
