@@ -252,6 +252,14 @@ def vote_shares(
     ndarray of shape (n_queries, n_classes)
         Rows sum to 1. Equal shares are equal to the last digit.
     """
+    votes = summed_votes(distances, classes, n_classes, weights)
+    return np.divide(votes, votes.sum(axis=1, keepdims=True), out=votes)
+
+
+def summed_votes(
+    distances: np.ndarray, classes: np.ndarray, n_classes: int, weights: str
+) -> np.ndarray:
+    """What `vote_shares` divides by the sum of each row."""
     n_queries = len(distances)
     cells = classes + n_classes * np.arange(n_queries)[:, None]
     votes = np.bincount(
@@ -262,7 +270,7 @@ def vote_shares(
     # The same votes, added up in another order, may differ in the last digit.
     largest = votes.max(axis=1, keepdims=True)
     np.copyto(votes, largest, where=votes >= largest * (1 - _SAME_VOTES))
-    return np.divide(votes, votes.sum(axis=1, keepdims=True), out=votes)
+    return votes
 
 
 def _votes(distances: np.ndarray, weights: str) -> np.ndarray:

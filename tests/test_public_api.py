@@ -72,6 +72,7 @@ GALLERY_PARAMETERS = {
     "n_modalities": 1,
     "gallery_modalities": "all",
     "query_modalities": "all",
+    "scale_views": True,
     "unlabeled": None,
     "random_state": None,
 }

@@ -19,7 +19,7 @@ from skplankton._nearest import (
     NearestEntries,
     smallest,
     squared_norms,
-    vote_shares,
+    summed_votes,
 )
 
 # Blocks of columns that a set-up's name stands for.
@@ -93,7 +93,6 @@ class NestedGalleries:
         questions: Questions,
     ):
         self.present = present_views(views)
-        self.codes = codes
         self.first_size = first_size
         self.questions = questions
         row, view = np.nonzero(self.present)
@@ -101,6 +100,7 @@ class NestedGalleries:
         order = np.lexsort((row, first_size[row], view))
         row, view = row[order], view[order]
         self.numbers = row * views.shape[1] + view  # the classifier's order of entries
+        self.codes = np.repeat(codes, views.shape[1])  # the class of each number
         parts = view * questions.n_sizes + first_size[row]
         n_parts = views.shape[1] * questions.n_sizes
         self.edges = np.searchsorted(parts, np.arange(n_parts + 1))
@@ -133,7 +133,7 @@ class NestedGalleries:
         labels = np.full(shape, -1)
         if self.search is None:
             return labels
-        n_at_once = max(1, _N_PRODUCTS // max(1, len(self.numbers)))
+        n_at_once = max(1, _N_PRODUCTS // len(self.numbers))
         for batch in gen_batches(len(views), n_at_once):
             labels[..., batch] = self._predict(
                 self.search, views[batch], asked[:, batch]
@@ -171,11 +171,11 @@ class NestedGalleries:
             votes = asked[size] & np.isfinite(distances).any(axis=0)
             if not votes.any():
                 continue
-            classes = self.codes[entries[:, votes] // self.present.shape[1]]
-            shares = vote_shares(
+            classes = self.codes[entries[:, votes]]
+            sums = summed_votes(
                 distances[:, votes].T, classes.T, asks.n_classes, asks.weights
             )
-            labels[size, setup, number, votes] = shares.argmax(axis=1)
+            labels[size, setup, number, votes] = sums.argmax(axis=1)
         return labels
 
 
