@@ -59,7 +59,10 @@ def _parsed(file: IO[bytes], formats: tuple[str, ...]) -> Image.Image:
     prefix = file.read(_PREFIX_LENGTH)
     for name in formats:
         reader, accepts = Image.OPEN[name]
-        accepted = accepts is None or accepts(prefix)
+        try:
+            accepted = accepts is None or accepts(prefix)
+        except IndexError:  # older Pillows look beyond the end of a tiny file
+            continue
         if isinstance(accepted, str):  # Pillow was built without this format
             raise ValueError(accepted)
         if accepted:

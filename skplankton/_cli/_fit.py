@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import warnings
 from argparse import Namespace
 from pathlib import Path
 
@@ -112,7 +113,10 @@ def _fitted(table: pd.DataFrame, options: Namespace) -> Model:
     )
     # The library's messages name rows by the index.
     X = used[["image", "profile"]].set_axis(used["object_id"], axis=0)
-    pipeline.fit(X, used["label"].to_numpy(dtype=object))
+    with warnings.catch_warnings():
+        # It was said of the labels' table, in this command's words.
+        warnings.filterwarnings("ignore", "y holds the text", UserWarning)
+        pipeline.fit(X, used["label"].to_numpy(dtype=object))
     kept = pipeline["gallery"].gallery_indices_
     channels = options.channels
     if not isinstance(channels, dict):
