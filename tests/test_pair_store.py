@@ -59,7 +59,7 @@ def test_rows_come_back_as_they_were(limit, files, dtype):
 def widened_rows():
     """Rows of either dtype, and together."""
     narrow = np.linspace(0, 1, 12, dtype=np.float16).reshape(3, 4)
-    wide = (0.5 + np.arange(28, dtype=np.float32) / 2**16).reshape(7, 4)
+    wide = (0.5 + np.arange(28).reshape(7, 4) / 2**16).astype(np.float32)
     assert len(np.unique(wide.astype(np.float16))) < wide.size  # why it must widen
     return narrow, wide, np.concatenate([narrow, wide, narrow])
 
