@@ -146,7 +146,7 @@ class NeighborsDisplay:
         # A gallery row counts once a view: twice as many hold enough different ones.
         distances, indices = classifier.kneighbors(X, 2 * n_neighbors)
         distances, indices = _nearest_particles(distances, indices, n_neighbors)
-        is_cosine = classifier.metric == "cosine"
+        is_cosine = classifier._metric == "cosine"
         truth = None
         if y_true is not None:
             truth = as_labels(*split_labels(y_true, classifier.unlabeled))
