@@ -144,7 +144,9 @@ def test_search_has_the_same_answer_in_every_backend(X, y):
     scores = {}
     for backend in ("sequential", "threading", "loky"):
         with joblib.parallel_backend(backend, n_jobs=2):
-            search = GridSearchCV(pipe, grid, cv=2, refit=False).fit(X, y)
+            search = GridSearchCV(
+                pipe, grid, cv=2, refit=False, error_score="raise"
+            ).fit(X, y)
         scores[backend] = search.cv_results_["mean_test_score"]
     assert_allclose(scores["threading"], scores["sequential"])
     # A worker process has threads of its own number, which changes the last bits.

@@ -1,8 +1,6 @@
 import csv
 import datetime
 import os
-import subprocess
-import sys
 import tracemalloc
 import zipfile
 from pathlib import Path
@@ -619,9 +617,3 @@ def test_image_that_is_not_there(tmp_path):
     with pytest.raises(FileNotFoundError, match=words):
         write(tmp_path / "x", table)
     assert not list(tmp_path.iterdir())
-
-
-def test_torch_is_not_loaded():
-    code = "import sys, skplankton.ecotaxa; print('torch' in sys.modules)"
-    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
-    assert run.stdout.strip() == "False"

@@ -189,15 +189,15 @@ def test_array_forms(image_shape, profile_shape):
 
 
 def test_fit_trains():
-    """Held-out images find their profiles far above chance: 1 of 120."""
-    X = make_particles(720, n_species=8, random_state=1, return_X_y=True)[0]
-    train, held_out = X[:600], X[600:]
+    """Held-out images find their profiles far above chance: 1 of 60."""
+    X = make_particles(360, n_species=8, random_state=1, return_X_y=True)[0]
     embedder = CrossModalEmbedder(
-        image_size=32, profile_length=32, max_epochs=15, temperature=0.1, random_state=0
-    ).fit(train)
-    assert embedder.n_iter_ == 15
+        image_size=32, profile_length=32, max_epochs=10, temperature=0.1, random_state=0
+    ).fit(X[:300])
+    assert embedder.n_iter_ == 10
     assert embedder.history_[-1]["train_loss"] < embedder.history_[0]["train_loss"] - 1
-    assert embedder.score(held_out) > 10 / 120
+    # 10 to 14 with the seeds 0, 1 and 2.
+    assert embedder.score(X[300:]) > 6 / 60
 
 
 def test_score_is_matching_accuracy(fitted, X_missing, X):

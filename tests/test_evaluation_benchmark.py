@@ -2,8 +2,6 @@
 
 import copy
 import itertools
-import subprocess
-import sys
 
 import numpy as np
 import pandas as pd
@@ -460,17 +458,6 @@ def test_progress(capsys):
     assert capsys.readouterr().err == ""
     cross_modal_benchmark({"a": X, "b": X}, y, verbose=1, **params)
     assert "6/6" in capsys.readouterr().err
-
-
-def test_torch_is_not_imported():
-    code = (
-        "import sys, numpy as np\n"
-        "from skplankton import evaluation, model_selection\n"
-        "X, y = np.random.default_rng(0).normal(size=(9, 4)), list('aaabbbccc')\n"
-        "evaluation.cross_modal_benchmark(X, y, gallery_sizes=[1], n_repeats=1)\n"
-        "assert 'torch' not in sys.modules"
-    )
-    subprocess.run([sys.executable, "-c", code], check=True)
 
 
 # --- views that are missing ---------------------------------------------------------
