@@ -4,6 +4,7 @@ python .ci/check.py            all of them, tests last
 python .ci/check.py lint docs  some of them
 """
 
+import os
 import subprocess
 import sys
 import tempfile
@@ -17,8 +18,10 @@ CHECKS = {
     "imports": ["importlinter.cli", "lint-imports"],
     "types": ["mypy", "skplankton"],
     "docs": ["sphinx", "-W", "--keep-going", "-q", "-j", "2", "docs", "{build}/html"],
-    "tests": ["pytest", "--cov", "--cov-report=term"],
+    "tests": ["pytest", "-n", "auto", "--cov", "--cov-report=term"],
 }
+# The tests share the processors by running beside one another, not by torch's threads.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 
 def run(name: str, build: str) -> bool:

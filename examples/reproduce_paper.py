@@ -44,6 +44,17 @@ SMALL = {
     "warmup_epochs": 1,
     "pretrained": False,
 }
+# Simulated sets of a rehearsal; SEA is another site, seen worse.
+SIMULATED = {
+    "LAB": {"n_samples": 400, "random_state": 1},
+    "SEA": {
+        "n_samples": 250,
+        "random_state": 2,
+        "image_noise": 2,
+        "profile_noise": 2,
+    },
+    "UTO": {"n_samples": 500, "random_state": 3},
+}
 
 
 def main():
@@ -114,21 +125,10 @@ def refuse_other_options(options, path):
 
 
 def rehearsal_data(output):
-    """Simulated folders of the published layout; SEA is another site, seen worse."""
+    """Simulated folders of the published layout."""
     folder = output / "simulated"
-    for name, n_particles, seed, noise in (
-        ("LAB", 400, 1, 1.0),
-        ("SEA", 250, 2, 2.0),
-        ("UTO", 500, 3, 1.0),
-    ):
-        X, y = make_particles(
-            n_particles,
-            scale_bar=True,
-            image_noise=noise,
-            profile_noise=noise,
-            random_state=seed,
-            return_X_y=True,
-        )
+    for name, params in SIMULATED.items():
+        X, y = make_particles(scale_bar=True, return_X_y=True, **params)
         write_particles(X, None if name == "UTO" else y, folder / name, overwrite=True)
     return folder
 

@@ -5,8 +5,6 @@ Only what it cannot see is tested here: the command-line use of the quick start 
 the paper's protocol, on little data, and that every example is a gallery page.
 """
 
-import os
-import subprocess
 import sys
 from pathlib import Path
 
@@ -30,41 +28,52 @@ def test_example_is_a_gallery_page(script):
     assert "\n# %%\n" in text
 
 
-def run_script(name, *arguments, folder):
-    return subprocess.run(
-        [sys.executable, str(EXAMPLES / name), *arguments],
-        cwd=folder,
-        env={**os.environ, "MPLBACKEND": "Agg"},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+@pytest.fixture
+def run(monkeypatch, tmp_path):
+    """Run a script as the command line does, in an empty folder."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("MPLBACKEND", "Agg")
+
+    def run(name, *arguments, **constants):
+        script = EXAMPLES / name
+        monkeypatch.setattr(sys, "argv", [str(script), *arguments])
+        code = compile(script.read_text(encoding="utf-8"), str(script), "exec")
+        names = {"__name__": "script", "__file__": str(script)}
+        exec(code, names)
+        if "main" in names:
+            names.update(constants)
+            names["main"]()
+
+    return run
 
 
-def test_quickstart_from_the_command_line(tmp_path):
-    run = run_script(
-        "plot_quickstart.py",
-        *("--n-particles", "80", "--epochs", "1", "--output", "result"),
-        folder=tmp_path,
-    )
-    assert run.returncode == 0, run.stderr
-    assert "accuracy with 4 labels a species" in run.stdout
-    nine = pd.read_csv(tmp_path / "result" / "nine_setups.csv", index_col=0)
+def test_quickstart_from_the_command_line(run, capsys):
+    output = ("--output", "result")
+    run("plot_quickstart.py", "--n-particles", "80", "--epochs", "1", *output)
+    assert "accuracy with 4 labels a species" in capsys.readouterr().out
+    nine = pd.read_csv("result/nine_setups.csv", index_col=0)
     assert nine.shape == (3, 3)
     assert nine.to_numpy().min() >= 0
     assert nine.to_numpy().max() <= 1
     for name in ("species.csv", "quickstart.png", "LAB/annotations.csv"):
-        assert (tmp_path / "result" / name).is_file()
+        assert (Path("result") / name).is_file()
 
 
-def test_the_papers_protocol_goes_on_where_it_stopped(tmp_path):
-    arguments = ("--output", "result", "--epochs", "1")
-    first = run_script("reproduce_paper.py", *arguments, folder=tmp_path)
-    assert first.returncode == 0, first.stderr
-    out = tmp_path / "result"
-    results = pd.read_csv(out / "results.csv")
+def test_the_papers_protocol_goes_on_where_it_stopped(run, capsys):
+    simulated = {
+        name: {"n_samples": 80, "n_species": 4, "random_state": seed}
+        for seed, name in enumerate(("LAB", "SEA", "UTO"))
+    }
+
+    def protocol(epochs):
+        arguments = ("--output", "result", "--epochs", str(epochs))
+        run("reproduce_paper.py", *arguments, SIMULATED=simulated)
+        return pd.read_csv("result/results.csv")
+
+    results = protocol(epochs=1)
     assert set(results["task"]) == {"LAB→LAB", "UTO→LAB", "LAB→SEA", "UTO→SEA"}
     assert len(results.groupby(["gallery", "query"])) == 9
+    out = Path("result")
     for name in ("table.md", "table.tex", "accuracy.png"):
         assert (out / name).stat().st_size > 0
 
@@ -72,13 +81,9 @@ def test_the_papers_protocol_goes_on_where_it_stopped(tmp_path):
     (out / "models" / "convnext_femto+cnn+clip_LAB_1.joblib").unlink()
     for stale in (out / "results").glob("*LAB_*_1.joblib"):
         stale.unlink()
-    again = run_script("reproduce_paper.py", *arguments, folder=tmp_path)
-    assert again.returncode == 0, again.stderr
-    assert again.stdout.count("training ") == 1
-    pd.testing.assert_frame_equal(pd.read_csv(out / "results.csv"), results)
+    capsys.readouterr()
+    pd.testing.assert_frame_equal(protocol(epochs=1), results)
+    assert capsys.readouterr().out.count("training ") == 1
 
-    other = run_script(
-        "reproduce_paper.py", "--output", "result", "--epochs", "2", folder=tmp_path
-    )
-    assert other.returncode != 0
-    assert "was begun with another --epochs" in other.stderr
+    with pytest.raises(SystemExit, match="was begun with another --epochs"):
+        protocol(epochs=2)
