@@ -30,8 +30,8 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from skplankton import CrossModalEmbedder, GalleryKNNClassifier
-from skplankton._encoders import MLP, ImageCNN, ProfileCNN, build_encoder
-from skplankton._particles import ParticleTable
+from skplankton._nn.encoders import MLP, ImageCNN, ProfileCNN, build_encoder
+from skplankton._views.table import ParticleTable
 from skplankton.baselines import DINOEmbedder
 from skplankton.datasets import make_particles
 

@@ -28,7 +28,7 @@ import numpy as np
 import pandas as pd
 
 from skplankton import CrossModalEmbedder, GalleryKNNClassifier
-from skplankton._pair_store import LARGEST_IN_MEMORY
+from skplankton._views.pair_store import LARGEST_IN_MEMORY
 from skplankton.datasets import load_particles, make_particles, write_particles
 
 SEED, N_FILES, N_EPOCHS, SIDE = 0, 2000, 2, 32

@@ -26,9 +26,10 @@ from torch.utils.data import DataLoader, Dataset
 from torchvision.transforms import v2 as transforms
 
 from skplankton import CrossModalEmbedder, losses
-from skplankton._augmentation import augment_pairs
-from skplankton._dual_encoder import DualEncoder
-from skplankton._training import BalancedBatches, ContrastiveNet, PairDataset
+from skplankton._nn.augmentation import augment_pairs
+from skplankton._nn.dual_encoder import DualEncoder
+from skplankton._training.batches import BalancedBatches, PairDataset
+from skplankton._training.contrastive import ContrastiveNet
 from skplankton.datasets import load_particles, make_particles, write_particles
 
 SEED, SIDE, LENGTH = 0, 64, 64

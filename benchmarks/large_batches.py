@@ -17,7 +17,8 @@ import numpy as np
 import torch
 
 from skplankton import CrossModalEmbedder
-from skplankton._training import ContrastiveNet, seeded
+from skplankton._training.contrastive import ContrastiveNet
+from skplankton._training.devices import seeded
 from skplankton.datasets import make_particles
 
 SEED, N_STEPS = 0, 3

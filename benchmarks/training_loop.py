@@ -18,8 +18,10 @@ import torch
 from torch.optim.lr_scheduler import LambdaLR
 
 from skplankton import CrossModalEmbedder, losses
-from skplankton._augmentation import augment_pairs
-from skplankton._training import ContrastiveNet, _WarmupCosine, seeded
+from skplankton._nn.augmentation import augment_pairs
+from skplankton._training.contrastive import ContrastiveNet
+from skplankton._training.devices import seeded
+from skplankton._training.schedule import WarmupCosine
 from skplankton.datasets import make_particles
 
 SEED = 0
@@ -54,7 +56,7 @@ def bare_loop(module, tensors, embedder) -> float:
         lr=embedder.learning_rate,
         weight_decay=embedder.weight_decay,
     )
-    schedule = LambdaLR(optimizer, _WarmupCosine(n_batches, n_steps))
+    schedule = LambdaLR(optimizer, WarmupCosine(n_batches, n_steps))
     module.train()
     start = time.perf_counter()
     for _ in range(embedder.max_epochs):

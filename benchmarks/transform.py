@@ -25,8 +25,8 @@ import torch
 from sklearn.pipeline import make_pipeline
 
 from skplankton import CrossModalEmbedder, GalleryKNNClassifier
-from skplankton._embedder import ROWS_PER_CHUNK
-from skplankton._particles import View
+from skplankton._embedding.cross_modal import ROWS_PER_CHUNK
+from skplankton._views.table import View
 from skplankton.datasets import load_particles, make_particles, write_particles
 
 SEED = 0

@@ -7,8 +7,8 @@ __version__ = "0.1.0.dev0"
 # Names load on first use: `import skplankton` stays as light as `import sklearn`,
 # and the gallery alone never loads torch.
 _HOME_OF_NAME = {
-    "CrossModalEmbedder": "skplankton._embedder",
-    "GalleryKNNClassifier": "skplankton._gallery",
+    "CrossModalEmbedder": "skplankton._embedding.cross_modal",
+    "GalleryKNNClassifier": "skplankton._gallery.classifier",
 }
 _SUBMODULES = (
     "baselines",

@@ -14,9 +14,9 @@ from numpy.typing import ArrayLike
 from sklearn.model_selection import BaseCrossValidator, check_cv
 from sklearn.utils import check_consistent_length
 
-from skplankton._labels import draw_per_class, split_labels
-from skplankton._random import fresh_random_state
-from skplankton._sklearn import safe_indexing
+from skplankton._utils.labels import draw_per_class, split_labels
+from skplankton._utils.random import fresh_random_state
+from skplankton._utils.sklearn import safe_indexing
 
 __all__ = ["GallerySplit", "LabeledTestSplit", "TrainValidationTestFolds"]
 

@@ -110,7 +110,7 @@ def kareinen2026(
     >>> embedder.n_components, embedder.batch_size, embedder.image_encoder
     (512, 64, 'vit_tiny_patch16_224')
     """
-    from skplankton._embedder import CrossModalEmbedder
+    from skplankton._embedding.cross_modal import CrossModalEmbedder
 
     for name, value, choices in (
         ("image_encoder", image_encoder, IMAGE_ENCODERS),

@@ -1,8 +1,8 @@
 import pytest
 import torch
 
-from skplankton import _augmentation
-from skplankton._augmentation import augment_pairs
+from skplankton._nn import augmentation as _augmentation
+from skplankton._nn.augmentation import augment_pairs
 
 
 @pytest.fixture(autouse=True)

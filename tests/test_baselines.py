@@ -12,9 +12,9 @@ from sklearn.base import clone
 from sklearn.pipeline import make_pipeline
 
 from skplankton import CrossModalEmbedder, GalleryKNNClassifier, _dino
-from skplankton._dual_encoder import StandardizedEncoder
-from skplankton._multi_crop import draw_views
-from skplankton._training import seeded
+from skplankton._nn.dual_encoder import StandardizedEncoder
+from skplankton._nn.multi_crop import draw_views
+from skplankton._training.devices import seeded
 from skplankton.baselines import DINOEmbedder
 from skplankton.datasets import make_particles
 

@@ -27,7 +27,7 @@ from skplankton.datasets import (
     write_cyz_json,
     write_particles,
 )
-from skplankton.datasets._cyz_channels import (
+from skplankton.datasets._cyz.channels import (
     AUTO,
     SPELLINGS,
     channel_name,

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from skplankton.datasets import _json_stream
-from skplankton.datasets._json_stream import BrokenJSON, JSONStream
+from skplankton.datasets._cyz import json_stream as _json_stream
+from skplankton.datasets._cyz.json_stream import BrokenJSON, JSONStream
 
 from .fuzzing import mutated
 

@@ -18,7 +18,7 @@ from skplankton.datasets import (
     make_particles,
     write_particles,
 )
-from skplankton.datasets._png import png_bytes
+from skplankton.datasets._lab.png import png_bytes
 
 
 def decoded_png(content):

@@ -7,10 +7,16 @@ from sklearn.neighbors import KNeighborsClassifier
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from skplankton._random import fresh_random_state
+from skplankton._utils.random import fresh_random_state
 from skplankton.datasets import make_particles
-from skplankton.datasets._body import CONTENT, ellipsoids, hollow, rotation, thread
-from skplankton.datasets._instrument import (
+from skplankton.datasets._simulator.body import (
+    CONTENT,
+    ellipsoids,
+    hollow,
+    rotation,
+    thread,
+)
+from skplankton.datasets._simulator.cytometer import (
     CHANNEL_NAMES,
     FULL_SCALE_MV,
     SCALE_BAR_ROWS,
@@ -19,7 +25,7 @@ from skplankton.datasets._instrument import (
     photograph,
     record_pulses,
 )
-from skplankton.datasets._species import MAX_SPECIES, species
+from skplankton.datasets._simulator.species import MAX_SPECIES, species
 
 PIXEL_UM = 0.7
 

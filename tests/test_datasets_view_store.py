@@ -5,8 +5,8 @@ import sys
 import numpy as np
 import pytest
 
-from skplankton.datasets import _view_store
-from skplankton.datasets._view_store import (
+from skplankton.datasets._cyz import store as _view_store
+from skplankton.datasets._cyz.store import (
     cache_folder,
     open_store,
     store_name,
@@ -92,7 +92,7 @@ def test_name_follows_from_file_and_settings(tmp_path):
 
 TEMPORARY = """
 import os, sys
-from skplankton.datasets._view_store import cache_folder
+from skplankton.datasets._cyz.store import cache_folder
 folder = cache_folder(None)
 assert folder.is_dir() and cache_folder(None) == folder
 child = os.fork() if hasattr(os, "fork") else None

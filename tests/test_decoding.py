@@ -9,9 +9,9 @@ import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 from PIL import Image
 
-from skplankton._decoding import decode_image, decode_profile
-from skplankton._images import FORMATS
-from skplankton._stored_views import StoredImage
+from skplankton._views.decode import decode_image, decode_profile
+from skplankton._views.images import FORMATS
+from skplankton._views.stored import StoredImage
 
 
 @pytest.fixture
@@ -172,7 +172,7 @@ def test_images_of_too_many_pixels_are_not_decoded(tmp_path, side):
 
 
 def test_as_many_pixels_as_are_decoded(tmp_path, monkeypatch):
-    monkeypatch.setattr("skplankton._images.MAX_PIXELS", 12)
+    monkeypatch.setattr("skplankton._views.images.MAX_PIXELS", 12)
     save(np.zeros((3, 4), np.uint8), tmp_path / "a.png")
     assert decode_image(tmp_path / "a.png", image_size=8).size == (3, 4)
     save(np.zeros((3, 5), np.uint8), tmp_path / "a.png")

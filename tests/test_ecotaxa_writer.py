@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from skplankton._stored_views import StoredImage
+from skplankton._views.stored import StoredImage
 from skplankton.ecotaxa import read_ecotaxa, write_ecotaxa
 
 DATE = datetime.datetime(2026, 3, 1, 9, 5, 7)

@@ -13,7 +13,7 @@ from numpy.testing import assert_allclose, assert_array_equal
 from sklearn.base import clone
 
 from skplankton import CrossModalEmbedder, GalleryKNNClassifier
-from skplankton._dual_encoder import PROJECTION_WEIGHT
+from skplankton._nn.dual_encoder import PROJECTION_WEIGHT
 from skplankton.datasets import make_particles
 
 from .helpers import ROUNDING, quick, weights
@@ -58,12 +58,12 @@ def test_an_embedding_is_the_same_in_whatever_company(fitted, X_missing, y):
 
 def test_chunks_of_the_table_change_nothing(fitted, X_missing, monkeypatch):
     whole = fitted.transform(X_missing)
-    monkeypatch.setattr("skplankton._embedder.ROWS_PER_CHUNK", 7)
+    monkeypatch.setattr("skplankton._embedding.cross_modal.ROWS_PER_CHUNK", 7)
     assert_allclose(fitted.transform(X_missing), whole, **ROUNDING)
 
 
 def test_reading_ahead_tells_of_errors_in_their_place(X_paths, fitted, monkeypatch):
-    monkeypatch.setattr("skplankton._embedder.ROWS_PER_CHUNK", 7)
+    monkeypatch.setattr("skplankton._embedding.cross_modal.ROWS_PER_CHUNK", 7)
     broken = X_paths.copy()
     broken.loc[20, "image"] = "no such file.png"
     with pytest.raises(FileNotFoundError, match="row 20: the image"):
@@ -72,8 +72,8 @@ def test_reading_ahead_tells_of_errors_in_their_place(X_paths, fitted, monkeypat
 
 def test_reading_ahead_with_two_jobs(X_paths, fitted, monkeypatch):
     whole = fitted.transform(X_paths)
-    monkeypatch.setattr("skplankton._embedder.ROWS_PER_CHUNK", 7)
-    monkeypatch.setattr("skplankton._particles.CELLS_PER_TASK", 5)
+    monkeypatch.setattr("skplankton._embedding.cross_modal.ROWS_PER_CHUNK", 7)
+    monkeypatch.setattr("skplankton._views.table.CELLS_PER_TASK", 5)
     monkeypatch.setattr(fitted, "n_jobs", 2)
     assert_allclose(fitted.transform(X_paths), whole, **ROUNDING)
 
@@ -353,7 +353,7 @@ def test_progress_is_shown_when_asked_for(X, verbose, capsys):
 
 
 def test_ctrl_c_leaves_no_half_fitted_estimator(X, monkeypatch):
-    from skplankton._training import ContrastiveNet
+    from skplankton._training.contrastive import ContrastiveNet
 
     untouched = quick()
     refitted = quick().fit(X)
@@ -447,7 +447,7 @@ def test_tables_are_flipped_in_training_and_arrays_are_not(X, monkeypatch):
         flips.append(flip)
         return image, profile
 
-    monkeypatch.setattr("skplankton._training.augment_pairs", spy)
+    monkeypatch.setattr("skplankton._training.contrastive.augment_pairs", spy)
     quick(max_epochs=1).fit(X)
     shapes = {"image_shape": (8, 4), "profile_shape": (8, 4)}
     quick(max_epochs=1, **shapes).fit(np.random.RandomState(0).rand(10, 64))

@@ -101,8 +101,8 @@ def test_jobs_reach_the_decoding(X, monkeypatch):
         def __call__(self, tasks):
             return [function(*args, **kwargs) for function, args, kwargs in tasks]
 
-    monkeypatch.setattr("skplankton._particles.Parallel", Parallel)
-    monkeypatch.setattr("skplankton._particles.CELLS_PER_TASK", 5)
+    monkeypatch.setattr("skplankton._views.table.Parallel", Parallel)
+    monkeypatch.setattr("skplankton._views.table.CELLS_PER_TASK", 5)
     small(n_jobs=2).fit(X.head(24))
     assert max(asked) == 2
 

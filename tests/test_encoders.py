@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import nn
 
-from skplankton._encoders import DataScaled, build_encoder, measure_width
+from skplankton._nn.encoders import DataScaled, build_encoder, measure_width
 
 IMAGE, PROFILE, FLAT = (1, 32, 32), (6, 32), (10,)
 

@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from skplankton._files import disk_errors
+from skplankton._utils.files import disk_errors
 from skplankton.datasets import load_cyz_json, write_cyz_json, write_particles
 from skplankton.ecotaxa import read_ecotaxa, write_ecotaxa
 

@@ -16,8 +16,8 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from skplankton import GalleryKNNClassifier, _nearest
-from skplankton._labels import check_y
-from skplankton._nearest import NearestEntries, vote_shares
+from skplankton._gallery.nearest import NearestEntries, vote_shares
+from skplankton._utils.labels import check_y
 
 SPECIES = np.array(["ciliate", "diatom", "flagellate"])
 
@@ -970,7 +970,7 @@ def test_the_gallery_is_prepared_once(monkeypatch):
         built.append(len(entries))
         return NearestEntries(entries, metric)
 
-    monkeypatch.setattr("skplankton._gallery.NearestEntries", counting)
+    monkeypatch.setattr("skplankton._gallery.classifier.NearestEntries", counting)
     X, y = two_views()
     knn = GalleryKNNClassifier(n_modalities=2).fit(X, y)
     knn.predict(X)

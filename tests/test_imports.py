@@ -23,7 +23,11 @@ LINT = "from importlinter.cli import lint_imports; exit(lint_imports(no_cache=Tr
 
 # Module, what is written at its end, what import-linter has to report.
 PLANTED = [
-    ("_decoding", "import skplankton._training", "_decoding -> skplankton._training"),
+    (
+        "_decoding",
+        "import skplankton._training.contrastive",
+        "_decoding -> skplankton._training.contrastive",
+    ),
     ("_labels", "from . import datasets", "_labels -> skplankton.datasets"),
     ("_embedder", "from . import baselines", "_embedder -> skplankton.baselines"),
     ("datasets._species", "from .. import ecotaxa", "_species -> skplankton.ecotaxa"),
@@ -32,7 +36,11 @@ PLANTED = [
     ("ecotaxa._columns", "import torch.nn", "ecotaxa._columns -> torch"),
     ("_dino", "import skorch", "_dino -> skorch"),
     ("losses", "import sklearn", "losses -> sklearn"),
-    ("_training", "from . import _gallery", "_training -> skplankton._gallery"),
+    (
+        "_training",
+        "from . import _gallery",
+        "_training -> skplankton._gallery.classifier",
+    ),
     ("_krill", "", "- skplankton._krill"),  # a module without a layer
 ]
 

@@ -8,7 +8,7 @@ import pytest
 from numpy.testing import assert_array_equal
 
 from skplankton import CrossModalEmbedder
-from skplankton._pair_store import GrowingArray
+from skplankton._views.pair_store import GrowingArray
 
 from .helpers import quick, weights
 
@@ -18,7 +18,7 @@ LIMITS = {"in memory": 2**31, "in a file": 0}
 @pytest.fixture(params=LIMITS)
 def limit(request, monkeypatch):
     monkeypatch.setattr(
-        "skplankton._pair_store.LARGEST_IN_MEMORY", LIMITS[request.param]
+        "skplankton._views.pair_store.LARGEST_IN_MEMORY", LIMITS[request.param]
     )
     return request.param
 
@@ -76,7 +76,7 @@ def test_rows_of_a_wider_dtype_widen_the_others(limit, files):
 def test_what_no_longer_fits_in_memory_when_widened(files, monkeypatch):
     narrow, wide, expected = widened_rows()
     n_bytes = len(expected) * narrow[0].nbytes
-    monkeypatch.setattr("skplankton._pair_store.LARGEST_IN_MEMORY", n_bytes)
+    monkeypatch.setattr("skplankton._views.pair_store.LARGEST_IN_MEMORY", n_bytes)
     store = GrowingArray(len(expected), files)
     store.append(narrow)
     assert store._file is None
@@ -100,8 +100,10 @@ def test_nothing_at_all(limit, files):
 def test_where_the_pairs_are_changes_no_weight(X, temporary_folder, monkeypatch):
     trained = []
     for limit, rows_per_chunk in [(2**31, 512), (2**31, 7), (0, 512), (0, 7)]:
-        monkeypatch.setattr("skplankton._pair_store.LARGEST_IN_MEMORY", limit)
-        monkeypatch.setattr("skplankton._embedder.ROWS_PER_CHUNK", rows_per_chunk)
+        monkeypatch.setattr("skplankton._views.pair_store.LARGEST_IN_MEMORY", limit)
+        monkeypatch.setattr(
+            "skplankton._embedding.cross_modal.ROWS_PER_CHUNK", rows_per_chunk
+        )
         embedder = quick(early_stopping=True, validation_fraction=0.3).fit(X)
         trained.append(weights(embedder))
     for others in trained[1:]:
@@ -111,7 +113,7 @@ def test_where_the_pairs_are_changes_no_weight(X, temporary_folder, monkeypatch)
 
 
 def test_a_file_has_no_name_while_it_is_used(limit, X, temporary_folder, monkeypatch):
-    from skplankton import _training
+    from skplankton._training import contrastive as _training
 
     seen = []
 

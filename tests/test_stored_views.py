@@ -6,7 +6,7 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from skplankton._stored_views import StoredImage, StoredProfile
+from skplankton._views.stored import StoredImage, StoredProfile
 
 PIXELS = np.arange(60, dtype=np.uint8).reshape(6, 10)
 SAMPLES = np.arange(12, dtype=np.float32).reshape(4, 3)

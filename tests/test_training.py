@@ -4,13 +4,10 @@ import numpy as np
 import pytest
 import torch
 
-from skplankton._training import (
-    BalancedBatches,
-    PairDataset,
-    _WarmupCosine,
-    autocast,
-)
-from skplankton._training import train_dual_encoder as train
+from skplankton._training.batches import BalancedBatches, PairDataset
+from skplankton._training.contrastive import train_dual_encoder as train
+from skplankton._training.devices import autocast
+from skplankton._training.schedule import WarmupCosine
 
 N_PAIRS, N_COLUMNS = 40, 6
 
@@ -86,7 +83,7 @@ def test_batches_are_shuffled_anew_each_epoch_only_when_training():
 
 
 def test_schedule_warms_up_then_falls_to_a_500th():
-    schedule = _WarmupCosine(n_warmup_steps=4, n_steps=20)
+    schedule = WarmupCosine(n_warmup_steps=4, n_steps=20)
     factors = np.array([schedule(step) for step in range(21)])
     assert np.all(np.diff(factors[:5]) > 0)
     assert factors[4] == 1
@@ -192,7 +189,7 @@ def test_gradient_caching_is_exact(
 ):
     # A whole batch and its chunks draw other masks: what they do with the same masks
     # is the next test's.
-    monkeypatch.setattr("skplankton._dual_encoder.FEATURE_DROPOUT", 0.0)
+    monkeypatch.setattr("skplankton._nn.dual_encoder.FEATURE_DROPOUT", 0.0)
     arrays = arrays if encoder == "mlp" else structured
     plain = gradients_of_first_step(arrays, None, encoder)
     chunked = gradients_of_first_step(arrays, micro_batch_size, encoder)
@@ -204,7 +201,7 @@ def test_gradient_caching_is_exact(
 
 def test_gradient_caching_replays_dropout(structured, monkeypatch):
     """With dropout, the second pass must draw the masks of the first."""
-    from skplankton._training import ContrastiveNet
+    from skplankton._training.contrastive import ContrastiveNet
 
     outputs = []
     infer = ContrastiveNet.infer
@@ -264,7 +261,7 @@ def test_divergence_in_the_last_step_is_noticed(arrays):
 
 
 def test_training_ends_with_the_epoch_in_which_it_diverges(arrays, monkeypatch):
-    from skplankton._training import ContrastiveNet
+    from skplankton._training.contrastive import ContrastiveNet
 
     n_steps = []
     train_step = ContrastiveNet.train_step

@@ -12,8 +12,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from skplankton import __version__
-
-from ._exit_codes import MEANINGS
+from skplankton._cli._exit_codes import MEANINGS
 
 FIT_DEFAULTS = {
     "gallery_size": None,

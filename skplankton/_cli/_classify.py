@@ -10,14 +10,13 @@ from contextlib import contextmanager
 from typing import Any
 
 import skplankton
-from skplankton._files import disk_errors
-
-from ._exit_codes import DONE, FAILED, PROBLEMS
-from ._model_file import open_model, read_model_file
-from ._output_folder import SPECIES, OutputFolder, result_names
-from ._reports import complain, plural, say
-from ._sample_job import SampleJob
-from ._samples import Sample, find_samples
+from skplankton._cli._exit_codes import DONE, FAILED, PROBLEMS
+from skplankton._cli._model_file import open_model, read_model_file
+from skplankton._cli._output_folder import SPECIES, OutputFolder, result_names
+from skplankton._cli._reports import complain, plural, say
+from skplankton._cli._sample_job import SampleJob
+from skplankton._cli._samples import Sample, find_samples
+from skplankton._utils.files import disk_errors
 
 _LONGEST_NAME = 255  # of a file, in bytes
 # What is wrong with one sample, and no reason not to name the others.

@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any
 
-from skplankton._files import disk_errors
+from skplankton._utils.files import disk_errors
 
 UNFINISHED = ".part"
 

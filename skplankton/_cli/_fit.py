@@ -11,14 +11,13 @@ import pandas as pd
 from sklearn.pipeline import Pipeline
 
 from skplankton import CrossModalEmbedder, GalleryKNNClassifier
-from skplankton._labels import check_two_classes
-
-from ._exit_codes import DONE, PROBLEMS
-from ._files import locked, make_folder, remove_unfinished, reserved
-from ._model_file import Model, save_model, versions
-from ._particles import errors, load_labelled
-from ._reports import complain, gathered_reports, plural, say, show_bars
-from ._samples import find_samples
+from skplankton._cli._exit_codes import DONE, PROBLEMS
+from skplankton._cli._files import locked, make_folder, remove_unfinished, reserved
+from skplankton._cli._model_file import Model, save_model, versions
+from skplankton._cli._particles import errors, load_labelled
+from skplankton._cli._reports import complain, gathered_reports, plural, say, show_bars
+from skplankton._cli._samples import find_samples
+from skplankton._utils.labels import check_two_classes
 
 # Several times what models of the usual size take, with a gallery of 100,000 rows.
 _ROOM_FOR_MODEL = 64 * 2**20

@@ -11,10 +11,14 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
-from ._arguments import parse_arguments
-from ._exit_codes import DONE, FAILED, INTERRUPTED, TERMINATED
-from ._files import make_folder
-from ._reports import complain, replace_closed_streams, why_results_are_lost
+from skplankton._cli._arguments import parse_arguments
+from skplankton._cli._exit_codes import DONE, FAILED, INTERRUPTED, TERMINATED
+from skplankton._cli._files import make_folder
+from skplankton._cli._reports import (
+    complain,
+    replace_closed_streams,
+    why_results_are_lost,
+)
 
 # What is wrong with files and options, and can be told in a line. All else is a
 # mistake of ours, whose traceback is wanted.
@@ -84,7 +88,7 @@ def _check_places(options: Namespace) -> None:
     if options.cache is not None:
         make_folder(options.cache, "--cache")
     if options.device != "auto":  # importing torch takes seconds
-        from skplankton._devices import choose_device
+        from skplankton._training.devices import choose_device
 
         choose_device(options.device)
 

@@ -14,7 +14,7 @@ from typing import Any
 import joblib
 from sklearn.pipeline import Pipeline
 
-from ._files import write_whole
+from skplankton._cli._files import write_whole
 
 _FORMAT = "skplankton model 1"
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from ._model_file import Model
+from skplankton._cli._model_file import Model
 
 NAME, SCORE = "name", "score"
 

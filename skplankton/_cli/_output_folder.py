@@ -10,7 +10,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-from ._files import (
+from skplankton._cli._files import (
     json_bytes,
     locked,
     make_folder,

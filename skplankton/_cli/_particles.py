@@ -10,11 +10,10 @@ from pathlib import Path
 
 import pandas as pd
 
-from skplankton._stored_views import StoredProfile
+from skplankton._cli._reports import complain, plural, say, show_bars
+from skplankton._cli._samples import Channels, Sample
+from skplankton._views.stored import StoredProfile
 from skplankton.ecotaxa import read_ecotaxa
-
-from ._reports import complain, plural, say, show_bars
-from ._samples import Channels, Sample
 
 # What programs write for a missing label, and people for one that they do not know.
 _PERHAPS_NONE = {

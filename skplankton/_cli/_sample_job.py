@@ -14,16 +14,15 @@ import numpy as np
 import pandas as pd
 from tqdm import tqdm
 
+from skplankton._cli._files import json_bytes, read_json, write_whole
+from skplankton._cli._model_file import Model
+from skplankton._cli._naming import NAME, SCORE, columns, n_neighbors, name_particles
+from skplankton._cli._output_folder import PART_OF_NAMES, OutputFolder, result_names
+from skplankton._cli._particles import errors
+from skplankton._cli._reports import gathered_reports, plural, say, show_bars
+from skplankton._cli._samples import Sample
 from skplankton.ecotaxa import write_ecotaxa
 from skplankton.ecotaxa._image_files import image_file
-
-from ._files import json_bytes, read_json, write_whole
-from ._model_file import Model
-from ._naming import NAME, SCORE, columns, n_neighbors, name_particles
-from ._output_folder import PART_OF_NAMES, OutputFolder, result_names
-from ._particles import errors
-from ._reports import gathered_reports, plural, say, show_bars
-from ._samples import Sample
 
 
 @dataclass(frozen=True)

@@ -12,11 +12,10 @@ from typing import Any
 
 import pandas as pd
 
+from skplankton._cli._reports import gathered_reports
 from skplankton.datasets import load_cytoprocess, load_cyz_json, load_particles
 from skplankton.datasets._cytoprocess import _SUFFIXES, _sources
-from skplankton.datasets._lab_layout import FOLDERS, TABLE_NAME
-
-from ._reports import gathered_reports
+from skplankton.datasets._lab.reader import FOLDERS, TABLE_NAME
 
 Channels = str | Sequence[str] | Mapping[str, str]
 

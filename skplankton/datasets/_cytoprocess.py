@@ -9,9 +9,9 @@ from typing import Any
 
 import pandas as pd
 
-from ._cyz_channels import Channels
-from ._cyz_reader import load_sources, with_image
-from ._problems import Problem, Problems, report_problems
+from skplankton.datasets._cyz.channels import Channels
+from skplankton.datasets._cyz.problems import Problem, Problems, report_problems
+from skplankton.datasets._cyz.reader import load_sources, with_image
 
 _SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp")
 

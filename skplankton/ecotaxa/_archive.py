@@ -16,7 +16,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from skplankton._files import disk_errors
+from skplankton._utils.files import disk_errors
 
 # Against archives made to fill the disk. Images are compressed already, and the tables
 # of real exports shrink 10 to 50 times.

@@ -8,10 +8,9 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
-from skplankton._problems import Problems
-
-from ._columns import ALWAYS_TEXT, NUMBER, RANK, TEXT
-from ._table_file import TableFile
+from skplankton._utils.reports import Problems
+from skplankton.ecotaxa._columns import ALWAYS_TEXT, NUMBER, RANK, TEXT
+from skplankton.ecotaxa._table_file import TableFile
 
 # What EcoTaxa takes for an empty cell of a numeric column.
 _NO_NUMBER = {"", "nan", "na"}

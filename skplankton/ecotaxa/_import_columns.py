@@ -13,8 +13,8 @@ from typing import Any, NamedTuple
 import numpy as np
 import pandas as pd
 
-from .._cells import is_missing
-from ._columns import (
+from skplankton._views.cells import is_missing
+from skplankton.ecotaxa._columns import (
     MAX_FREE_COLUMNS,
     MAX_ID_LENGTH,
     MAX_TEXT_LENGTH,

@@ -10,10 +10,9 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import pandas as pd
 
-from skplankton._problems import Problems, tell
-
-from ._cells import Cells
-from ._columns import (
+from skplankton._utils.reports import Problems, tell
+from skplankton.ecotaxa._cells import Cells
+from skplankton.ecotaxa._columns import (
     CATEGORY,
     CATEGORY_ID,
     FILE_NAME,

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from skplankton._files import disk_errors
+from skplankton._utils.files import disk_errors
 
 IMAGES = "images"
 WITHOUT_IMAGE = "without_image.csv"

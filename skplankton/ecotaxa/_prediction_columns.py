@@ -8,9 +8,9 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import ArrayLike
 
-from .._cells import is_missing
-from ._columns import CATEGORY, DATE, NUMBER, STATUS, TEXT, TIME
-from ._import_columns import Column, number_text
+from skplankton._views.cells import is_missing
+from skplankton.ecotaxa._columns import CATEGORY, DATE, NUMBER, STATUS, TEXT, TIME
+from skplankton.ecotaxa._import_columns import Column, number_text
 
 # Probabilities of single precision may add up to a bit more than 1.
 _ROUNDING = 1e-5

@@ -9,13 +9,12 @@ from pathlib import Path
 
 import pandas as pd
 
-from skplankton._problems import Problems
-
-from ._archive import is_archive, unpacked
-from ._cells import Cells
-from ._columns import CATEGORY, STATUS, STATUSES
-from ._objects import objects_of
-from ._table_file import read_table_file
+from skplankton._utils.reports import Problems
+from skplankton.ecotaxa._archive import is_archive, unpacked
+from skplankton.ecotaxa._cells import Cells
+from skplankton.ecotaxa._columns import CATEGORY, STATUS, STATUSES
+from skplankton.ecotaxa._objects import objects_of
+from skplankton.ecotaxa._table_file import read_table_file
 
 _SUFFIXES = (".tsv", ".txt")
 

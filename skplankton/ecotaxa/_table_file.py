@@ -8,10 +8,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
-from skplankton._csv_rows import csv_rows
-from skplankton._problems import Problems
-
-from ._columns import EXPORT_ONLY, FILE_NAME, NUMBER, OBJECT_ID, TEXT
+from skplankton._utils.csv_rows import csv_rows
+from skplankton._utils.reports import Problems
+from skplankton.ecotaxa._columns import EXPORT_ONLY, FILE_NAME, NUMBER, OBJECT_ID, TEXT
 
 # The names of the columns that reading adds.
 ADDED = ("label", "status", "image")

@@ -13,22 +13,22 @@ from typing import Any
 import pandas as pd
 from numpy.typing import ArrayLike
 
-from .._cells import is_missing, is_path
-from ._columns import (
+from skplankton._views.cells import is_missing, is_path
+from skplankton.ecotaxa._columns import (
     FILE_NAME,
     NUMBER,
     OBJECT_ID,
     RANK,
     TEXT,
 )
-from ._image_files import image_file
-from ._import_columns import (
+from skplankton.ecotaxa._image_files import image_file
+from skplankton.ecotaxa._import_columns import (
     Column,
     carried_columns,
     check_limits,
     object_ids,
 )
-from ._output import (
+from skplankton.ecotaxa._output import (
     IMAGES,
     WITHOUT_IMAGE,
     check_target,
@@ -36,7 +36,7 @@ from ._output import (
     table_name,
     whole_output,
 )
-from ._prediction_columns import (
+from skplankton.ecotaxa._prediction_columns import (
     annotation_columns,
     neighbor_columns,
     score_columns,

@@ -10,12 +10,16 @@ from joblib import Parallel, delayed
 from numpy.typing import ArrayLike
 from tqdm.auto import tqdm
 
-from skplankton._gallery import present_views
-from skplankton._labels import draw_per_class
+from skplankton._gallery.classifier import present_views
+from skplankton._utils.labels import draw_per_class
+from skplankton.evaluation._inputs import (
+    UNNAMED,
+    Labels,
+    benchmark_labels,
+    named_models,
+)
+from skplankton.evaluation._nested_galleries import BLOCKS, NestedGalleries, Questions
 from skplankton.model_selection import draw_seeds
-
-from ._inputs import UNNAMED, Labels, benchmark_labels, named_models
-from ._nested_galleries import BLOCKS, NestedGalleries, Questions
 
 _VIEWS = ("image", "profile", "both")
 _NINE_SETUPS = tuple((gallery, query) for gallery in _VIEWS for query in _VIEWS)

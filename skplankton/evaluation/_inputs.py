@@ -9,10 +9,10 @@ import numpy as np
 from numpy.typing import ArrayLike
 from sklearn.utils import check_array
 
-from skplankton._gallery import split_views
-from skplankton._labels import split_labels
-from skplankton._particles import is_particle_table
-from skplankton._sklearn import num_samples, safe_indexing
+from skplankton._gallery.classifier import split_views
+from skplankton._utils.labels import split_labels
+from skplankton._utils.sklearn import num_samples, safe_indexing
+from skplankton._views.table import is_particle_table
 
 # Key of the only model, which no caller's dict can hold.
 UNNAMED = object()

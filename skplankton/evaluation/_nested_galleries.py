@@ -14,8 +14,8 @@ from functools import cache
 import numpy as np
 from sklearn.utils import gen_batches
 
-from skplankton._gallery import present_views
-from skplankton._nearest import (
+from skplankton._gallery.classifier import present_views
+from skplankton._gallery.nearest import (
     NearestEntries,
     smallest,
     squared_norms,

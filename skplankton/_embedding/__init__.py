@@ -1,0 +1,1 @@
+"""Particles → embeddings: the estimators that train and apply the networks."""

@@ -1,0 +1,1 @@
+"""Embeddings and a few labels → predicted labels, by nearest neighbours."""

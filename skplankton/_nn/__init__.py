@@ -1,0 +1,1 @@
+"""Arrays → features: networks and augmentation, in plain PyTorch."""

@@ -1,0 +1,1 @@
+"""Pairs of arrays → trained networks: the loops."""

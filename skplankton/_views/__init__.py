@@ -1,0 +1,1 @@
+"""The entries of a particle table → arrays of one size."""

@@ -1,0 +1,74 @@
+"""One cell of the particle table → arrays of one size, ready for an encoder."""
+
+from typing import NamedTuple
+
+import numpy as np
+from PIL import Image
+
+from skplankton._views.cells import image_pixels, read_profile
+
+# Rec. 601 luma, which Pillow uses for 8-bit images.
+LUMA = np.array([0.299, 0.587, 0.114], dtype=np.float32)
+
+
+class Decoded(NamedTuple):
+    """What is read from one cell: values of a fixed shape, and the original size."""
+
+    values: np.ndarray
+    size: tuple[int, ...]
+    channels: tuple[str, ...] | None = None
+
+
+def decode_image(cell, *, image_size: int, crop_top: int = 0) -> Decoded:
+    """Grey image of (1, image_size, image_size) in [0, 1], and its height and width."""
+    pixels = image_pixels(cell)
+    height, width = pixels.shape[:2]
+    if crop_top >= height:
+        raise ValueError(
+            f"the image is {height} pixels high and crop_top={crop_top} leaves nothing"
+        )
+    pixels = pixels[crop_top:]
+    size = height - crop_top, width
+    if pixels.dtype == np.uint8:
+        grey = Image.fromarray(np.ascontiguousarray(pixels)).convert("L")
+        # Half precision keeps 8-bit grey values apart, in half the memory.
+        values = (fit_to_square(grey, image_size) / 255).astype(np.float16)
+    else:
+        grey = Image.fromarray(pixels @ LUMA if pixels.ndim == 3 else pixels)
+        values = fit_to_square(grey, image_size)
+    return Decoded(values[None], size)
+
+
+def fit_to_square(image: Image.Image, side: int) -> np.ndarray:
+    """Pixels of (side, side): the longer side resized, the shorter filled up.
+
+    It is filled by repeating the edge, half on either side, so that a particle keeps
+    its proportions and the background stays background.
+    """
+    shrink = side / max(image.size)
+    width, height = (max(1, round(length * shrink)) for length in image.size)
+    image = image.resize((width, height), Image.Resampling.BILINEAR)
+    above, left = (side - height) // 2, (side - width) // 2
+    margins = (above, side - height - above), (left, side - width - left)
+    return np.pad(np.asarray(image, dtype=np.float32), margins, mode="edge")
+
+
+def decode_profile(cell, *, profile_length: int) -> Decoded:
+    """Log-compressed profile of (n_channels, profile_length), and its length."""
+    samples, channels = read_profile(cell)
+    values = compress_profile(samples, profile_length)
+    return Decoded(values, samples.shape[:1], channels)
+
+
+def compress_profile(samples: np.ndarray, length: int) -> np.ndarray:
+    """Samples of (n, n_channels) → (n_channels, length), resampled, on a log scale.
+
+    Signals in mV span four decades, so they are compressed to sign(x)·log(1 + |x|):
+    0 stays "no signal" and a detector's slightly negative noise stays finite.
+    """
+    # Pillow's triangle filter widens when it shrinks, so short pulses do not alias.
+    resampled = Image.fromarray(samples).resize(
+        (samples.shape[1], length), Image.Resampling.BILINEAR
+    )
+    values = np.asarray(resampled).T
+    return np.sign(values) * np.log1p(np.abs(values))

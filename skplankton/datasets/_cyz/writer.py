@@ -1,0 +1,313 @@
+"""Write particles as a file of cyz2json."""
+
+from __future__ import annotations
+
+import base64
+import io
+import json
+import os
+import uuid
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from functools import partial
+from itertools import chain, islice
+from pathlib import Path
+from typing import Any, TextIO
+
+import numpy as np
+import pandas as pd
+from PIL import Image
+
+from skplankton._utils.files import disk_errors
+from skplankton._views.cells import image_pixels, is_missing, read_profile
+
+IMAGE_FORMATS = ("png", "jpeg", "bmp")
+# As instruments spell the six channels of make_particles.
+DESCRIPTIONS = (
+    "FWS",
+    "Sidewards Scatter",
+    "Fl Yellow",
+    "Fl Orange",
+    "Fl Red",
+    "Curvature",
+)
+_JPEG_QUALITY = 95  # as cyz2json has it
+_BETWEEN_VALUES = ",\n            "  # cyz2json indents
+
+
+def write_cyz_json(
+    X: pd.DataFrame,
+    path: str | os.PathLike,
+    *,
+    channels: Sequence[str] | None = None,
+    image_format: str = "png",
+    frame_shape: tuple[int, int] | None = None,
+    instrument: str = "CytoSense",
+    overwrite: bool = False,
+) -> Path:
+    """Write particles as cyz2json writes a CytoSense measurement.
+
+    It is meant for examples and tests, and for particles that other programs for such
+    files are to read. One particle at a time is held in memory.
+
+    Parameters
+    ----------
+    X : DataFrame of shape (n_particles, n_columns)
+        Columns `image` and `profile`, in cells of any kind: arrays, paths, or the cells
+        of :func:`load_cyz_json`. An image may be missing, a profile not. Images have 8
+        bits a pixel, grey or RGB. Profiles are (length, n_channels) numbers in mV,
+        written as float32 with all their digits. The column `particle_id` is used if
+        there is one; else particles are counted from 0. Other columns are not written.
+        What is transparent in an image file is written white.
+    path : path-like
+        The file, usually "<sample>.json". Its folder is made if need be.
+    channels : list of str, default=None
+        Descriptions of the channels. By default, those that the cells carry (a CSV
+        file's header, what :func:`load_cyz_json` chose); for arrays of six channels,
+        "FWS", "Sidewards Scatter", "Fl Yellow", "Fl Orange", "Fl Red", "Curvature".
+    image_format : {"png", "jpeg", "bmp"}, default="png"
+        How images are encoded; "jpeg" loses a little.
+    frame_shape : tuple of int, default=None
+        Height and width of a camera frame to put each image in, in the middle, with a
+        `cropRectangle` that says where. By default an image is written as it is.
+    instrument : str, default="CytoSense"
+        The instrument's name.
+    overwrite : bool, default=False
+        Whether to replace a file that is there.
+
+    Returns
+    -------
+    pathlib.Path
+        The file.
+
+    Raises
+    ------
+    FileExistsError
+        If the file exists and ``overwrite`` is False.
+    OSError
+        If the disk is full.
+    TypeError
+        If X is not a DataFrame, or a cell is of no known kind.
+    ValueError
+        If a column is missing, a profile is missing or has the wrong shape, values or
+        channels, an image does not fit in the frame, or a particle_id comes twice.
+
+    See Also
+    --------
+    load_cyz_json : Read such files.
+
+    Examples
+    --------
+    >>> from tempfile import TemporaryDirectory
+    >>> from skplankton.datasets import make_particles, write_cyz_json
+    >>> X, y = make_particles(4, n_species=2, random_state=0, return_X_y=True)
+    >>> with TemporaryDirectory() as folder:
+    ...     print(write_cyz_json(X, f"{folder}/sample.json").name)
+    sample.json
+    """
+    target = Path(path)
+    if target.exists() and not overwrite:
+        raise FileExistsError(f"{target} exists. Pass overwrite=True to replace it.")
+    if image_format not in IMAGE_FORMATS:
+        raise ValueError(
+            f"image_format={image_format!r}; expected one of {list(IMAGE_FORMATS)}."
+        )
+    _check_columns(X)
+    image_text = partial(
+        _image_text, image_format=image_format, frame_shape=frame_shape
+    )
+    # An error in some cell, or an interruption, leaves neither half a file nor a
+    # replaced one.
+    unfinished = target.with_name(f".{uuid.uuid4().hex}.part")
+    try:
+        with disk_errors(target, part=unfinished):
+            target.parent.mkdir(parents=True, exist_ok=True)
+            # cyz2json writes a byte-order mark.
+            with open(unfinished, "x", encoding="utf-8-sig", newline="\n") as file:
+                _write(file, X, target.stem, instrument, channels, image_text)
+            os.replace(unfinished, target)
+    finally:
+        unfinished.unlink(missing_ok=True)
+    return target
+
+
+def _write(
+    file: TextIO,
+    X: pd.DataFrame,
+    sample: str,
+    instrument: str,
+    channels: Sequence[str] | None,
+    image_text: Callable[[int, Image.Image], str],
+) -> None:
+    ids = [int(i) for i in (X["particle_id"] if "particle_id" in X else range(len(X)))]
+    has_image = [not is_missing(cell) for cell in X["image"]]
+    profiles = _named_profiles(X["profile"], channels)
+    # The head needs the channels, which all profiles have in common.
+    first = list(islice(profiles, 1))
+    names = first[0][0] if first else list(channels or DESCRIPTIONS)
+    head = {
+        "filename": f"{sample}.cyz",
+        "instrument": {
+            "name": instrument,
+            "channels": [
+                {"id": i, "description": name} for i, name in enumerate(names)
+            ],
+            "measurementResults": {
+                "particleCount": len(X),
+                "pictureCount": sum(has_image),
+            },
+        },
+    }
+    file.write(json.dumps(head, indent=2).removesuffix("\n}") + ',\n  "particles": [')
+    rows = zip(ids, has_image, chain(first, profiles), strict=True)
+    _write_items(file, (_particle_text(*row) for row in rows))
+    file.write('\n  ],\n  "images": [')
+    images = (
+        image_text(particle, _opened_image(cell, f"X['image'], row {row}"))
+        for row, (particle, cell) in enumerate(zip(ids, X["image"], strict=True))
+        if has_image[row]
+    )
+    _write_items(file, images)
+    file.write("\n  ]\n}\n")
+
+
+def _write_items(file: TextIO, items: Iterable[str]) -> None:
+    between = "\n"
+    for item in items:
+        file.write(between + item)
+        between = ",\n"
+
+
+def _particle_text(
+    particle: int, has_image: bool, profile: tuple[list[str], np.ndarray]
+) -> str:
+    names, samples = profile
+    shapes, parameters = [], []
+    for name, values in zip(names, samples.T, strict=True):
+        description = json.dumps(name)
+        # The shortest digits that give the same float32.
+        numbers = _BETWEEN_VALUES.join(values.astype(str).tolist())
+        shapes.append(
+            f'        {{\n          "description": {description},\n'
+            f'          "values": [\n            {numbers}\n          ]\n        }}'
+        )
+        # In single precision, the sum could be infinite, which JSON has no number for.
+        total = float(values.sum(dtype=np.float64))
+        numbers = f'"total": {total}, "maximum": {float(values.max())}'
+        parameters.append(f'        {{"description": {description}, {numbers}}}')
+    return (
+        f'    {{\n      "particleId": {particle},\n'
+        f'      "hasImage": {json.dumps(has_image)},\n'
+        '      "pulseShapes": [\n' + ",\n".join(shapes) + "\n      ],\n"
+        '      "parameters": [\n' + ",\n".join(parameters) + "\n      ]\n    }"
+    )
+
+
+def _image_text(
+    particle: int,
+    image: Image.Image,
+    image_format: str,
+    frame_shape: tuple[int, int] | None,
+) -> str:
+    left = top = 0
+    width, height = image.size
+    if frame_shape is not None:
+        frame_height, frame_width = frame_shape
+        if height > frame_height or width > frame_width:
+            raise ValueError(
+                f"The image of particle {particle} has {height} × {width} pixels, "
+                f"which do not fit in frame_shape={tuple(frame_shape)}."
+            )
+        left, top = (frame_width - width) // 2, (frame_height - height) // 2
+        # The background of the frame is as bright as the image's corner.
+        frame = Image.new(
+            image.mode, (frame_width, frame_height), image.getpixel((0, 0))
+        )
+        frame.paste(image, (left, top))
+        image = frame
+    content = io.BytesIO()
+    image.save(content, image_format.upper(), quality=_JPEG_QUALITY)
+    entry = {
+        "particleId": particle,
+        "base64": base64.b64encode(content.getvalue()).decode(),
+        "cropRectangle": {"X": left, "Y": top, "Width": width, "Height": height},
+    }
+    return f"    {json.dumps(entry)}"
+
+
+def _check_columns(X: Any) -> None:
+    if not isinstance(X, pd.DataFrame):
+        raise TypeError(
+            f"Expected a DataFrame with the columns 'image' and 'profile', got "
+            f"{type(X).__name__}."
+        )
+    absent = [view for view in ("image", "profile") if view not in X]
+    if absent:
+        raise ValueError(
+            f"X has no column {absent[0]!r}, only {X.columns.tolist()}. Where no "
+            "particle has an image, set X['image'] = None."
+        )
+    if "particle_id" in X and X["particle_id"].duplicated().any():
+        twice = X["particle_id"][X["particle_id"].duplicated()].iloc[0]
+        raise ValueError(
+            f"X['particle_id'] has {twice} twice; expected each once in a file. Write "
+            "one file a sample."
+        )
+
+
+def _named_profiles(
+    cells: pd.Series, channels: Sequence[str] | None
+) -> Iterator[tuple[list[str], np.ndarray]]:
+    """Yield the channels' descriptions and the samples, float32, of each profile."""
+    expected: list[str] | None = None
+    for row, cell in enumerate(cells):
+        where = f"X['profile'], row {row}"
+        names, samples = _read_samples(cell, where)
+        if channels is not None:
+            names = list(channels)
+        elif names is None:
+            names = list(DESCRIPTIONS)
+        if samples.shape[1] != len(names):
+            raise ValueError(
+                f"{where}: the profile has {samples.shape[1]} channels, where "
+                f"{len(names)} were expected, {names}. Pass channels=[…] with a "
+                "description of each."
+            )
+        if expected not in (None, names):
+            raise ValueError(
+                f"{where}: the profile has the channels {names}, where {expected} were "
+                "expected as in the rows before."
+            )
+        expected = names
+        yield names, samples
+
+
+def _read_samples(cell: Any, where: str) -> tuple[list[str] | None, np.ndarray]:
+    if is_missing(cell):
+        raise TypeError(
+            f"{where}: it is missing. Every particle in such a file has a profile."
+        )
+    with _named(where):
+        samples, names = read_profile(cell)
+    return None if names is None else list(names), samples
+
+
+def _opened_image(cell: Any, where: str) -> Image.Image:
+    """A grey or colour image of 8 bits."""
+    with _named(where):
+        pixels = image_pixels(cell)
+    if pixels.dtype != np.uint8:
+        raise ValueError(
+            f"{where}: expected an image of 8 bits, uint8, got a deeper one."
+        )
+    return Image.fromarray(np.ascontiguousarray(pixels))
+
+
+@contextmanager
+def _named(where: str) -> Iterator[None]:
+    """Errors of a cell, with its row."""
+    try:
+        yield
+    except (TypeError, ValueError) as error:
+        kind = TypeError if isinstance(error, TypeError) else ValueError
+        raise kind(f"{where}: {error}.") from error

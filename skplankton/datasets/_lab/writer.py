@@ -1,0 +1,254 @@
+"""Write particles as files, in the layout of the published data sets."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import uuid
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import ArrayLike
+
+from skplankton._utils.files import disk_errors
+from skplankton._views.cells import is_missing, is_path
+from skplankton.datasets._lab.png import png_bytes
+from skplankton.datasets._lab.reader import CLASS, FOLDERS, TABLE_NAME, check_some_view
+from skplankton.datasets._simulator.cytometer import CHANNEL_NAMES
+
+
+def write_particles(
+    X: pd.DataFrame,
+    y: ArrayLike | None,
+    path: str | os.PathLike,
+    *,
+    overwrite: bool = False,
+) -> Path:
+    """Write particles as files in the LAB layout.
+
+    Writes ``images/*.png``, ``profiles/*.csv`` and, last, ``annotations.csv`` with the
+    columns (unnamed index), `image`, `profile` and `class`.
+
+    Parameters
+    ----------
+    X : DataFrame of shape (n_samples, n_columns)
+        Its columns `image` and `profile` are written, others are not. A cell is an
+        array, the path of a file to copy, or missing (None, NaN, NaT).
+        Images: (height, width) or (height, width, 3), uint8 or uint16, written without
+        loss; or float in [0, 1], written as 16-bit PNG (rounded to 1/65535). Pillow
+        reads 16-bit colour files with 8 bits a channel.
+        Profiles: (length, n_channels) numbers in mV, written with all their digits. The
+        header names the six published channels, or counts them if there are not six.
+    y : array-like of shape (n_samples,) or None
+        Labels, written as text. None and NaN mean unlabelled; ``y=None`` that all are.
+    path : path-like
+        The folder, made if need be.
+    overwrite : bool, default=False
+        Whether to replace an ``annotations.csv`` that is there. Files of the same names
+        are replaced with it, others are left.
+
+    Returns
+    -------
+    pathlib.Path
+        The path of ``annotations.csv``.
+
+    Raises
+    ------
+    FileExistsError
+        If there is an ``annotations.csv`` and ``overwrite`` is False.
+    FileNotFoundError
+        If a file to copy does not exist.
+    OSError
+        If the disk is full. What was in the folder before stays.
+    TypeError
+        If X is not a DataFrame, or a cell is of no known kind.
+    ValueError
+        If a column is missing, a row has neither view, an array has the wrong shape or
+        values out of range, a label is an empty text, y has another length than X, or a
+        file to copy lies in the folders that are written.
+
+    See Also
+    --------
+    load_particles : Open such a folder.
+
+    Examples
+    --------
+    >>> from tempfile import TemporaryDirectory
+    >>> from skplankton.datasets import make_particles, write_particles
+    >>> X, y = make_particles(4, n_species=2, random_state=0, return_X_y=True)
+    >>> with TemporaryDirectory() as folder:
+    ...     print(write_particles(X, y, folder).name)
+    annotations.csv
+    """
+    folder = Path(path)
+    table_path = folder / TABLE_NAME
+    if table_path.exists() and not overwrite:
+        raise FileExistsError(
+            f"{table_path} exists. Pass overwrite=True to replace it, or write to "
+            "another folder."
+        )
+    labels = _labels_as_text(y, X)
+    # Everything is checked before anything is written.
+    cells = _checked_cells(X, folder)
+    # An error or an interruption leaves what was there before.
+    part = folder / f".{uuid.uuid4().hex}.part"
+    try:
+        with disk_errors(folder, part=part):
+            part.mkdir(parents=True)
+            table = {CLASS: labels}
+            for view in FOLDERS:
+                rows = enumerate(cells[view])
+                table[view] = [_write_cell(cell, view, i, part) for i, cell in rows]
+            pd.DataFrame(table, columns=[*FOLDERS, CLASS]).to_csv(
+                part / TABLE_NAME, encoding="utf-8"
+            )
+            _move_files(part, folder)
+    finally:
+        shutil.rmtree(part, ignore_errors=True)
+    return table_path
+
+
+def _move_files(part: Path, folder: Path) -> None:
+    # There is no table as long as the files are neither the old nor the new ones.
+    (folder / TABLE_NAME).unlink(missing_ok=True)
+    for file in part.glob("*/*"):
+        target = folder / file.relative_to(part)
+        target.parent.mkdir(exist_ok=True)
+        os.replace(file, target)
+    os.replace(part / TABLE_NAME, folder / TABLE_NAME)
+
+
+def _labels_as_text(y: ArrayLike | None, X: pd.DataFrame) -> list[str]:
+    labels = [None] * len(X) if y is None else list(np.asarray(y, dtype=object))
+    if len(labels) != len(X):
+        raise ValueError(f"X has {len(X)} rows but y has {len(labels)} labels.")
+    texts = ["" if is_missing(label) else str(label) for label in labels]
+    for i, (label, text) in enumerate(zip(labels, texts, strict=True)):
+        if not text.strip() and not is_missing(label):
+            raise ValueError(
+                f"Label {i} is an empty text, which would be read back as unlabelled. "
+                "Use None for unlabelled."
+            )
+        if "\0" in text or "\r" in text:
+            raise ValueError(
+                f"Label {i} is {text!r}; expected a text without NUL and carriage "
+                "return, which are not read back from a CSV file."
+            )
+    return texts
+
+
+def _checked_cells(X: pd.DataFrame, folder: Path) -> pd.DataFrame:
+    """Return both views, missing cells as None, each cell checked."""
+    if not isinstance(X, pd.DataFrame):
+        raise TypeError(
+            f"Expected a DataFrame with the columns 'image' and 'profile', got "
+            f"{type(X).__name__}."
+        )
+    absent = [view for view in FOLDERS if view not in X]
+    if absent:
+        raise ValueError(
+            f"X has no column {absent[0]!r}, only {X.columns.tolist()}. Add it, with "
+            "None in each row, if there is no such view."
+        )
+    cells = {
+        view: [None if is_missing(cell) else cell for cell in X[view]]
+        for view in FOLDERS
+    }
+    cells = pd.DataFrame(cells, dtype=object)
+    check_some_view(cells, "X: ")
+    written = {os.path.realpath(folder / name) for name in FOLDERS.values()}
+    for view, check in (("image", _check_image), ("profile", _check_profile)):
+        for i, cell in enumerate(cells[view]):
+            where = f"X[{view!r}], row {i} (counted from 0)"
+            if is_path(cell):
+                _check_source(cell, written, where)
+            elif isinstance(cell, np.ndarray):
+                check(cell, where)
+            elif cell is not None:
+                raise TypeError(
+                    f"{where}: expected an array, a path or None, got "
+                    f"{type(cell).__name__}."
+                )
+    _check_one_channel_count(cells["profile"])
+    return cells
+
+
+def _check_source(source: str | os.PathLike, written: set[str], where: str) -> None:
+    if not os.path.isfile(source):
+        raise FileNotFoundError(f"{where}: no such file: {os.fspath(source)}")
+    # Numbering the files anew could replace one that is still to be copied.
+    if os.path.dirname(os.path.realpath(source)) in written:
+        raise ValueError(
+            f"{where}: {os.fspath(source)} lies in a folder that is about to be "
+            "written. Write to another folder."
+        )
+
+
+def _check_image(image: np.ndarray, where: str) -> None:
+    if image.ndim not in (2, 3) or image.shape[2:] not in ((), (3,)) or not image.size:
+        raise ValueError(
+            f"{where}: expected an image of shape (height, width) or (height, width, "
+            f"3), got {image.shape}."
+        )
+    if image.dtype.kind == "f":
+        # So written, NaN is refused as well.
+        if not (image.min() >= 0 and image.max() <= 1):
+            raise ValueError(
+                f"{where}: expected float values in [0, 1], got values from "
+                f"{image.min()} to {image.max()}. Divide by the camera's full scale."
+            )
+    elif image.dtype not in (np.uint8, np.uint16):
+        raise TypeError(
+            f"{where}: expected uint8, uint16 or float values, got {image.dtype}."
+        )
+
+
+def _check_profile(profile: np.ndarray, where: str) -> None:
+    if profile.ndim != 2 or not profile.size:
+        raise ValueError(
+            f"{where}: expected a profile of shape (length, n_channels), got "
+            f"{profile.shape}."
+        )
+    if profile.dtype.kind not in "fiu":
+        raise TypeError(f"{where}: expected numbers in mV, got {profile.dtype}.")
+    if not np.isfinite(profile).all():
+        raise ValueError(f"{where}: the profile holds NaN or infinity.")
+
+
+def _check_one_channel_count(profiles: Iterable[Any]) -> None:
+    counts = {p.shape[1] for p in profiles if isinstance(p, np.ndarray)}
+    if len(counts) > 1:
+        raise ValueError(
+            f"Profiles have {sorted(counts)} channels; expected one number of channels "
+            "for all rows."
+        )
+
+
+def _write_cell(cell: Any, view: str, row: int, folder: Path) -> str:
+    """Write one cell's file and return its name in the table ('' if missing)."""
+    if cell is None:
+        return ""
+    is_array = isinstance(cell, np.ndarray)
+    default = ".png" if view == "image" else ".csv"
+    suffix = default if is_array else Path(cell).suffix
+    name = f"{FOLDERS[view]}/{row:06d}{suffix}"
+    target = folder / name
+    target.parent.mkdir(parents=True, exist_ok=True)
+    if not is_array:
+        shutil.copyfile(cell, target)
+    elif view == "image":
+        target.write_bytes(png_bytes(cell))
+    else:
+        _write_profile(cell, target)
+    return name
+
+
+def _write_profile(profile: np.ndarray, target: Path) -> None:
+    n_channels = profile.shape[1]
+    names = list(CHANNEL_NAMES)
+    if n_channels != len(names):
+        names = [f"channel_{k}" for k in range(n_channels)]
+    pd.DataFrame(profile, columns=names).to_csv(target, index=False)
