@@ -25,7 +25,7 @@ import torch
 from sklearn.pipeline import make_pipeline
 
 from skplankton import CrossModalEmbedder, GalleryKNNClassifier
-from skplankton._embedding.cross_modal import ROWS_PER_CHUNK
+from skplankton._embedding.base import ROWS_PER_CHUNK
 from skplankton._views.table import View
 from skplankton.datasets import load_particles, make_particles, write_particles
 

@@ -2,6 +2,8 @@
 
 import importlib
 
+from skplankton._utils.former_names import find_former_names
+
 __version__ = "0.1.0.dev0"
 
 # Names load on first use: `import skplankton` stays as light as `import sklearn`,
@@ -31,6 +33,8 @@ __all__ = [
     "model_selection",
     "recipes",
 ]
+
+find_former_names()
 
 
 def __getattr__(name: str):

@@ -86,7 +86,7 @@ def test_an_embedding_is_the_same_in_whatever_company(fitted, X, monkeypatch):
     order = np.random.RandomState(0).permutation(len(X))
     assert_allclose(fitted.transform(X.iloc[order]), whole[order], **ROUNDING)
     assert_allclose(fitted.transform(X[7:8]), whole[7:8], **ROUNDING)
-    monkeypatch.setattr("skplankton.baselines.ROWS_PER_CHUNK", 7)
+    monkeypatch.setattr("skplankton._embedding.base.ROWS_PER_CHUNK", 7)
     assert_allclose(fitted.transform(X), whole, **ROUNDING)
 
 

@@ -58,12 +58,12 @@ def test_an_embedding_is_the_same_in_whatever_company(fitted, X_missing, y):
 
 def test_chunks_of_the_table_change_nothing(fitted, X_missing, monkeypatch):
     whole = fitted.transform(X_missing)
-    monkeypatch.setattr("skplankton._embedding.cross_modal.ROWS_PER_CHUNK", 7)
+    monkeypatch.setattr("skplankton._embedding.base.ROWS_PER_CHUNK", 7)
     assert_allclose(fitted.transform(X_missing), whole, **ROUNDING)
 
 
 def test_reading_ahead_tells_of_errors_in_their_place(X_paths, fitted, monkeypatch):
-    monkeypatch.setattr("skplankton._embedding.cross_modal.ROWS_PER_CHUNK", 7)
+    monkeypatch.setattr("skplankton._embedding.base.ROWS_PER_CHUNK", 7)
     broken = X_paths.copy()
     broken.loc[20, "image"] = "no such file.png"
     with pytest.raises(FileNotFoundError, match="row 20: the image"):
@@ -72,7 +72,7 @@ def test_reading_ahead_tells_of_errors_in_their_place(X_paths, fitted, monkeypat
 
 def test_reading_ahead_with_two_jobs(X_paths, fitted, monkeypatch):
     whole = fitted.transform(X_paths)
-    monkeypatch.setattr("skplankton._embedding.cross_modal.ROWS_PER_CHUNK", 7)
+    monkeypatch.setattr("skplankton._embedding.base.ROWS_PER_CHUNK", 7)
     monkeypatch.setattr("skplankton._views.table.CELLS_PER_TASK", 5)
     monkeypatch.setattr(fitted, "n_jobs", 2)
     assert_allclose(fitted.transform(X_paths), whole, **ROUNDING)

@@ -101,9 +101,7 @@ def test_where_the_pairs_are_changes_no_weight(X, temporary_folder, monkeypatch)
     trained = []
     for limit, rows_per_chunk in [(2**31, 512), (2**31, 7), (0, 512), (0, 7)]:
         monkeypatch.setattr("skplankton._views.pair_store.LARGEST_IN_MEMORY", limit)
-        monkeypatch.setattr(
-            "skplankton._embedding.cross_modal.ROWS_PER_CHUNK", rows_per_chunk
-        )
+        monkeypatch.setattr("skplankton._embedding.base.ROWS_PER_CHUNK", rows_per_chunk)
         embedder = quick(early_stopping=True, validation_fraction=0.3).fit(X)
         trained.append(weights(embedder))
     for others in trained[1:]:

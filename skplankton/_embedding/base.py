@@ -128,9 +128,8 @@ class ParticleTransformer(
             reading.pop("crop_top")
             return ParticleArray(X, **reading)
         X = select_view_columns(X, self._modalities)
-        validate_data(
-            self, X[list(self._modalities)], reset=reset, skip_check_array=True
-        )
+        read = X if self._modalities == MODALITIES else X[list(self._modalities)]
+        validate_data(self, read, reset=reset, skip_check_array=True)
         source = ParticleTable(
             X,
             image_size=reading["image_size"],

@@ -1,1 +1,5 @@
 """Embeddings and a few labels → predicted labels, by nearest neighbours."""
+
+from skplankton._gallery.classifier import GalleryKNNClassifier
+
+__all__ = ["GalleryKNNClassifier"]

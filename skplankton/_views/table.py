@@ -123,6 +123,8 @@ def select_view_columns(X: pd.DataFrame, needed=MODALITIES) -> pd.DataFrame:
             "table of particles has the columns 'image' and 'profile'; where no "
             f"particle has the view, set X[{missing[0]!r}] = None."
         )
+    if tuple(X.columns) == MODALITIES:  # as taken from a table before: nothing to do
+        return X
     return X.reindex(columns=list(MODALITIES))
 
 
