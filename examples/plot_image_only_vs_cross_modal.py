@@ -10,9 +10,9 @@ all are asked about the same particles, with the same galleries.
 # %%
 # Particles
 # ---------
-# Simulated, a third of them kept for testing. Both embedders get the same image encoder,
-# the same images, at half the default resolution to save time, and the same number of
-# epochs.
+# Simulated, a third of them kept for testing. Both embedders get the same image
+# encoder, the same images, at half the default resolution to save time, and the same
+# number of epochs.
 
 import copy
 

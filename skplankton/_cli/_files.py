@@ -5,16 +5,15 @@ from __future__ import annotations
 import json
 import os
 import secrets
-import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
-from skplankton._utils.files import disk_errors
+from filelock import FileLock, Timeout
 
-UNFINISHED = ".part"
+from skplankton._utils.files import UNFINISHED, disk_errors, remove, unfinished
 
 
 def write_whole(path: Path, content: bytes, scratch: Path) -> None:
@@ -22,16 +21,12 @@ def write_whole(path: Path, content: bytes, scratch: Path) -> None:
 
     `scratch` is a folder on the same disk; an interruption may leave a part there.
     """
-    # Without the name, which may be as long as a name can be.
-    part = scratch / f"{secrets.token_hex(8)}{UNFINISHED}"
-    try:
+    with unfinished(path, folder=scratch) as part:
         with open(part, "xb") as file:
             file.write(content)
             file.flush()
             os.fsync(file.fileno())
         replace(part, path)
-    finally:
-        part.unlink(missing_ok=True)
 
 
 def replace(part: Path, path: Path) -> None:
@@ -47,9 +42,8 @@ def replace(part: Path, path: Path) -> None:
 
 def remove_unfinished(folder: Path) -> None:
     """Remove what a killed process left, in subfolders too."""
-    for part in folder.rglob(f"*{UNFINISHED}"):
-        if not part.is_dir():
-            part.unlink(missing_ok=True)
+    for part in list(folder.rglob(f".*{UNFINISHED}")):
+        remove(part)
 
 
 def make_folder(path: Path, option: str) -> None:
@@ -71,11 +65,11 @@ def make_folder(path: Path, option: str) -> None:
 @contextmanager
 def reserved(folder: Path, n_bytes: int, purpose: str) -> Iterator[None]:
     """Hold room on a disk meanwhile; raise an OSError if there is not so much."""
-    path = folder / f"{secrets.token_hex(8)}{UNFINISHED}"
     block = os.urandom(2**20)  # zeros take no room on some disks
     advice = (
         f"{n_bytes / 1e6:.0f} MB {purpose}: free some space, or choose another disk."
     )
+    path = folder / f".{secrets.token_hex(8)}{UNFINISHED}"
     try:
         with disk_errors(folder, advice=advice), open(path, "xb") as file:
             for _ in range(0, n_bytes, len(block)):
@@ -106,25 +100,14 @@ def locked(file: Path, busy: str) -> Iterator[None]:
 
     The system gives the lock back when the process ends, however it ends.
     """
-    with open(file, "ab") as handle:
-        try:
-            _lock(handle)
-        except BlockingIOError:
-            raise OSError(busy) from None
-        except OSError:
-            pass  # a disk that knows no locks: files are whole all the same
+    lock = FileLock(file)
+    try:
+        lock.acquire(blocking=False)
+    except Timeout:
+        raise OSError(busy) from None
+    except (OSError, NotImplementedError):
+        pass  # a disk that knows no locks: files are whole all the same
+    try:
         yield
-
-
-def _lock(handle: IO[bytes]) -> None:
-    if sys.platform == "win32":
-        import msvcrt
-
-        try:
-            msvcrt.locking(handle.fileno(), msvcrt.LK_NBLCK, 1)
-        except PermissionError:
-            raise BlockingIOError from None
-    else:
-        import fcntl
-
-        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    finally:
+        lock.release()

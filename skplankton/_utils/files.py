@@ -1,14 +1,72 @@
-"""A full disk, in an error that says what was being written and what to do."""
+"""Files and folders that are complete or not there, and temporary ones that go."""
 
 from __future__ import annotations
 
+import atexit
 import errno
 import os
+import secrets
+import shutil
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+UNFINISHED = ".part"
+FREE_SOME = "Free some space, or write to another disk."
 _FULL = (errno.ENOSPC, errno.EDQUOT)
+
+
+@contextmanager
+def unfinished(
+    path: Path, *, folder: Path | None = None, advice: str = FREE_SOME
+) -> Iterator[Path]:
+    """Give a path to write to, for a block that ends by moving it to `path`.
+
+    What lies there at the end of the block, a file or a folder, is removed: an error or
+    an interruption leaves neither a part of something nor a replaced one. An error of a
+    full disk names `path`.
+
+    Parameters
+    ----------
+    path : Path
+        What is written, as the user knows it. Its folder is made if need be.
+    folder : Path, default=None
+        Where the path lies, on the disk of `path`; by default beside it.
+    advice : str
+        What to do about a full disk.
+    """
+    folder = path.parent if folder is None else folder
+    # Without the name of `path`, which may be as long as a name can be.
+    part = folder / f".{secrets.token_hex(8)}{UNFINISHED}"
+    try:
+        with disk_errors(path, part=part, advice=advice):
+            folder.mkdir(parents=True, exist_ok=True)
+            yield part
+    finally:
+        remove(part)
+
+
+def remove(path: Path) -> None:
+    """Remove a file, or a folder with all in it; nothing if there is none."""
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path, ignore_errors=True)
+    else:
+        path.unlink(missing_ok=True)
+
+
+def temporary_folder() -> Path:
+    """A new folder, removed when this process ends."""
+    folder = Path(tempfile.mkdtemp(prefix="skplankton-"))
+    maker = os.getpid()
+
+    def remove_own() -> None:
+        # A forked worker ends earlier, and must leave the folder to the others.
+        if os.getpid() == maker:
+            shutil.rmtree(folder, ignore_errors=True)
+
+    atexit.register(remove_own)
+    return folder
 
 
 @contextmanager
@@ -16,7 +74,7 @@ def disk_errors(
     path: str | os.PathLike,
     *,
     part: Path | None = None,
-    advice: str = "Free some space, or write to another disk.",
+    advice: str = FREE_SOME,
 ) -> Iterator[None]:
     """Raise the error of a full disk, or quota, again with the name of `path`.
 

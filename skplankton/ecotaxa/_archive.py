@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
-import atexit
 import errno
 import hashlib
 import os
 import re
-import secrets
 import shutil
 import stat
-import tempfile
 import zipfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from skplankton._utils.files import disk_errors
+from skplankton._utils.files import remove, temporary_folder, unfinished
 
 # Against archives made to fill the disk. Images are compressed already, and the tables
 # of real exports shrink 10 to 50 times.
@@ -48,21 +45,19 @@ def unpacked(archive: Path, cache: str | os.PathLike | None) -> Iterator[Path]:
         members = [m for m in content.infolist() if not _is_folder(m)]
         _check_members(members, archive)
         if cache is None:
-            folder = Path(
-                tempfile.gettempdir(), f"skplankton-ecotaxa-{secrets.token_hex(8)}"
-            )
+            temporary = temporary_folder()
+            folder = temporary / "unpacked"
         else:
+            temporary = None
             folder = Path(cache, f"{archive.stem[:40]}-{_fingerprint(members)}")
-        if not folder.is_dir():
-            _unpack(content, members, folder, archive)
-    try:
-        if cache is None:
-            _remove_at_exit(folder)
-        yield folder
-    except BaseException:
-        if cache is None:
-            shutil.rmtree(folder, ignore_errors=True)
-        raise
+        try:
+            if not folder.is_dir():
+                _unpack(content, members, folder, archive)
+            yield folder
+        except BaseException:
+            if temporary is not None:
+                remove(temporary)
+            raise
 
 
 @contextmanager
@@ -139,25 +134,20 @@ def _unpack(
     archive: Path,
 ) -> None:
     """Unpack beside `folder` first, so that a killed run leaves no part of it."""
-    part = folder.with_name(f".{secrets.token_hex(8)}.part")
     n_bytes = sum(member.file_size for member in members)
     advice = (
         f"Free some, or pass cache='a folder with more': {archive} needs "
         f"{n_bytes / 1e6:.1f} MB."
     )
-    try:
-        with disk_errors(folder.parent, part=part, advice=advice):
-            folder.parent.mkdir(parents=True, exist_ok=True)
-            part.mkdir(mode=0o700)
-            for member in members:
-                _unpack_member(content, member, part, archive)
+    with unfinished(folder, advice=advice) as part:
+        part.mkdir(mode=0o700)
+        for member in members:
+            _unpack_member(content, member, part, archive)
         try:
             part.rename(folder)
         except OSError:
             if not folder.is_dir():  # or else another process was faster
                 raise
-    finally:
-        shutil.rmtree(part, ignore_errors=True)
 
 
 def _unpack_member(
@@ -168,14 +158,3 @@ def _unpack_member(
         target.parent.mkdir(parents=True, exist_ok=True)
         with content.open(member) as source, open(target, "wb") as file:
             shutil.copyfileobj(source, file)
-
-
-def _remove_at_exit(folder: Path) -> None:
-    maker = os.getpid()
-
-    def remove() -> None:
-        # A forked worker ends earlier, and must leave the folder to the others.
-        if os.getpid() == maker:
-            shutil.rmtree(folder, ignore_errors=True)
-
-    atexit.register(remove)

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import os
-import secrets
 import shutil
 import zipfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from skplankton._utils.files import disk_errors
+from skplankton._utils.files import unfinished
 
 IMAGES = "images"
 WITHOUT_IMAGE = "without_image.csv"
@@ -70,17 +69,13 @@ def whole_output(path: Path, overwrite: bool) -> Iterator[Callable[[str, bytes],
 
     All is written under another name beside `path`; it gets its own at the end.
     """
-    # Without the name, which may be as long as a name can be.
-    part = path.with_name(f".{secrets.token_hex(8)}.part")
-    try:
-        with disk_errors(path, part=part):
-            path.parent.mkdir(parents=True, exist_ok=True)
-            if is_zip(path):
-                with zipfile.ZipFile(part, "x") as archive:
-                    yield _writer_into_zip(archive)
-            else:
-                part.mkdir()
-                yield _writer_into_folder(part)
+    with unfinished(path) as part:
+        if is_zip(path):
+            with zipfile.ZipFile(part, "x") as archive:
+                yield _writer_into_zip(archive)
+        else:
+            part.mkdir()
+            yield _writer_into_folder(part)
         check_target(path, overwrite)
         if path.is_dir():
             old = part.with_suffix(".old")
@@ -89,11 +84,6 @@ def whole_output(path: Path, overwrite: bool) -> Iterator[Callable[[str, bytes],
             shutil.rmtree(old)
         else:
             part.replace(path)
-    finally:
-        if part.is_dir():
-            shutil.rmtree(part)
-        else:
-            part.unlink(missing_ok=True)
 
 
 def _writer_into_zip(archive: zipfile.ZipFile) -> Callable[[str, bytes], None]:

@@ -8,22 +8,18 @@ store without it is not finished, and not used.
 
 from __future__ import annotations
 
-import atexit
 import contextlib
 import hashlib
 import json
 import os
-import shutil
-import tempfile
-import uuid
 import zipfile
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import IO, Any, NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
-from skplankton._utils.files import disk_errors
+from skplankton._utils.files import temporary_folder, unfinished
 
 FORMAT = 1  # raised with every change of what a store holds
 
@@ -47,15 +43,8 @@ def cache_folder(cache: str | os.PathLike | None) -> Path:
         return folder
     process = os.getpid()
     if process not in _temporary_folders:
-        folder = Path(tempfile.mkdtemp(prefix="skplankton-"))
-        _temporary_folders[process] = folder
-        atexit.register(_remove_temporary, process, folder)
+        _temporary_folders[process] = temporary_folder()
     return _temporary_folders[process]
-
-
-def _remove_temporary(process: int, folder: Path) -> None:
-    if os.getpid() == process:
-        shutil.rmtree(folder, ignore_errors=True)
 
 
 def store_name(source: Path, settings: Mapping[str, Any]) -> str:
@@ -91,13 +80,9 @@ def open_store(folder: Path, name: str) -> Store | None:
 class StoreWriter:
     """Writes a store, in a block of `store_writer`."""
 
-    file: IO[bytes]  # of the views
-
-    def __init__(self, folder: Path, name: str):
-        self._folder, self._name = folder, name
-        unfinished = f".{name}.{uuid.uuid4().hex}"
-        self.views = folder / f"{unfinished}.views.part"
-        self.index = folder / f"{unfinished}.index.part"
+    def __init__(self, folder: Path, name: str, part: Path):
+        self._folder, self._name, self._part = folder, name, part
+        self.file = open(part / "views", "xb", buffering=2**20)  # noqa: SIM115
         self.n_bytes = 0
 
     def append(self, content: bytes) -> int:
@@ -113,36 +98,32 @@ class StoreWriter:
         """Put the store in its place."""
         self.file.close()
         facts = {**facts, "n_bytes": self.n_bytes}
-        with open(self.index, "xb") as file:
+        with open(self._part / "index", "xb") as file:
             arrays: dict[str, Any] = {"facts": np.array(json.dumps(facts)), **columns}
             np.savez(file, **arrays)
         path = self._folder / f"{self._name}.views"
         # Whoever was first wrote the same, and its cells may be in use.
         if (finished := open_store(self._folder, self._name)) is not None:
             return finished
-        os.replace(self.views, path)
-        os.replace(self.index, self._folder / f"{self._name}.index.npz")
+        os.replace(self._part / "views", path)
+        os.replace(self._part / "index", self._folder / f"{self._name}.index.npz")
         return Store(str(path), facts, dict(columns))
 
 
 @contextlib.contextmanager
 def store_writer(folder: Path, name: str) -> Iterator[StoreWriter]:
     """Give a writer of a store; a block without its `finish` leaves nothing."""
-    writer = StoreWriter(folder, name)
     advice = (
         "Free some, or pass cache='a folder with more'; the images and profiles need "
         "at most as much as the JSON."
     )
-    try:
-        with disk_errors(folder, part=writer.views, advice=advice):
-            writer.file = open(writer.views, "xb", buffering=2**20)  # noqa: SIM115
-            try:
-                yield writer
-            finally:
-                # Closing writes what is left, for which there may be no space; where
-                # that matters, `finish` has done it.
-                with contextlib.suppress(OSError):
-                    writer.file.close()
-    finally:
-        writer.views.unlink(missing_ok=True)
-        writer.index.unlink(missing_ok=True)
+    with unfinished(folder, folder=folder, advice=advice) as part:
+        part.mkdir()
+        writer = StoreWriter(folder, name, part)
+        try:
+            yield writer
+        finally:
+            # Closing writes what is left, for which there may be no space; where that
+            # matters, `finish` has done it.
+            with contextlib.suppress(OSError):
+                writer.file.close()

@@ -6,7 +6,6 @@ import base64
 import io
 import json
 import os
-import uuid
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
@@ -18,7 +17,7 @@ import numpy as np
 import pandas as pd
 from PIL import Image
 
-from skplankton._utils.files import disk_errors
+from skplankton._utils.files import unfinished
 from skplankton._views.cells import image_pixels, is_missing, read_profile
 
 IMAGE_FORMATS = ("png", "jpeg", "bmp")
@@ -116,18 +115,11 @@ def write_cyz_json(
     image_text = partial(
         _image_text, image_format=image_format, frame_shape=frame_shape
     )
-    # An error in some cell, or an interruption, leaves neither half a file nor a
-    # replaced one.
-    unfinished = target.with_name(f".{uuid.uuid4().hex}.part")
-    try:
-        with disk_errors(target, part=unfinished):
-            target.parent.mkdir(parents=True, exist_ok=True)
-            # cyz2json writes a byte-order mark.
-            with open(unfinished, "x", encoding="utf-8-sig", newline="\n") as file:
-                _write(file, X, target.stem, instrument, channels, image_text)
-            os.replace(unfinished, target)
-    finally:
-        unfinished.unlink(missing_ok=True)
+    with unfinished(target) as part:
+        # cyz2json writes a byte-order mark.
+        with open(part, "x", encoding="utf-8-sig", newline="\n") as file:
+            _write(file, X, target.stem, instrument, channels, image_text)
+        os.replace(part, target)
     return target
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import shutil
-import uuid
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -13,7 +12,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike
 
-from skplankton._utils.files import disk_errors
+from skplankton._utils.files import unfinished
 from skplankton._views.cells import is_missing, is_path
 from skplankton.datasets._lab.png import png_bytes
 from skplankton.datasets._lab.reader import CLASS, FOLDERS, TABLE_NAME, check_some_view
@@ -93,21 +92,16 @@ def write_particles(
     labels = _labels_as_text(y, X)
     # Everything is checked before anything is written.
     cells = _checked_cells(X, folder)
-    # An error or an interruption leaves what was there before.
-    part = folder / f".{uuid.uuid4().hex}.part"
-    try:
-        with disk_errors(folder, part=part):
-            part.mkdir(parents=True)
-            table = {CLASS: labels}
-            for view in FOLDERS:
-                rows = enumerate(cells[view])
-                table[view] = [_write_cell(cell, view, i, part) for i, cell in rows]
-            pd.DataFrame(table, columns=[*FOLDERS, CLASS]).to_csv(
-                part / TABLE_NAME, encoding="utf-8"
-            )
-            _move_files(part, folder)
-    finally:
-        shutil.rmtree(part, ignore_errors=True)
+    with unfinished(folder, folder=folder) as part:
+        part.mkdir()
+        table = {CLASS: labels}
+        for view in FOLDERS:
+            rows = enumerate(cells[view])
+            table[view] = [_write_cell(cell, view, i, part) for i, cell in rows]
+        pd.DataFrame(table, columns=[*FOLDERS, CLASS]).to_csv(
+            part / TABLE_NAME, encoding="utf-8"
+        )
+        _move_files(part, folder)
     return table_path
 
 
