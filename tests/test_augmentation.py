@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from skplankton._nn import augmentation as _augmentation
+from skplankton._nn import augmentation
 from skplankton._nn.augmentation import augment_pairs
 
 
@@ -14,11 +14,11 @@ def _seed():
 
 @pytest.fixture
 def flips_only(monkeypatch):
-    monkeypatch.setattr(_augmentation, "SMALLEST_CROP_AREA", 1.0)
-    monkeypatch.setattr(_augmentation, "SHORTEST_CROP", 1.0)
-    monkeypatch.setattr(_augmentation, "JITTER", 0.0)
-    monkeypatch.setattr(_augmentation, "BAND_GAIN_PROBABILITY", 0.0)
-    monkeypatch.setattr(_augmentation, "BAND_DROP_PROBABILITY", 0.0)
+    monkeypatch.setattr(augmentation, "SMALLEST_CROP_AREA", 1.0)
+    monkeypatch.setattr(augmentation, "SHORTEST_CROP", 1.0)
+    monkeypatch.setattr(augmentation, "JITTER", 0.0)
+    monkeypatch.setattr(augmentation, "BAND_GAIN_PROBABILITY", 0.0)
+    monkeypatch.setattr(augmentation, "BAND_DROP_PROBABILITY", 0.0)
 
 
 def pairs(n=64, side=16, n_channels=3, length=20):
@@ -63,7 +63,7 @@ def test_flat_views_stay_as_they_are():
 
 
 def test_strengths_stay_within_what_is_documented(monkeypatch):
-    monkeypatch.setattr(_augmentation, "BAND_DROP_PROBABILITY", 0.0)
+    monkeypatch.setattr(augmentation, "BAND_DROP_PROBABILITY", 0.0)
     image, profile = pairs(n=500)
     new_image, new_profile = augment_pairs(image, profile)
     # Brightness and contrast: each factor in 1 ± 0.2, so the mean moves by 20 % at

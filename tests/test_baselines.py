@@ -11,9 +11,10 @@ from numpy.testing import assert_allclose, assert_array_equal
 from sklearn.base import clone
 from sklearn.pipeline import make_pipeline
 
-from skplankton import CrossModalEmbedder, GalleryKNNClassifier, _dino
+from skplankton import CrossModalEmbedder, GalleryKNNClassifier
 from skplankton._nn.dual_encoder import StandardizedEncoder
 from skplankton._nn.multi_crop import draw_views
+from skplankton._training import dino
 from skplankton._training.devices import seeded
 from skplankton.baselines import DINOEmbedder
 from skplankton.datasets import make_particles
@@ -95,7 +96,7 @@ def test_embeddings_are_centred_features_and_sizes_of_unit_length(fitted, X):
     assert embedded.dtype == np.float32
     assert embedded.shape == (len(X), 16 + 2)  # two stages of 8, height and width
     assert_allclose(np.linalg.norm(embedded, axis=1), 1, rtol=1e-5)
-    features = _dino.encode_rows(
+    features = dino.encode_rows(
         fitted.module_,
         *fitted._read(fitted._check_X(X, reset=False), np.arange(60))[1:],
         "cpu",
@@ -269,11 +270,11 @@ def test_views_of_flat_rows_take_some_columns_of_other_rows():
 
 
 def test_the_teacher_follows_the_student_ever_more_slowly():
-    assert _dino.teacher_momentum_at(0.0, 0.96) == pytest.approx(0.96)
-    assert _dino.teacher_momentum_at(0.5, 0.96) == pytest.approx(0.98)
-    assert _dino.teacher_momentum_at(1.0, 0.96) == 1
+    assert dino.teacher_momentum_at(0.0, 0.96) == pytest.approx(0.96)
+    assert dino.teacher_momentum_at(0.5, 0.96) == pytest.approx(0.98)
+    assert dino.teacher_momentum_at(1.0, 0.96) == 1
     encoder = StandardizedEncoder("image", "mlp", {"width": 4}, (3,), 0)
-    pair = _dino.SelfDistillation(encoder, 4, 5, 6)
+    pair = dino.SelfDistillation(encoder, 4, 5, 6)
     before = [weights.clone() for weights in pair.teacher.parameters()]
     for weights in pair.student.parameters():
         weights.data += 1
@@ -288,7 +289,7 @@ def test_the_teacher_follows_the_student_ever_more_slowly():
 )
 def test_local_crops_are_half_as_large_if_the_encoder_takes_them(encoder, params, side):
     network = StandardizedEncoder("image", encoder, params, (1, 16, 16), 0)
-    assert _dino.choose_local_side(network, (1, 16, 16)) == side
+    assert dino.choose_local_side(network, (1, 16, 16)) == side
     assert network.training
 
 
@@ -299,7 +300,7 @@ def test_ctrl_c_leaves_no_half_fitted_estimator(X, monkeypatch):
     untouched, refitted = quick(), quick().fit(X)
     before = refitted.transform(X)
     names = set(vars(untouched))
-    follow, n_steps = _dino.SelfDistillation.follow, 0
+    follow, n_steps = dino.SelfDistillation.follow, 0
 
     def interrupted(self, momentum):
         nonlocal n_steps
@@ -308,7 +309,7 @@ def test_ctrl_c_leaves_no_half_fitted_estimator(X, monkeypatch):
             raise KeyboardInterrupt
         follow(self, momentum)
 
-    monkeypatch.setattr(_dino.SelfDistillation, "follow", interrupted)
+    monkeypatch.setattr(dino.SelfDistillation, "follow", interrupted)
     for dino in (untouched, refitted):
         with pytest.raises(KeyboardInterrupt):
             dino.fit(X[:50])

@@ -115,7 +115,7 @@ def finished(output):
 FORKS = """
     import json, os, signal, sys, time
     import torch, skorch
-    from skplankton._training import contrastive as _training
+    from skplankton._training import contrastive
     from skplankton._cli import _classify, _evaluate, main
 
     torch.set_num_threads(1)

@@ -20,13 +20,13 @@ from PIL import Image
 
 from skplankton import CrossModalEmbedder
 from skplankton.datasets import (
-    _cyz_extract,
     load_cyz_json,
     load_particles,
     make_particles,
     write_cyz_json,
     write_particles,
 )
+from skplankton.datasets._cyz import extraction
 from skplankton.datasets._cyz.channels import (
     AUTO,
     SPELLINGS,
@@ -821,13 +821,13 @@ def files(folder):
 def reading(monkeypatch):
     """Counts how often a file is read."""
     n_read = []
-    read = _cyz_extract._Extraction.read
+    read = extraction._Extraction.read
 
     def counted(self, *args):
         n_read.append(self._source)
         return read(self, *args)
 
-    monkeypatch.setattr(_cyz_extract._Extraction, "read", counted)
+    monkeypatch.setattr(extraction._Extraction, "read", counted)
     return n_read
 
 

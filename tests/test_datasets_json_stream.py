@@ -6,7 +6,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from skplankton.datasets._cyz import json_stream as _json_stream
+from skplankton.datasets._cyz import json_stream
 from skplankton.datasets._cyz.json_stream import BrokenJSON, JSONStream
 
 from .fuzzing import mutated
@@ -24,7 +24,7 @@ DOCUMENT = (
 
 def read_all(text, piece=2**20, **params):
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(_json_stream, "PIECE", piece)
+        patch.setattr(json_stream, "PIECE", piece)
         stream = JSONStream(io.StringIO(text), **params)
         members = [
             (name, list(value) if hasattr(value, "__next__") else value)
@@ -114,7 +114,7 @@ def test_other_encodings_are_named():
 
 
 def test_no_more_is_held_than_an_item(monkeypatch):
-    monkeypatch.setattr(_json_stream, "PIECE", 100)
+    monkeypatch.setattr(json_stream, "PIECE", 100)
     stream = JSONStream(io.StringIO(json.dumps({"a": ["x" * 50] * 1000})))
     for _, items in stream.members():
         held = [len(stream._text) for _ in items]

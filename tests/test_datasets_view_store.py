@@ -5,7 +5,7 @@ import sys
 import numpy as np
 import pytest
 
-from skplankton.datasets._cyz import store as _view_store
+from skplankton.datasets._cyz import store
 from skplankton.datasets._cyz.store import (
     cache_folder,
     open_store,
@@ -124,5 +124,5 @@ def test_named_folder_is_made(tmp_path):
 def test_format_is_part_of_the_name(tmp_path, monkeypatch):
     (tmp_path / "a.json").touch()
     name = store_name(tmp_path / "a.json", {})
-    monkeypatch.setattr(_view_store, "FORMAT", _view_store.FORMAT + 1)
+    monkeypatch.setattr(store, "FORMAT", store.FORMAT + 1)
     assert store_name(tmp_path / "a.json", {}) != name

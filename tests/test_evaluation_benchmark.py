@@ -11,7 +11,8 @@ from sklearn.metrics import accuracy_score, precision_recall_fscore_support
 from sklearn.preprocessing import FunctionTransformer
 from threadpoolctl import threadpool_limits
 
-from skplankton import CrossModalEmbedder, GalleryKNNClassifier, _nearest
+from skplankton import CrossModalEmbedder, GalleryKNNClassifier
+from skplankton._gallery import nearest
 from skplankton.evaluation import _nested_galleries, cross_modal_benchmark
 from skplankton.model_selection import (
     GallerySplit,
@@ -288,7 +289,7 @@ def test_both_ways_to_find_the_smallest(monkeypatch, n_neighbors):
     params = {"gallery_sizes": (1, 9), "n_neighbors": n_neighbors, "random_state": 0}
     found = []
     for few in (0, 1000):
-        monkeypatch.setattr(_nearest, "_FEW", few)
+        monkeypatch.setattr(nearest, "_FEW", few)
         found.append(cross_modal_benchmark(X, y, **params))
     pd.testing.assert_frame_equal(*found)
 

@@ -15,7 +15,8 @@ from sklearn.neighbors import KNeighborsClassifier
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from skplankton import GalleryKNNClassifier, _nearest
+from skplankton import GalleryKNNClassifier
+from skplankton._gallery import nearest
 from skplankton._gallery.nearest import NearestEntries, vote_shares
 from skplankton._utils.labels import check_y
 
@@ -533,7 +534,7 @@ def test_euclidean_embeddings_that_float32_cannot_square():
 def test_the_cost_does_not_depend_on_the_data(metric, noise, monkeypatch):
     """A collapsed embedding is searched with as many distances as any other."""
     counts = {"products": 0, "distances": 0}
-    smallest, distances = _nearest.smallest, NearestEntries.distances
+    smallest, distances = nearest.smallest, NearestEntries.distances
 
     def counting_smallest(values, n_smallest):
         counts["products"] += values.size
@@ -546,7 +547,7 @@ def test_the_cost_does_not_depend_on_the_data(metric, noise, monkeypatch):
     rng = np.random.default_rng(0)
     collapsed = rng.normal(size=16) + noise * rng.normal(size=(3000, 16))
     knn = GalleryKNNClassifier(metric=metric).fit(collapsed, np.arange(3000) % 2)
-    monkeypatch.setattr(_nearest, "smallest", counting_smallest)
+    monkeypatch.setattr(nearest, "smallest", counting_smallest)
     monkeypatch.setattr(NearestEntries, "distances", counting_distances)
     knn.predict(collapsed[:200])
     assert counts["products"] == 200 * 3000
@@ -557,8 +558,8 @@ def test_the_cost_does_not_depend_on_the_data(metric, noise, monkeypatch):
 @pytest.mark.parametrize("offset", [0.0, 100.0])
 def test_float32_neighbours_are_the_exact_ones(metric, offset, monkeypatch):
     """Wherever distances differ by more than float32 rounds; in many small blocks."""
-    monkeypatch.setattr(_nearest, "_BLOCK_SIZE", 64)
-    monkeypatch.setattr(_nearest, "_N_PRODUCTS", 2048)
+    monkeypatch.setattr(nearest, "_BLOCK_SIZE", 64)
+    monkeypatch.setattr(nearest, "_N_PRODUCTS", 2048)
     rng = np.random.default_rng(0)
     X = (offset + rng.normal(size=(500, 24))).astype(np.float32)
     queries = (offset + rng.normal(size=(150, 24))).astype(np.float32)

@@ -111,7 +111,7 @@ def test_where_the_pairs_are_changes_no_weight(X, temporary_folder, monkeypatch)
 
 
 def test_a_file_has_no_name_while_it_is_used(limit, X, temporary_folder, monkeypatch):
-    from skplankton._training import contrastive as _training
+    from skplankton._training import contrastive
 
     seen = []
 
@@ -119,7 +119,7 @@ def test_a_file_has_no_name_while_it_is_used(limit, X, temporary_folder, monkeyp
         seen.append(left_in(temporary_folder))
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(_training, "train_dual_encoder", stop)
+    monkeypatch.setattr(contrastive, "train_dual_encoder", stop)
     with pytest.raises(KeyboardInterrupt):
         CrossModalEmbedder(image_size=16).fit(X)
     if os.name == "posix":

@@ -1,7 +1,7 @@
 """Modules under the names that they had when older models were saved.
 
-A pickle names the module of each class in it. Models saved before the modules moved into
-folders would not load without these; drop a line once nobody has such models.
+A pickle names the module of each class in it. Models saved before the modules moved
+into folders would not load without these; drop a line once nobody has such models.
 """
 
 import importlib

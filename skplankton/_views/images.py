@@ -1,8 +1,10 @@
-"""Image files → Pillow images: which formats, how large, and one error for the rest."""
+"""Image files → Pillow images, in which formats and how large; and arrays → PNG."""
 
 import io
 import os
 from typing import IO
+
+import numpy as np
 
 # Each of these modules tells Pillow of its format, in Image.OPEN.
 from PIL import (  # noqa: F401
@@ -52,6 +54,19 @@ def read_image(file: str | os.PathLike | bytes) -> Image.Image:
 def image_size(content: bytes, formats: tuple[str, ...]) -> tuple[int, int]:
     """Width and height of an image, from its header alone."""
     return _parsed(io.BytesIO(content), formats).size
+
+
+def png_bytes(pixels: np.ndarray) -> bytes:
+    """A PNG file, without loss, of uint8 pixels or grey uint16 ones.
+
+    Grey floats in [0, 1] are rounded to 16 bits.
+    """
+    if pixels.dtype.kind == "f":
+        full_scale = np.iinfo(np.uint16).max
+        pixels = np.round(pixels.astype(np.float64) * full_scale).astype(np.uint16)
+    content = io.BytesIO()
+    Image.fromarray(np.ascontiguousarray(pixels)).save(content, "PNG")
+    return content.getvalue()
 
 
 def _parsed(file: IO[bytes], formats: tuple[str, ...]) -> Image.Image:

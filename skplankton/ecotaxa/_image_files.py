@@ -7,9 +7,8 @@ from typing import Any
 import numpy as np
 
 from skplankton._views.cells import image_pixels, is_path
-from skplankton._views.images import read_image
+from skplankton._views.images import png_bytes, read_image
 from skplankton._views.stored import StoredImage
-from skplankton.datasets._lab.png import png_bytes
 
 # EcoTaxa takes PNG, JPEG and GIF; GIF is left out, as it may hold many images.
 SUFFIXES = {"PNG": ".png", "JPEG": ".jpg"}

@@ -14,7 +14,7 @@ from numpy.typing import ArrayLike
 
 from skplankton._utils.files import unfinished
 from skplankton._views.cells import is_missing, is_path
-from skplankton.datasets._lab.png import png_bytes
+from skplankton._views.images import png_bytes
 from skplankton.datasets._lab.reader import CLASS, FOLDERS, TABLE_NAME, check_some_view
 from skplankton.datasets._simulator.cytometer import CHANNEL_NAMES
 
@@ -36,9 +36,9 @@ def write_particles(
     X : DataFrame of shape (n_samples, n_columns)
         Its columns `image` and `profile` are written, others are not. A cell is an
         array, the path of a file to copy, or missing (None, NaN, NaT).
-        Images: (height, width) or (height, width, 3), uint8 or uint16, written without
-        loss; or float in [0, 1], written as 16-bit PNG (rounded to 1/65535). Pillow
-        reads 16-bit colour files with 8 bits a channel.
+        Images: (height, width), uint8 or uint16, or (height, width, 3), uint8, written
+        without loss; or (height, width), float in [0, 1], written as 16-bit PNG
+        (rounded to 1/65535). Pillow writes no deeper colours.
         Profiles: (length, n_channels) numbers in mV, written with all their digits. The
         header names the six published channels, or counts them if there are not six.
     y : array-like of shape (n_samples,) or None
@@ -186,6 +186,11 @@ def _check_image(image: np.ndarray, where: str) -> None:
         raise ValueError(
             f"{where}: expected an image of shape (height, width) or (height, width, "
             f"3), got {image.shape}."
+        )
+    if image.ndim == 3 and image.dtype != np.uint8:
+        raise TypeError(
+            f"{where}: expected uint8 values of a colour image, got {image.dtype}. "
+            "PNG files of deeper colours are not written: convert it to grey or uint8."
         )
     if image.dtype.kind == "f":
         # So written, NaN is refused as well.
