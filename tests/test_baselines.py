@@ -310,9 +310,9 @@ def test_ctrl_c_leaves_no_half_fitted_estimator(X, monkeypatch):
         follow(self, momentum)
 
     monkeypatch.setattr(dino.SelfDistillation, "follow", interrupted)
-    for dino in (untouched, refitted):
+    for embedder in (untouched, refitted):
         with pytest.raises(KeyboardInterrupt):
-            dino.fit(X[:50])
+            embedder.fit(X[:50])
     assert set(vars(untouched)) == names
     assert_array_equal(refitted.transform(X), before)
 

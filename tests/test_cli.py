@@ -498,7 +498,7 @@ def test_finished_samples_are_left_as_they_are(station, tmp_path, capsys, monkey
         named.append(particles["sample_id"].iloc[0])
         return honest(model, particles)
 
-    monkeypatch.setattr("skplankton._cli._sample_job.name_particles", spy)
+    monkeypatch.setattr("skplankton._cli._classify.name_particles", spy)
     (out / "bay.csv").write_text("edited by hand")
     assert classify(station, out, samples=samples) == 0
     assert named == ["delta"]
@@ -553,7 +553,7 @@ def test_begun_with_another_model(station, other_model, tmp_path, monkeypatch):
             return _naming.name_particles(model, particles)
 
         with monkeypatch.context() as patch:
-            patch.setattr("skplankton._cli._sample_job.name_particles", interrupted)
+            patch.setattr("skplankton._cli._classify.name_particles", interrupted)
             chunks = ("--chunk-size", 9)
             assert classify(station, out, *chunks, samples=samples) == 130
         assert classify(station, out, model=other, samples=samples) == code

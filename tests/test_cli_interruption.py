@@ -17,8 +17,7 @@ import pytest
 
 from skplankton import _cli
 from skplankton._cli import _files, _fit, _output_folder
-from skplankton._cli._model_file import open_model, read_model_file
-from skplankton._cli._naming import name_particles
+from skplankton._cli._model import name_particles, open_model, read_model_file
 from skplankton.datasets import make_particles, write_cyz_json
 from skplankton.ecotaxa import read_ecotaxa
 
@@ -59,7 +58,7 @@ def quick_naming(station, monkeypatch):
             known[ids] = name_particles(model, particles)
         return known[ids]
 
-    monkeypatch.setattr("skplankton._cli._sample_job.name_particles", remembered)
+    monkeypatch.setattr("skplankton._cli._classify.name_particles", remembered)
 
 
 def arguments(folder, output):
@@ -246,7 +245,7 @@ def test_signals(number, station, tmp_path, capsys, monkeypatch):
             signal.raise_signal(number)
         return name_particles(model, particles)
 
-    monkeypatch.setattr("skplankton._cli._sample_job.name_particles", interrupted)
+    monkeypatch.setattr("skplankton._cli._classify.name_particles", interrupted)
     output = tmp_path / "out"
     assert _cli.main(arguments(station, output)) == 128 + number
     assert signal.getsignal(number) is handler
@@ -338,7 +337,7 @@ def test_classify_on_a_full_disk(station, tmp_path, capsys, monkeypatch):
         return name_particles(model, particles)
 
     with monkeypatch.context() as patch:
-        patch.setattr("skplankton._cli._sample_job.name_particles", filling)
+        patch.setattr("skplankton._cli._classify.name_particles", filling)
         assert _cli.main(arguments(station, output)) == 1
     monkeypatch.undo()
     told = capsys.readouterr().err
@@ -466,7 +465,7 @@ def test_a_file_that_changes_after_an_interruption(station, tmp_path, monkeypatc
         return name_particles(model, particles)
 
     with monkeypatch.context() as patch:
-        patch.setattr("skplankton._cli._sample_job.name_particles", interrupted)
+        patch.setattr("skplankton._cli._classify.name_particles", interrupted)
         assert _cli.main(words) == 130
     assert list((tmp_path / "out").rglob("rows-*.json"))
     sample.write_bytes(other.read_bytes())

@@ -1,8 +1,4 @@
-"""The command line: which commands and options there are, and their help.
-
-Nothing heavy is imported here, so that --help answers at once. That the defaults are
-the library's own is checked by a test.
-"""
+"""The words on the command line → options; and what the exit codes mean."""
 
 from __future__ import annotations
 
@@ -12,7 +8,23 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from skplankton import __version__
-from skplankton._cli._exit_codes import MEANINGS
+
+# What the commands return to the shell.
+DONE = 0
+FAILED = 1
+USAGE = 2  # argparse's own
+PROBLEMS = 3
+INTERRUPTED = 130  # as shells have it: 128 + SIGINT
+TERMINATED = 143  # 128 + SIGTERM
+
+MEANINGS = {
+    DONE: "all done",
+    FAILED: "an error: a message says what is wrong and what to do",
+    USAGE: "the command line was not understood",
+    PROBLEMS: "done, but something in the files could not be read; a report says what",
+    INTERRUPTED: "interrupted with Ctrl-C",
+    TERMINATED: "stopped by SIGTERM, as batch systems and kill send it",
+}
 
 FIT_DEFAULTS = {
     "gallery_size": None,

@@ -9,13 +9,19 @@ import pandas as pd
 from sklearn.metrics import precision_recall_fscore_support
 from tqdm import tqdm
 
-from skplankton._cli._exit_codes import DONE, PROBLEMS
+from skplankton._cli._arguments import DONE, PROBLEMS
 from skplankton._cli._files import make_folder, write_whole
-from skplankton._cli._model_file import Model, open_model, read_model_file
-from skplankton._cli._naming import NAME, SCORE, columns, name_particles
-from skplankton._cli._particles import load_labelled
+from skplankton._cli._model import (
+    NAME,
+    SCORE,
+    Model,
+    columns,
+    name_particles,
+    open_model,
+    read_model_file,
+)
 from skplankton._cli._reports import complain, gathered_reports, plural, say, show_bars
-from skplankton._cli._samples import find_samples
+from skplankton._cli._samples import find_samples, load_labelled
 from skplankton._utils.files import disk_errors
 
 _CHUNK_SIZE = 4096

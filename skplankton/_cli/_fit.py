@@ -11,12 +11,11 @@ import pandas as pd
 from sklearn.pipeline import Pipeline
 
 from skplankton import CrossModalEmbedder, GalleryKNNClassifier
-from skplankton._cli._exit_codes import DONE, PROBLEMS
+from skplankton._cli._arguments import DONE, PROBLEMS
 from skplankton._cli._files import locked, make_folder, remove_unfinished, reserved
-from skplankton._cli._model_file import Model, save_model, versions
-from skplankton._cli._particles import errors, load_labelled
+from skplankton._cli._model import Model, save_model, versions
 from skplankton._cli._reports import complain, gathered_reports, plural, say, show_bars
-from skplankton._cli._samples import find_samples
+from skplankton._cli._samples import errors, find_samples, load_labelled
 from skplankton._utils.labels import check_two_classes
 
 # Several times what models of the usual size take, with a gallery of 100,000 rows.

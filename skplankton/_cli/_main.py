@@ -11,8 +11,13 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
-from skplankton._cli._arguments import parse_arguments
-from skplankton._cli._exit_codes import DONE, FAILED, INTERRUPTED, TERMINATED
+from skplankton._cli._arguments import (
+    DONE,
+    FAILED,
+    INTERRUPTED,
+    TERMINATED,
+    parse_arguments,
+)
 from skplankton._cli._files import make_folder
 from skplankton._cli._reports import (
     complain,

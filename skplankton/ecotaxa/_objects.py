@@ -11,7 +11,6 @@ import numpy as np
 import pandas as pd
 
 from skplankton._utils.reports import Problems, tell
-from skplankton.ecotaxa._cells import Cells
 from skplankton.ecotaxa._columns import (
     CATEGORY,
     CATEGORY_ID,
@@ -22,6 +21,7 @@ from skplankton.ecotaxa._columns import (
     STATUS_OF_WORD,
     STATUSES,
 )
+from skplankton.ecotaxa._export_table import Cells
 
 N_NAMED = 3
 

@@ -1,4 +1,4 @@
-"""A folder or a zip archive that appears whole, or not at all."""
+"""Images and table → a folder or zip archive that appears whole, or not at all."""
 
 from __future__ import annotations
 
@@ -8,8 +8,14 @@ import zipfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
+
+import numpy as np
 
 from skplankton._utils.files import unfinished
+from skplankton._views.cells import image_pixels, is_path
+from skplankton._views.images import png_bytes, read_image
+from skplankton._views.stored import StoredImage
 
 IMAGES = "images"
 WITHOUT_IMAGE = "without_image.csv"
@@ -105,3 +111,31 @@ def _writer_into_folder(folder: Path) -> Callable[[str, bytes], None]:
         target.write_bytes(content)
 
     return write
+
+
+# EcoTaxa takes PNG, JPEG and GIF; GIF is left out, as it may hold many images.
+SUFFIXES = {"PNG": ".png", "JPEG": ".jpg"}
+
+
+def image_file(cell: Any) -> tuple[str, bytes]:
+    """The file's suffix and content.
+
+    JPEG and PNG files are left as they are. All else becomes PNG, with 8 bits and no
+    transparency: EcoTaxa and browsers show no more, and EcoTaxa's small images of 16
+    bits are white.
+    """
+    content = None
+    if isinstance(cell, StoredImage) and cell.crop is None:
+        content = cell.read_bytes()
+    elif is_path(cell):
+        with open(cell, "rb") as file:
+            content = file.read()
+    if content is not None:
+        cell = read_image(content)
+        is_plain = cell.mode[0] not in "IF" and not cell.has_transparency_data
+        if cell.format in SUFFIXES and is_plain:
+            return SUFFIXES[cell.format], content
+    pixels = image_pixels(cell)
+    if pixels.dtype != np.uint8:
+        pixels = np.round(pixels * np.iinfo(np.uint8).max).astype(np.uint8)
+    return SUFFIXES["PNG"], png_bytes(pixels)

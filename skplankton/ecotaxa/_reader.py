@@ -11,10 +11,9 @@ import pandas as pd
 
 from skplankton._utils.reports import Problems
 from skplankton.ecotaxa._archive import is_archive, unpacked
-from skplankton.ecotaxa._cells import Cells
 from skplankton.ecotaxa._columns import CATEGORY, STATUS, STATUSES
+from skplankton.ecotaxa._export_table import Cells, read_table_file
 from skplankton.ecotaxa._objects import objects_of
-from skplankton.ecotaxa._table_file import read_table_file
 
 _SUFFIXES = (".tsv", ".txt")
 

@@ -21,25 +21,23 @@ from skplankton.ecotaxa._columns import (
     RANK,
     TEXT,
 )
-from skplankton.ecotaxa._image_files import image_file
-from skplankton.ecotaxa._import_columns import (
+from skplankton.ecotaxa._import_table import (
     Column,
+    annotation_columns,
     carried_columns,
     check_limits,
+    neighbor_columns,
     object_ids,
+    score_columns,
 )
 from skplankton.ecotaxa._output import (
     IMAGES,
     WITHOUT_IMAGE,
     check_target,
+    image_file,
     safe_name,
     table_name,
     whole_output,
-)
-from skplankton.ecotaxa._prediction_columns import (
-    annotation_columns,
-    neighbor_columns,
-    score_columns,
 )
 
 
