@@ -9,7 +9,7 @@ import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 from PIL import Image
 
-from skplankton._views.decode import decode_image, decode_profile
+from skplankton._views.decoding import decode_image, decode_profile
 from skplankton._views.images import FORMATS
 from skplankton._views.stored import StoredImage
 

@@ -73,7 +73,7 @@ def test_reading_ahead_tells_of_errors_in_their_place(X_paths, fitted, monkeypat
 def test_reading_ahead_with_two_jobs(X_paths, fitted, monkeypatch):
     whole = fitted.transform(X_paths)
     monkeypatch.setattr("skplankton._embedding.base.ROWS_PER_CHUNK", 7)
-    monkeypatch.setattr("skplankton._views.table.CELLS_PER_TASK", 5)
+    monkeypatch.setattr("skplankton._views.table.ENTRIES_PER_TASK", 5)
     monkeypatch.setattr(fitted, "n_jobs", 2)
     assert_allclose(fitted.transform(X_paths), whole, **ROUNDING)
 

@@ -2,7 +2,6 @@
 
 import numpy as np
 import pytest
-import torch
 
 from skplankton import CrossModalEmbedder
 
@@ -44,7 +43,6 @@ ELSEWHERE = {
     "output": "test_embedder.py::test_outputs",
     "features": "test_embedder.py::test_outputs",
     "device": "test_embedder.py::test_bad_parameters, test_what_can_be_checked",
-    "compile": "test_compile_reaches_the_encoders",
     "errors": "test_errors_policy.py",
     "patience": "test_patience_is_counted_in_epochs",
     "n_jobs": "test_jobs_reach_the_decoding",
@@ -102,21 +100,9 @@ def test_jobs_reach_the_decoding(X, monkeypatch):
             return [function(*args, **kwargs) for function, args, kwargs in tasks]
 
     monkeypatch.setattr("skplankton._views.table.Parallel", Parallel)
-    monkeypatch.setattr("skplankton._views.table.CELLS_PER_TASK", 5)
+    monkeypatch.setattr("skplankton._views.table.ENTRIES_PER_TASK", 5)
     small(n_jobs=2).fit(X.head(24))
     assert max(asked) == 2
-
-
-def test_compile_reaches_the_encoders(X, monkeypatch):
-    compiled = []
-
-    def compile(module):
-        compiled.append(module)
-        module._compiled_call_impl = module._call_impl
-
-    monkeypatch.setattr(torch.nn.Module, "compile", compile)
-    module = small(compile=True).fit(X.head(24)).net_.module_
-    assert compiled == [module.image.encoder, module.profile.encoder]
 
 
 def test_siglip_starts_where_one_pair_of_a_batch_matches(X):

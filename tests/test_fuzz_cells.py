@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from skplankton._views.decode import decode_image, decode_profile
+from skplankton._views.decoding import decode_image, decode_profile
 
 from .fuzzing import examples, mutated
 

@@ -23,7 +23,11 @@ LINT = "from importlinter.cli import lint_imports; exit(lint_imports(no_cache=Tr
 
 # Module, what is written at its end, what import-linter has to report.
 PLANTED = [
-    ("_views.decode", "import skplankton._training", "decode -> skplankton._training"),
+    (
+        "_views.decoding",
+        "import skplankton._training",
+        "decoding -> skplankton._training",
+    ),
     (
         "_views.images",
         "from . import table",

@@ -34,7 +34,7 @@ def test_paths_and_arrays_give_the_same_views(X, X_paths):
 
 
 def test_decoding_in_processes_changes_nothing(X_paths, monkeypatch):
-    monkeypatch.setattr("skplankton._views.table.CELLS_PER_TASK", 25)
+    monkeypatch.setattr("skplankton._views.table.ENTRIES_PER_TASK", 25)
     serial, parallel = read_all(table(X_paths)), read_all(table(X_paths, n_jobs=2))
     for modality in ("image", "profile"):
         assert_array_equal(serial[modality].values, parallel[modality].values)

@@ -287,23 +287,3 @@ def test_arrays_and_random_states_are_left_alone(arrays):
     assert torch.equal(torch.rand(2), expected)
     for modality, values in before.items():
         np.testing.assert_array_equal(arrays[modality], values)
-
-
-def test_compiled_encoders_train_and_plain_ones_are_kept(arrays, monkeypatch):
-    """A compiler that changes nothing stands in for one that not every machine has."""
-    compiled = []
-
-    def compile(module):
-        compiled.append(module)
-        module._compiled_call_impl = module._call_impl
-
-    monkeypatch.setattr(torch.nn.Module, "compile", compile)
-    expected, _ = train(arrays, **settings())
-    assert not compiled
-    net, _ = train(arrays, **settings(compile_encoders=True))
-    views = net.module_.image, net.module_.profile
-    assert compiled == [view.encoder for view in views]
-    assert all(view.encoder._compiled_call_impl is None for view in views)
-    plain = expected.module_.state_dict()
-    for name, value in net.module_.state_dict().items():
-        torch.testing.assert_close(value, plain[name], rtol=0, atol=0)

@@ -57,7 +57,7 @@ class ParticleTransformer(
             source = self._check_X(X, reset=True)
             self._fit(source)
             self._remember_form(source)
-            source.problems.tell("X", stacklevel=4)
+            source.problems.report("X", stacklevel=4)
         except BaseException:
             self.__dict__.clear()
             self.__dict__.update(before)
@@ -93,7 +93,7 @@ class ParticleTransformer(
             chunk = self._combine(embeddings)
             embedded[n_done : n_done + len(chunk)] = chunk
             n_done += len(chunk)
-        source.problems.tell("X", stacklevel=4)
+        source.problems.report("X", stacklevel=4)
         return embedded
 
     def _check_X(self, X, *, reset: bool) -> ParticleTable | ParticleArray:

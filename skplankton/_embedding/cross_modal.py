@@ -110,10 +110,6 @@ class CrossModalEmbedder(ParticleTransformer):
     precision : {"auto", "32", "bf16", "16"}, default="auto"
         Number format of the encoders' arithmetic in training and in transform. "auto"
         is "32", except on CUDA, where it is "bf16" if the GPU has it, else "16".
-    compile : bool, default=False
-        Train encoders that :meth:`torch.nn.Module.compile` has compiled. It takes a
-        minute or more first, and on CPUs a C++ compiler; it is meant for GPUs and many
-        epochs. What is kept, and embeds, is the plain module.
     errors : {"raise", "warn", "coerce"}, default="raise"
         What to do about a view that cannot be read, or a row of a table with no view.
         "raise" stops at the first. Otherwise the view is taken for missing, which is
@@ -231,7 +227,6 @@ class CrossModalEmbedder(ParticleTransformer):
         "patience": [Interval(Integral, 1, None, closed="left")],
         "device": [str],
         "precision": [StrOptions({"auto", "32", "bf16", "16"})],
-        "compile": ["boolean"],
         "errors": [StrOptions({"raise", "warn", "coerce"})],
         "n_jobs": [Integral, None],
         "warm_start": ["boolean"],
@@ -271,7 +266,6 @@ class CrossModalEmbedder(ParticleTransformer):
         patience=10,
         device="auto",
         precision="auto",
-        compile=False,
         errors="raise",
         n_jobs=None,
         warm_start=False,
@@ -307,7 +301,6 @@ class CrossModalEmbedder(ParticleTransformer):
         self.patience = patience
         self.device = device
         self.precision = precision
-        self.compile = compile
         self.errors = errors
         self.n_jobs = n_jobs
         self.warm_start = warm_start
@@ -409,7 +402,7 @@ class CrossModalEmbedder(ParticleTransformer):
             np.concatenate(embeddings)
             for embeddings in zip(*(chunk.values() for chunk in chunks), strict=True)
         )
-        source.problems.tell("X")
+        source.problems.report("X")
         complete = ~(np.isnan(image[:, 0]) | np.isnan(profile[:, 0]))
         image, profile = image[complete], profile[complete]
         return (_matching(image, profile) + _matching(profile, image)) / 2
@@ -447,7 +440,6 @@ class CrossModalEmbedder(ParticleTransformer):
             # Particles come either way round; an array's columns may well not.
             flip=isinstance(source, ParticleTable),
             micro_batch_size=self.micro_batch_size,
-            compile_encoders=self.compile,
             **self._hardware(),
         )
         self.n_iter_ = len(self.history_)

@@ -195,7 +195,6 @@ def train_dual_encoder(
     max_epochs: int,
     batch_size: int,
     patience: int,
-    compile_encoders: bool = False,
     seed: int,
     verbose: int,
     **net_params,
@@ -250,10 +249,6 @@ def train_dual_encoder(
                     arrays[modality], arrays.get(f"{modality}_size")
                 )
             _scale_to_data(net, dataset)
-        encoders = (module.image.encoder, module.profile.encoder)
-        if compile_encoders:
-            for encoder in encoders:
-                encoder.compile()
         net.notify("on_train_begin", X=dataset)
         # Not net.fit, which swallows Ctrl-C and would call a half-trained net fitted.
         with suppress(_EnoughTraining):
@@ -262,10 +257,6 @@ def train_dual_encoder(
         # The estimator checks pass on an untrained net: a guard of our own.
         if not net.history or not net.history[-1].get("train_batch_count"):
             raise RuntimeError("No training step was taken: this is a bug.")
-        # Compiled code differs in the last bits and is not pickled: the model that
-        # embeds is the plain one, now and when it is loaded.
-        for encoder in encoders:
-            encoder._compiled_call_impl = None
         net._set_training(False)
         with torch.no_grad(), autocast(net.device, net.precision):
             batches = net.get_iterator(dataset, training=False)

@@ -13,12 +13,12 @@ def check_policy(errors: str) -> None:
         raise ValueError(f"errors={errors!r}; expected one of {list(POLICIES)}.")
 
 
-def tell(report: str, errors: str, stacklevel: int) -> None:
+def report(text: str, errors: str, stacklevel: int) -> None:
     """A report in a warning, or in the log."""
     if errors == "warn":
-        warnings.warn(report, UserWarning, stacklevel=stacklevel + 1)
+        warnings.warn(text, UserWarning, stacklevel=stacklevel + 1)
     else:
-        logging.getLogger("skplankton").warning(report)
+        logging.getLogger("skplankton").warning(text)
 
 
 class Problems:
@@ -54,7 +54,7 @@ class Problems:
             noted.append(message)
         self._counts[consequence] = self._counts.get(consequence, 0) + count
 
-    def tell(self, what: str, stacklevel: int = 3) -> None:
+    def report(self, what: str, stacklevel: int = 3) -> None:
         """One report of all that was added, in a warning or in the log."""
         if not self._noted:
             return
@@ -66,4 +66,4 @@ class Problems:
             lines += [f"  {message}" for message in messages]
             if len(messages) < count:
                 lines.append(f"  … and {count - len(messages)} more")
-        tell("\n".join(lines), self.errors, stacklevel)
+        report("\n".join(lines), self.errors, stacklevel)

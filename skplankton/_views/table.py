@@ -16,20 +16,20 @@ from PIL import Image
 from scipy.sparse import issparse
 
 from skplankton._utils.reports import Problems
-from skplankton._views.cells import is_missing
-from skplankton._views.decode import (
+from skplankton._views.decoding import (
     Decoded,
     compress_profile,
     decode_image,
     decode_profile,
     fit_to_square,
 )
+from skplankton._views.entries import is_missing
 from skplankton._views.stored import StoredImage, StoredProfile
 
 MODALITIES = ("image", "profile")
 STORED = (StoredImage, StoredProfile)
 # Enough to hide the cost of handing a task to a worker; few enough to hold.
-CELLS_PER_TASK = 256
+ENTRIES_PER_TASK = 256
 MAX_ENLARGEMENT = 4  # of views cut out of an array
 
 
@@ -175,18 +175,18 @@ class ParticleTable:
         """Decode the cells of some rows; those that cannot be are noted as problems."""
         cells, decode = self.cells[modality], self.decoders[modality]
         tasks = [
-            rows[start : start + CELLS_PER_TASK]
-            for start in range(0, len(rows), CELLS_PER_TASK)
+            rows[start : start + ENTRIES_PER_TASK]
+            for start in range(0, len(rows), ENTRIES_PER_TASK)
         ]
         n_jobs = min(self.n_jobs, len(tasks))
         stop_at_error = self.problems.errors == "raise"
         if n_jobs > 1:
             chunks = Parallel(n_jobs=n_jobs)(
-                delayed(_decode_cells)(decode, cells[task], stop_at_error)
+                delayed(_decode_entries)(decode, cells[task], stop_at_error)
                 for task in tasks
             )
         else:
-            chunks = [_decode_cells(decode, cells[t], stop_at_error) for t in tasks]
+            chunks = [_decode_entries(decode, cells[t], stop_at_error) for t in tasks]
         results = [result for chunk in chunks for result in chunk]
         failed = np.array([isinstance(r, Exception) for r in results], dtype=bool)
         for i in np.flatnonzero(failed):
@@ -314,7 +314,7 @@ def _enlarged(shape, largest: int) -> int:
     return min(largest, MAX_ENLARGEMENT * max(shape)) if shape else largest
 
 
-def _decode_cells(decode, cells, stop_at_error: bool) -> list[Decoded | Exception]:
+def _decode_entries(decode, cells, stop_at_error: bool) -> list[Decoded | Exception]:
     """What was decoded, cell by cell, or the error that kept it from being."""
     results: list[Decoded | Exception] = []
     for cell in cells:

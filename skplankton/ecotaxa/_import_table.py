@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike
 
-from skplankton._views.cells import is_missing
+from skplankton._views.entries import is_missing
 from skplankton.ecotaxa._columns import (
     CATEGORY,
     DATE,

@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import pandas as pd
 
-from skplankton._utils.reports import Problems, tell
+from skplankton._utils.reports import Problems, report
 from skplankton.ecotaxa._columns import (
     CATEGORY,
     CATEGORY_ID,
@@ -163,7 +163,7 @@ def _images(cells: Cells, rows: np.ndarray, problems: Problems) -> list[str | No
             absent.append((row, name, image))
     if absent and not any(images):
         # Labels are often exported, or passed on, without their images.
-        tell(
+        report(
             f"None of the {len(absent)} image files that {cells.table(rows[0]).shown} "
             "names is there: the labels are read without images.",
             "warn" if problems.errors == "raise" else problems.errors,

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from skplankton._utils.files import unfinished
-from skplankton._views.cells import image_pixels, is_path
+from skplankton._views.entries import image_pixels, is_path
 from skplankton._views.images import png_bytes, read_image
 from skplankton._views.stored import StoredImage
 

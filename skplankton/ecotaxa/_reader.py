@@ -138,7 +138,7 @@ def read_ecotaxa(
                 "as labels."
             )
         objects = objects_of(cells, wanted, problems)
-        problems.tell(str(path))
+        problems.report(str(path))
     return objects
 
 

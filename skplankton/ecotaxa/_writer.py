@@ -13,7 +13,7 @@ from typing import Any
 import pandas as pd
 from numpy.typing import ArrayLike
 
-from skplankton._views.cells import is_missing, is_path
+from skplankton._views.entries import is_missing, is_path
 from skplankton.ecotaxa._columns import (
     FILE_NAME,
     NUMBER,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable
 
-from skplankton._utils.reports import tell
+from skplankton._utils.reports import report
 
 N_EXAMPLES = 5
 _WAY_OUT = 'Pass errors="warn" to go on without what cannot be read.'
@@ -55,4 +55,4 @@ def report_problems(
         f"missing from the table. {' '.join(shown)}"
         + (" …" if len(shown) < counts.total() else "")
     )
-    tell(text, errors, stacklevel + 1)
+    report(text, errors, stacklevel + 1)

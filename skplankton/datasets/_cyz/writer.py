@@ -18,7 +18,7 @@ import pandas as pd
 from PIL import Image
 
 from skplankton._utils.files import unfinished
-from skplankton._views.cells import image_pixels, is_missing, read_profile
+from skplankton._views.entries import image_pixels, is_missing, read_profile
 
 IMAGE_FORMATS = ("png", "jpeg", "bmp")
 # As instruments spell the six channels of make_particles.

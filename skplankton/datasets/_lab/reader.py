@@ -112,7 +112,7 @@ def load_particles(
         },
         dtype=object,
     )
-    problems.tell(str(table_path))
+    problems.report(str(table_path))
     if errors == "raise":
         check_some_view(data, f"{table_path}: ")
     labels = table.get(CLASS, [""] * len(data))

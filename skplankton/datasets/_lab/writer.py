@@ -13,7 +13,7 @@ import pandas as pd
 from numpy.typing import ArrayLike
 
 from skplankton._utils.files import unfinished
-from skplankton._views.cells import is_missing, is_path
+from skplankton._views.entries import is_missing, is_path
 from skplankton._views.images import png_bytes
 from skplankton.datasets._lab.reader import CLASS, FOLDERS, TABLE_NAME, check_some_view
 from skplankton.datasets._simulator.cytometer import CHANNEL_NAMES

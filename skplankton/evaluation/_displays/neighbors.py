@@ -7,7 +7,7 @@ import pandas as pd
 from numpy.typing import ArrayLike
 
 from skplankton._utils.labels import split_labels
-from skplankton._views.cells import image_pixels, is_missing, read_profile
+from skplankton._views.entries import image_pixels, is_missing, read_profile
 from skplankton.evaluation._displays.style import (
     BLUE,
     COLOURS,

@@ -5,7 +5,7 @@ from typing import NamedTuple
 import numpy as np
 from PIL import Image
 
-from skplankton._views.cells import image_pixels, read_profile
+from skplankton._views.entries import image_pixels, read_profile
 
 # Rec. 601 luma, which Pillow uses for 8-bit images.
 LUMA = np.array([0.299, 0.587, 0.114], dtype=np.float32)
