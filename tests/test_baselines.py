@@ -96,12 +96,8 @@ def test_embeddings_are_centred_features_and_sizes_of_unit_length(fitted, X):
     assert embedded.dtype == np.float32
     assert embedded.shape == (len(X), 16 + 2)  # two stages of 8, height and width
     assert_allclose(np.linalg.norm(embedded, axis=1), 1, rtol=1e-5)
-    features = dino.encode_rows(
-        fitted.module_,
-        *fitted._read(fitted._check_X(X, reset=False), np.arange(60))[1:],
-        "cpu",
-        "32",
-    )
+    read = fitted._check_X(X, reset=False).read("image", np.arange(60))
+    features = dino.encode_rows(fitted.module_, read.values, read.sizes, "cpu", "32")
     assert_allclose(fitted.module_.feature_mean, features.mean(0), atol=1e-5)
     assert list(fitted.get_feature_names_out()[:2]) == [
         "dinoembedder0",

@@ -17,7 +17,7 @@ from sklearn.metrics import accuracy_score, f1_score
 from sklearn.pipeline import Pipeline
 
 from skplankton import CrossModalEmbedder, GalleryKNNClassifier, _cli
-from skplankton._cli import _arguments, _files, _naming, _output_folder
+from skplankton._cli import _arguments, _files, _model, _output_folder
 from skplankton._cli._samples import find_samples
 from skplankton.datasets import (
     load_cyz_json,
@@ -492,7 +492,7 @@ def test_finished_samples_are_left_as_they_are(station, tmp_path, capsys, monkey
     out = tmp_path / "out"
     assert classify(station, out, samples=samples[:2]) == 0
     named = []
-    honest = _naming.name_particles
+    honest = _model.name_particles
 
     def spy(model, particles):
         named.append(particles["sample_id"].iloc[0])
@@ -550,7 +550,7 @@ def test_begun_with_another_model(station, other_model, tmp_path, monkeypatch):
             calls.append(particles)
             if len(calls) > n_parts:
                 raise KeyboardInterrupt
-            return _naming.name_particles(model, particles)
+            return _model.name_particles(model, particles)
 
         with monkeypatch.context() as patch:
             patch.setattr("skplankton._cli._classify.name_particles", interrupted)
@@ -824,10 +824,10 @@ def test_one_process_at_a_time(station, tmp_path, capsys):
 
 
 def test_a_disk_without_locks(station, tmp_path, monkeypatch):
-    def no_locks(_):
+    def no_locks(*_, **__):
         raise OSError("not supported")
 
-    monkeypatch.setattr(_files, "_lock", no_locks)
+    monkeypatch.setattr(_files.FileLock, "acquire", no_locks)
     assert classify(station, tmp_path / "out") == 0
 
 

@@ -12,7 +12,7 @@ import pytest
 from PIL import Image
 
 from skplankton import GalleryKNNClassifier
-from skplankton.ecotaxa import _archive, _table_file, read_ecotaxa
+from skplankton.ecotaxa import _archive, _export_table, read_ecotaxa
 
 
 def text_of(rows):
@@ -496,7 +496,7 @@ def test_line_numbers_after_a_text_of_many_lines(tmp_path):
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "latin-1"])
 @pytest.mark.parametrize("block", [3, 4, 7])
 def test_encoding_is_that_of_the_whole_file(tmp_path, monkeypatch, encoding, block):
-    monkeypatch.setattr(_table_file, "_BLOCK", block)
+    monkeypatch.setattr(_export_table, "_BLOCK", block)
     rows = [["object_id", "objid"], ["a", "é" * 9], ["é", "ø"]]
     path = write_table(tmp_path / "e.tsv", rows, encoding=encoding)
     objects = read_ecotaxa(path)

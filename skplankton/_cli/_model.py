@@ -67,6 +67,7 @@ def save_model(model: Model, path: Path, scratch: Path) -> None:
     try:
         write_whole(path, content.getvalue(), scratch)
     except OSError as error:
+        why = os.strerror(error.errno) if error.errno else error
         kept = _keep_elsewhere(content.getvalue(), path)
         what_now = (
             f"The trained model is not lost: it is in {kept}. Make {path} writable, "
@@ -75,9 +76,7 @@ def save_model(model: Model, path: Path, scratch: Path) -> None:
             else "Nor could the trained model be written to any other folder: make "
             "room, and run the command again."
         )
-        raise OSError(
-            f"{path} cannot be written ({error.strerror or error}). {what_now}"
-        ) from error
+        raise OSError(f"{path} cannot be written ({why}). {what_now}") from error
 
 
 def _keep_elsewhere(content: bytes, path: Path) -> Path | None:

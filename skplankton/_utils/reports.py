@@ -2,6 +2,8 @@
 
 import logging
 import warnings
+from collections import Counter
+from collections.abc import Mapping
 
 POLICIES = ("raise", "warn", "coerce")
 N_SHOWN = 3  # of each kind of problem; the count says how many there are
@@ -22,48 +24,64 @@ def report(text: str, errors: str, stacklevel: int) -> None:
 
 
 class Problems:
-    """Raise the first problem, or gather them all and tell them once, at the end.
+    """Raise the first problem, or gather all of them for one report at the end.
 
     Parameters
     ----------
     errors : {"raise", "warn", "coerce"}
-        "warn" tells by a UserWarning, "coerce" by the logger ``skplankton``.
+        "warn" reports by a UserWarning, "coerce" by the logger ``skplankton``.
+
+    Attributes
+    ----------
+    counts : Counter
+        How many problems there are of each kind.
+    examples : dict of str to list of str
+        The first few of each kind.
     """
 
     def __init__(self, errors: str):
         check_policy(errors)
         self.errors = errors
-        self._noted: dict[str, list[str]] = {}
-        self._counts: dict[str, int] = {}
+        self.counts: Counter[str] = Counter()
+        self.examples: dict[str, list[str]] = {}
 
     def add(
         self,
         message: str,
-        consequence: str,
+        kind: str,
         *,
         error: type[Exception] = ValueError,
         count: int = 1,
+        advice: str | None = None,
     ) -> None:
-        """Tell of a problem; `consequence` is what is done if it does not raise."""
+        """Raise a problem, or note it.
+
+        `kind` is what the report counts: what kind of problem it is, or what is done
+        about it. `advice` follows the message of the error.
+        """
         if self.errors == "raise":
-            raise error(
-                f"{message} With errors='warn' or 'coerce', {consequence} instead."
-            )
-        noted = self._noted.setdefault(consequence, [])
-        if len(noted) < N_SHOWN:
-            noted.append(message)
-        self._counts[consequence] = self._counts.get(consequence, 0) + count
+            advice = advice or f"With errors='warn' or 'coerce', {kind} instead."
+            raise error(f"{message} {advice}")
+        self.include({kind: count}, {kind: [message]})
+
+    def include(
+        self, counts: Mapping[str, int], examples: Mapping[str, list[str]]
+    ) -> None:
+        """Add what was noted elsewhere, as in another process."""
+        self.counts.update(counts)
+        for kind, messages in examples.items():
+            noted = self.examples.setdefault(kind, [])
+            noted += messages[: N_SHOWN - len(noted)]
 
     def report(self, what: str, stacklevel: int = 3) -> None:
-        """One report of all that was added, in a warning or in the log."""
-        if not self._noted:
+        """One report of all that was noted, in a warning or in the log."""
+        if not self.counts:
             return
         lines = [f"{what} was read with problems."]
-        for consequence, messages in self._noted.items():
-            count = self._counts[consequence]
+        for kind, count in self.counts.items():
             often = "once" if count == 1 else f"{count} times"
-            lines.append(f"- {often}, {consequence}:")
-            lines += [f"  {message}" for message in messages]
-            if len(messages) < count:
-                lines.append(f"  … and {count - len(messages)} more")
+            lines.append(f"- {often}, {kind}:")
+            lines += [f"  {message}" for message in self.examples[kind]]
+            if len(self.examples[kind]) < count:
+                lines.append(f"  … and {count - len(self.examples[kind])} more")
         report("\n".join(lines), self.errors, stacklevel)

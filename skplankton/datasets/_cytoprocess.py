@@ -9,8 +9,9 @@ from typing import Any
 
 import pandas as pd
 
+from skplankton._utils.reports import Problems
 from skplankton.datasets._cyz.channels import Channels
-from skplankton.datasets._cyz.problems import Problem, Problems, report_problems
+from skplankton.datasets._cyz.particle import WAY_OUT
 from skplankton.datasets._cyz.reader import load_sources, with_image
 
 _SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp")
@@ -162,7 +163,7 @@ def _chosen(
 def _set_images(
     table: pd.DataFrame, samples: list[str], folder: Path, errors: str
 ) -> None:
-    problems = Problems(strict=errors == "raise")
+    problems = Problems(errors)
     images: list[str | None] = []
     for sample, rows in _rows_by_sample(table, samples):
         images_folder = folder / "images" / sample
@@ -181,14 +182,22 @@ def _set_images(
                 continue
             first = files.setdefault(int(file.stem), str(file))
             if first != str(file):
-                text = f"a second image of the particle of {first}, which is kept"
-                problems.add(str(file), Problem("second image of one particle", text))
+                problems.add(
+                    f"{file}: a second image of the particle of {first}, which is "
+                    "kept.",
+                    "second image of one particle",
+                    advice=WAY_OUT,
+                )
         images += [files.pop(particle, None) for particle in rows["particle_id"]]
         for file in files.values():
-            text = "the JSON file has no particle of this number; the image is left out"
-            problems.add(file, Problem("image file of no particle", text))
+            problems.add(
+                f"{file}: the JSON file has no particle of this number; the image is "
+                "left out.",
+                "image file of no particle",
+                advice=WAY_OUT,
+            )
     table["image"] = pd.Series(images, dtype=object)
-    report_problems(problems.counts, problems.examples, errors, stacklevel=3)
+    problems.report(str(folder), stacklevel=4)
 
 
 def _rows_by_sample(table: pd.DataFrame, samples: list[str]) -> Any:

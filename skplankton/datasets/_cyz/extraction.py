@@ -14,10 +14,13 @@ from typing import Any
 
 import numpy as np
 
+from skplankton._utils.reports import Problems
 from skplankton.datasets._cyz.channels import Channels, channel_name, select_channels
 from skplankton.datasets._cyz.json_stream import BrokenJSON, JSONStream
 from skplankton.datasets._cyz.particle import (
+    WAY_OUT,
     WHOLE,
+    Problem,
     checked_shapes,
     crop_of,
     decoded_image,
@@ -25,7 +28,6 @@ from skplankton.datasets._cyz.particle import (
     samples_of,
     shown,
 )
-from skplankton.datasets._cyz.problems import Problem, Problems, problem_error
 from skplankton.datasets._cyz.store import (
     Store,
     StoreWriter,
@@ -65,11 +67,13 @@ def stored_views(
     store = open_store(folder, name)
     if store is None:
         with store_writer(folder, name) as writer:
-            extraction = _Extraction(source, writer, channels, Problems(strict))
+            problems = Problems("raise" if strict else "coerce")
+            extraction = _Extraction(source, writer, channels, problems)
             extraction.read(with_images, progress)
             store = writer.finish(extraction.facts(), extraction.columns())
     elif strict and store.facts["examples"]:
-        raise problem_error(store.facts["examples"][0])
+        first = next(iter(store.facts["examples"].values()))[0]
+        raise ValueError(f"{first} {WAY_OUT}")
     return store
 
 
@@ -121,10 +125,13 @@ class _Extraction:
                     "images were read up to there. Convert the .cyz file again"
                 )
                 problem = Problem("file that breaks off", text)
-                self._problems.add(str(self._source), problem)
+                self._note(str(self._source), problem)
         if "particles" not in found:
             raise self._not_cyz2json("it has no 'particles'")
         self._check_owners()
+
+    def _note(self, where: str, problem: Problem) -> None:
+        self._problems.add(f"{where}: {problem}.", problem.kind, advice=WAY_OUT)
 
     def _not_cyz2json(self, why: str) -> ValueError:
         with open(self._source, "rb") as file:
@@ -140,7 +147,7 @@ class _Extraction:
         particle = _particle_id(item)
         if particle is None:
             text = "no particleId that is a whole number; the particle is left out"
-            self._problems.add(
+            self._note(
                 f"{self._source}, particles[{i}]",
                 Problem("particle without particleId", text),
             )
@@ -148,13 +155,13 @@ class _Extraction:
         where = f"{self._source}, particle {particle}"
         if particle in self._rows:
             text = "a second particle of this particleId; the first is kept"
-            self._problems.add(where, Problem("second particle of one id", text))
+            self._note(where, Problem("second particle of one id", text))
             return
         offset, length = MISSING, 0
         try:
             samples = self._samples(item.get("pulseShapes"))
         except Problem as problem:
-            self._problems.add(where, problem)
+            self._note(where, problem)
         else:
             offset, length = self._writer.append(samples.tobytes()), len(samples)
         says_image = self._says_image(item.get("hasImage"), where)
@@ -169,7 +176,7 @@ class _Extraction:
             return MISSING if says is None else int(says)
         text = f"hasImage is {shown(says)}, where true or false was expected"
         problem = Problem("hasImage that is neither true nor false", text)
-        self._problems.add(where, problem)
+        self._note(where, problem)
         return MISSING
 
     def _samples(self, shapes: Any) -> np.ndarray:
@@ -199,7 +206,7 @@ class _Extraction:
         particle = _particle_id(item)
         encoded = item.get("base64") if isinstance(item, dict) else None
         if particle is None or not isinstance(encoded, str):
-            self._problems.add(
+            self._note(
                 f"{self._source}, images[{i}]",
                 Problem(
                     "image without particleId or base64",
@@ -215,7 +222,7 @@ class _Extraction:
             content, size = decoded_image(encoded)
             crop = crop_of(item.get("cropRectangle"), size)
         except Problem as problem:
-            self._problems.add(where, problem)
+            self._note(where, problem)
         else:
             at = self._writer.append(content)
             self._images[particle] = (at, len(content), *crop)
@@ -225,7 +232,7 @@ class _Extraction:
         for particle in self._images.keys() - self._rows.keys():
             text = "an image, and no particle of this particleId; it is left out"
             where = f"{self._source}, particle {particle}"
-            self._problems.add(where, Problem("image of no particle", text))
+            self._note(where, Problem("image of no particle", text))
 
     def facts(self) -> dict[str, Any]:
         """What holds for the whole file."""

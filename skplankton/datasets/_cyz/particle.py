@@ -9,10 +9,20 @@ from typing import Any
 import numpy as np
 
 from skplankton._views.images import image_size
-from skplankton.datasets._cyz.problems import Problem
 
 IMAGE_FORMATS = ("JPEG", "PNG", "BMP")
 WHOLE = (-1, -1, -1, -1)  # a crop that cuts nothing
+
+
+WAY_OUT = 'Pass errors="warn" to go on without what cannot be read.'
+
+
+class Problem(ValueError):
+    """Something in one particle cannot be read; `kind` is what is counted."""
+
+    def __init__(self, kind: str, what: str):
+        super().__init__(what)
+        self.kind = kind
 
 
 def checked_shapes(shapes: Any) -> tuple[str, ...]:

@@ -12,7 +12,7 @@ import pandas as pd
 from joblib import Parallel, delayed, effective_n_jobs
 from tqdm import tqdm
 
-from skplankton._utils.reports import check_policy
+from skplankton._utils.reports import Problems
 from skplankton._views.stored import StoredImage, StoredProfile
 from skplankton.datasets._cyz.channels import Channels, check_channels
 from skplankton.datasets._cyz.extraction import (
@@ -21,7 +21,6 @@ from skplankton.datasets._cyz.extraction import (
     common_channels,
     stored_views,
 )
-from skplankton.datasets._cyz.problems import report_problems
 from skplankton.datasets._cyz.store import Store, cache_folder
 
 
@@ -169,7 +168,7 @@ def load_sources(
     require_image: bool = False,
 ) -> pd.DataFrame:
     """The table of files that exist, of samples with different names."""
-    check_policy(errors)
+    problems = Problems(errors)
     folder = cache_folder(cache)
     channels = check_channels(channels)
     n_jobs = min(effective_n_jobs(n_jobs), len(sources))
@@ -196,12 +195,10 @@ def load_sources(
             _check_same_channels(stores, source)
             if progress is None:
                 progress_bar.update(size)
-    report_problems(
-        sum((Counter(store.facts["counts"]) for store in stores), Counter()),
-        [text for store in stores for text in store.facts["examples"]],
-        errors,
-        stacklevel=3,
-    )
+    for store in stores:
+        problems.include(store.facts["counts"], store.facts["examples"])
+    where = sources[0] if len(sources) == 1 else os.path.commonpath(sources)
+    problems.report(str(where), stacklevel=4)
     rows: dict[str, list[Any]] = {name: [] for name in _TABLE}
     for store, source, sample in zip(stores, sources, samples, strict=True):
         _append_rows(rows, store, source, sample)

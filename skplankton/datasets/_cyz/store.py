@@ -21,7 +21,7 @@ import numpy as np
 
 from skplankton._utils.files import temporary_folder, unfinished
 
-FORMAT = 1  # raised with every change of what a store holds
+FORMAT = 2  # raised with every change of what a store holds
 
 # One folder a process: a process that was forked must not remove its parent's.
 _temporary_folders: dict[int, Path] = {}
