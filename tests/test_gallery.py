@@ -17,7 +17,8 @@ from sklearn.preprocessing import StandardScaler
 
 from skplankton import GalleryKNNClassifier
 from skplankton._gallery import nearest
-from skplankton._gallery.nearest import NearestEntries, vote_shares
+from skplankton._gallery.nearest import NearestEntries
+from skplankton._gallery.votes import vote_shares
 from skplankton._utils.labels import check_y
 
 SPECIES = np.array(["ciliate", "diatom", "flagellate"])

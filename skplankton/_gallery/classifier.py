@@ -10,7 +10,8 @@ from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.utils import Tags, check_consistent_length
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-from skplankton._gallery.nearest import NearestEntries, neighbors_of_views, vote_shares
+from skplankton._gallery.nearest import NearestEntries, neighbors_of_views
+from skplankton._gallery.votes import vote_shares
 from skplankton._utils.labels import (
     check_two_classes,
     check_y,

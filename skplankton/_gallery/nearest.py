@@ -1,4 +1,4 @@
-"""Nearest gallery entries by products of matrices, and the votes of neighbours."""
+"""Nearest gallery entries, by products of matrices."""
 
 import numpy as np
 from sklearn.utils import gen_batches
@@ -20,9 +20,6 @@ _N_FOR_CENTER = 1000
 
 # Normalising rounds: unit vectors closer than this are one direction.
 _SAME_DIRECTION = 1e-13
-
-# Sums of votes that differ by less, relative to the largest, differ by rounding only.
-_SAME_VOTES = 1e-12
 
 
 class NearestEntries:
@@ -228,60 +225,6 @@ def neighbors_of_views(
                 queries[here, view], n_neighbors
             )
     return distances, positions
-
-
-def vote_shares(
-    distances: np.ndarray, classes: np.ndarray, n_classes: int, weights: str
-) -> np.ndarray:
-    """Share of the neighbours' votes for each class.
-
-    Parameters
-    ----------
-    distances : ndarray of shape (n_queries, n_neighbors)
-        Infinite where there is no neighbour, which casts no vote.
-    classes : ndarray of shape (n_queries, n_neighbors), int
-        The neighbours' classes, from 0.
-    n_classes : int
-        Number of classes.
-    weights : {"distance", "uniform"}
-        "distance" votes with 1 / distance; if any distance is 0, those alone vote,
-        equally.
-
-    Returns
-    -------
-    ndarray of shape (n_queries, n_classes)
-        Rows sum to 1. Equal shares are equal to the last digit.
-    """
-    votes = summed_votes(distances, classes, n_classes, weights)
-    return np.divide(votes, votes.sum(axis=1, keepdims=True), out=votes)
-
-
-def summed_votes(
-    distances: np.ndarray, classes: np.ndarray, n_classes: int, weights: str
-) -> np.ndarray:
-    """What `vote_shares` divides by the sum of each row."""
-    n_queries = len(distances)
-    cells = classes + n_classes * np.arange(n_queries)[:, None]
-    votes = np.bincount(
-        cells.ravel(),
-        weights=_votes(distances, weights).ravel(),
-        minlength=n_queries * n_classes,
-    ).reshape(n_queries, n_classes)
-    # The same votes, added up in another order, may differ in the last digit.
-    largest = votes.max(axis=1, keepdims=True)
-    np.copyto(votes, largest, where=votes >= largest * (1 - _SAME_VOTES))
-    return votes
-
-
-def _votes(distances: np.ndarray, weights: str) -> np.ndarray:
-    if weights == "uniform":
-        return np.isfinite(distances).astype(np.float64)
-    # Relative to the nearest neighbour's vote, which 1 / distance would make infinite
-    # for a distance of 0 or next to it.
-    nearest = distances.min(axis=1, keepdims=True)
-    exact = distances == 0
-    ratio = np.divide(nearest, distances, where=~exact, out=np.zeros_like(distances))
-    return np.where(nearest == 0, exact, ratio)
 
 
 def squared_norms(rows: np.ndarray) -> np.ndarray:

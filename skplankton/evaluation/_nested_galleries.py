@@ -15,12 +15,8 @@ import numpy as np
 from sklearn.utils import gen_batches
 
 from skplankton._gallery.classifier import present_views
-from skplankton._gallery.nearest import (
-    NearestEntries,
-    smallest,
-    squared_norms,
-    summed_votes,
-)
+from skplankton._gallery.nearest import NearestEntries, smallest, squared_norms
+from skplankton._gallery.votes import summed_votes
 
 # Blocks of columns that a set-up's name stands for.
 BLOCKS: dict[str, tuple[int, ...]] = {
