@@ -1039,3 +1039,73 @@ def test_one_label_for_each_of_many_species_is_what_a_gallery_is_for():
     X = np.random.RandomState(0).rand(60, 4)
     y = [f"species {i}" for i in range(60)]
     assert list(GalleryKNNClassifier().fit(X, y).predict(X)) == y
+
+
+# --- numbers at the ends of their range -----------------------------------------------
+
+
+def brute_force(entries, query, metric):
+    """Row of the nearest entry, in exact integers or as good as."""
+    entries, query = entries.astype(np.longdouble), query.astype(np.longdouble)
+    if metric == "cosine":
+        entries = entries / np.linalg.norm(entries, axis=1, keepdims=True)
+        query = query / np.linalg.norm(query)
+    return np.linalg.norm(entries - query, axis=1).argmin()
+
+
+@pytest.mark.parametrize("metric", ["cosine", "euclidean"])
+@pytest.mark.parametrize("sign", [1, -1])
+@pytest.mark.parametrize(
+    ("dtype", "scale"),
+    [
+        (np.float32, 1e-25),
+        (np.float32, 1e25),
+        (np.float64, 1e-150),
+        (np.float64, 1e150),
+    ],
+)
+def test_large_and_small_entries(metric, dtype, sign, scale):
+    """Squares would overflow, or vanish; all numbers may be negative."""
+    entries = sign * (1 + np.random.RandomState(0).rand(30, 4))
+    entries[:, 0] *= -sign * 1e-20  # the largest may be next to nothing
+    entries = (scale * entries).astype(dtype)
+    y = np.arange(30) % 2
+    knn = GalleryKNNClassifier(1, metric=metric).fit(entries, y)
+    found = knn.kneighbors(entries[:, ::-1].copy(), return_distance=False)[:, 0]
+    expected = [brute_force(entries, row[::-1], metric) for row in entries]
+    assert found.tolist() == expected
+
+
+def test_queries_far_from_all_entries():
+    """Beyond what float32 holds when divided by the scale of the entries."""
+    entries = np.random.RandomState(0).rand(30, 4).astype(np.float32)
+    queries = np.array([[1e30, 0, 0, 0], [0, -1e38, 0, 0]], dtype=np.float32)
+    knn = GalleryKNNClassifier(1, metric="euclidean").fit(entries, np.arange(30) % 2)
+    distances, _ = knn.kneighbors(np.vstack([queries, entries[:1]]))
+    np.testing.assert_allclose(distances[:, 0], [1e30, 1e38, 0])
+
+
+def test_equal_shares_of_each_query_on_its_own():
+    """Sums in another order differ in the last digit; the sums of queries in all."""
+    distances = np.array(
+        [[1, 2, 3, 3, 2, 1], [1, 20, 30, 30, 20, 1], [1, 1, 1, 9, 9, 9]]
+    )
+    classes = np.tile([0, 0, 0, 1, 1, 1], (3, 1))
+    shares = vote_shares(distances.astype(float), classes, 2, "distance")
+    assert (shares[:2, 0] == shares[:2, 1]).all()
+    assert shares[2].argmax() == 0
+    assert shares[2, 1] == pytest.approx(0.1)
+
+
+@pytest.mark.parametrize("n_rows", [5, 7])
+def test_score_of_other_lengths(n_rows):
+    X, y = blobs(6)
+    knn = GalleryKNNClassifier().fit(X, y)
+    labels = np.resize(y, n_rows).astype(object)
+    labels[0] = None  # so that rows are taken by their position
+    with pytest.raises(ValueError, match="inconsistent numbers of samples"):
+        knn.score(X, labels)
+    labels = y.astype(object)
+    labels[0] = None
+    with pytest.raises(ValueError, match="inconsistent numbers of samples"):
+        knn.score(X, labels, sample_weight=np.ones(n_rows))
