@@ -1,7 +1,7 @@
 """A simulated imaging flow cytometer: one body → a camera image and a profile.
 
-It imitates the CytoSense of arXiv:2603.16427. Its numbers are round figures of the right
-order of magnitude, not a calibration of a real instrument.
+It imitates the CytoSense of arXiv:2603.16427. Its numbers are round figures of the
+right order of magnitude, not a calibration of a real instrument.
 """
 
 from __future__ import annotations

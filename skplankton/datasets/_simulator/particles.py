@@ -119,7 +119,7 @@ def make_particles(
 
         data : DataFrame of shape (n_samples, 2)
             Column `image`: arrays of shape (height, width), uint8, bright background,
-            0.7 µm per pixel, the flow along the columns; cropped around the particle, so
+            0.7 µm per pixel, flow along the columns; cropped around the particle, so
             that each has its own size. Column `profile`: arrays of shape (length, 6),
             float32, in mV from 0 to 7487, about 0.5 µm per time sample, in the order of
             `channel_names`. Mirroring an image left to right is reversing its profile

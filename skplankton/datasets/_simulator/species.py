@@ -1,8 +1,8 @@
 """Artificial species: body plans, pigments and sizes, combined in a fixed order.
 
 Species come in pairs that share a body plan and a size. A pair differs by pigment only
-(visible only in the profile), by shape across the flow only (visible only in the image),
-or by both. The i-th species is the same for any number of species.
+(visible in the profile alone), by shape across the flow only (visible in the image
+alone), or by both. The i-th species is the same for any number of species.
 
 Lengths in the body plans are µm for a medium-sized individual. They were chosen by eye
 for a plausible appearance, and so that the species overlap.
