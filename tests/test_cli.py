@@ -115,7 +115,7 @@ def copied(station, tmp_path, *names):
 
 
 def break_an_image(path, particle):
-    """Cut a stored image off behind its header, which a loader does not notice."""
+    """Truncate a stored image after its header, which loading does not check."""
     measurement = json.loads(path.read_text(encoding="utf-8-sig"))
     image = next(i for i in measurement["images"] if i["particleId"] == particle)
     image["base64"] = image["base64"][:100]
@@ -339,13 +339,13 @@ def test_model_is_that_of_the_python_api(station, tmp_path):
 
 def test_fit_prints_a_summary_and_cleans_up(station, tmp_path, capsys):
     assert fit(station, "--output", tmp_path / "m.joblib") == 0
-    told = capsys.readouterr().out
-    assert f"{2 * PER_SAMPLE} labels from {station.export}" in told
+    printed = capsys.readouterr().out
+    assert f"{2 * PER_SAMPLE} labels from {station.export}" in printed
     assert (
         "72 particles: 60 with image and profile, to train on; 48 labeled, 24 unl"
-        in told
+        in printed
     )
-    assert "3 species, and 12 labeled particles in the gallery" in told
+    assert "3 species, and 12 labeled particles in the gallery" in printed
     assert [file.name for file in tmp_path.iterdir()] == ["m.joblib"]
 
 
@@ -386,10 +386,10 @@ def test_labels_that_cannot_be_used(
 
 def test_no_labels_at_all(station, tmp_path, capsys):
     assert fit(station, "--output", tmp_path / "m.joblib", labels=False) == 1
-    told = capsys.readouterr().err
-    assert "None of the particles is labeled. Pass --labels" in told
+    printed = capsys.readouterr().err
+    assert "None of the particles is labeled. Pass --labels" in printed
     # The images and profiles are read already: hours, for a season.
-    assert f"is kept in {tmp_path / 'm.joblib.work'} for the next run" in told
+    assert f"is kept in {tmp_path / 'm.joblib.work'} for the next run" in printed
     assert list((tmp_path / "m.joblib.work" / "views").iterdir())
 
 
@@ -406,11 +406,11 @@ def test_labels_that_are_perhaps_not_meant(X, y, tmp_path, capsys):
     labels[:6] = ["x", " x", "x ", "X", "None", None]
     table = write_particles(X[:40], labels, tmp_path / "LAB")
     assert fit(None, "--output", tmp_path / "m", samples=[table], labels=False) == 0
-    told = capsys.readouterr()
-    assert "39 labeled, 1 unlabeled" in told.out
-    assert "warning: 1 particle labeled 'None', which is taken as a spe" in told.err
-    assert "the labels 'x' (3), 'X' (1) look alike, and are taken as dif" in told.err
-    assert told.err.count("warning:") == 2
+    printed = capsys.readouterr()
+    assert "39 labeled, 1 unlabeled" in printed.out
+    assert "warning: 1 particle labeled 'None', which is taken as a spe" in printed.err
+    assert "the labels 'x' (3), 'X' (1) look alike, and are taken as dif" in printed.err
+    assert printed.err.count("warning:") == 2
     classes = joblib.load(tmp_path / "m")["pipeline"]["gallery"].classes_
     assert set(classes) == {"x", "X", "None", *y[6:40]}
 
@@ -423,9 +423,9 @@ def test_fit_with_problems(station, tmp_path, capsys):
     assert "a view that cannot be read is taken for missing" in capsys.readouterr().err
     strict = ("--overwrite", "--strict")
     assert fit(station, "--output", output, *strict, samples=samples) == 1
-    told = capsys.readouterr().err
-    assert "could not be read" in told
-    assert "errors= is leaving out --strict here" in told
+    printed = capsys.readouterr().err
+    assert "could not be read" in printed
+    assert "errors= is leaving out --strict here" in printed
 
 
 def test_channels_by_name(station, tmp_path, capsys):
@@ -470,8 +470,8 @@ def test_predicted_labels_are_those_of_the_pipeline(station, tmp_path):
             np.testing.assert_allclose(
                 table[f"similarity_{k + 1}"], 1 - distances[:, k], atol=5e-5
             )
-        told = counts.loc[name].drop("(no name)")
-        assert told[told > 0].to_dict() == table["name"].value_counts().to_dict()
+        printed = counts.loc[name].drop("(no name)")
+        assert printed[printed > 0].to_dict() == table["name"].value_counts().to_dict()
     assert sorted(file.name for file in out.iterdir()) == [
         *(f"{name}.csv" for name in SAMPLES),
         "progress",
@@ -584,10 +584,10 @@ def test_ecotaxa_round_trip(station, tmp_path):
     objects = read_ecotaxa(out / "ecotaxa_bay.zip", status="predicted", cache=tmp_path)
     table = pd.read_csv(out / "bay.csv").set_index("object_id")
     assert len(objects) == PER_SAMPLE - 4  # four without an image
-    there = table.loc[objects["object_id"]]
-    assert objects["label"].tolist() == there["name"].tolist()
-    assert objects["object_score"].tolist() == there["score"].tolist()
-    assert objects["object_neighbor_1"].tolist() == there["neighbor_1"].tolist()
+    expected = table.loc[objects["object_id"]]
+    assert objects["label"].tolist() == expected["name"].tolist()
+    assert objects["object_score"].tolist() == expected["score"].tolist()
+    assert objects["object_neighbor_1"].tolist() == expected["neighbor_1"].tolist()
     assert set(objects["sample_id"]) == {"bay"}
 
 
@@ -598,9 +598,9 @@ def test_a_sample_without_images(station, tmp_path, capsys):
     for _ in range(2):
         sample = [tmp_path / "dark.json"]
         assert classify(station, out, "--ecotaxa", samples=sample) == 0
-    told = capsys.readouterr().out
-    assert told.count("dark: no images, so nothing is written for EcoTaxa") == 1
-    assert "1 sample classified before" in told
+    printed = capsys.readouterr().out
+    assert printed.count("dark: no images, so nothing is written for EcoTaxa") == 1
+    assert "1 sample classified before" in printed
     assert pd.read_csv(out / "dark.csv")["name"].notna().all()
 
 
@@ -621,9 +621,11 @@ def test_what_cannot_be_read_is_reported(chunk_size, station, tmp_path, capsys):
     out = tmp_path / "out"
     arguments = ("--ecotaxa", "--chunk-size", chunk_size)
     assert classify(station, out, *arguments, samples=[sample]) == 3
-    told = capsys.readouterr()
-    assert "bay: 24 particles, 1 without a predicted label" in told.out
-    assert f"bay: something could not be read, see {out}/bay_problems.txt" in told.err
+    printed = capsys.readouterr()
+    assert "bay: 24 particles, 1 without a predicted label" in printed.out
+    assert (
+        f"bay: something could not be read, see {out}/bay_problems.txt" in printed.err
+    )
     problems = (out / "bay_problems.txt").read_text(encoding="utf-8")
     assert "bay.json, particle 0" in problems
     assert "'bay_1'" in problems
@@ -640,7 +642,7 @@ def test_what_cannot_be_read_is_reported(chunk_size, station, tmp_path, capsys):
 
 
 def test_an_image_that_ecotaxa_cannot_have(station, tmp_path, capsys, monkeypatch):
-    """Cut from a frame, it is decoded, which a broken one does not survive."""
+    """An image cropped from a frame must be decoded, which fails if it is damaged."""
     X = load_cyz_json(station.season / "bay.json", cache=tmp_path / "cache")
     sample = write_cyz_json(X, tmp_path / "bay.json", frame_shape=(400, 400))
     break_an_image(sample, 1)
@@ -671,10 +673,10 @@ def test_one_broken_file_does_not_keep_the_others(station, tmp_path, capsys):
     samples[0].write_text("not JSON", encoding="utf-8")
     out = tmp_path / "out"
     assert classify(station, out, samples=samples) == 1
-    told = capsys.readouterr()
-    assert "bay could not be classified:" in told.err
-    assert "is not a JSON file of cyz2json" in told.err
-    assert "error: 1 sample could not be classified: bay" in told.err
+    printed = capsys.readouterr()
+    assert "bay could not be classified:" in printed.err
+    assert "is not a JSON file of cyz2json" in printed.err
+    assert "error: 1 sample could not be classified: bay" in printed.err
     assert (out / "cape.csv").is_file()
     assert not (out / "bay.csv").exists()
     assert classify(station, tmp_path / "strict", "--strict", samples=samples) == 1
@@ -691,11 +693,12 @@ def test_lab_files_that_are_missing(tmp_path, X, y, capsys):
         file.unlink()
     model, out, samples = tmp_path / "m.joblib", tmp_path / "out", [folder]
     assert fit(None, "--output", model, samples=samples, labels=False) == 3
-    told = capsys.readouterr()
+    printed = capsys.readouterr()
     assert (
-        "40 particles: 38 with image and profile, to train on; 40 labeled" in told.out
+        "40 particles: 38 with image and profile, to train on; 40 labeled"
+        in printed.out
     )
-    assert "'images/000001.png', looked for as" in told.err
+    assert "'images/000001.png', looked for as" in printed.err
     assert "LAB_000002" not in joblib.load(model)["gallery_ids"]
 
     assert classify(None, out, "--ecotaxa", model=model, samples=samples) == 3
@@ -736,8 +739,8 @@ def test_files_of_others_are_not_replaced(station, tmp_path, capsys):
     (out / "species.csv").unlink()
     (out / "bay.csv").write_text("mine")
     assert classify(station, out) == 1
-    told = capsys.readouterr().err
-    assert told.count("exists and was not written by this command") == 2
+    printed = capsys.readouterr().err
+    assert printed.count("exists and was not written by this command") == 2
     assert (out / "bay.csv").read_text() == "mine"
     assert (out / "cape.csv").is_file()
     (tmp_path / "file").touch()
@@ -769,8 +772,8 @@ def test_every_name_has_its_own_files(station, tiny, tmp_path, capsys):
         capsys.readouterr()
         (tmp_path / f"{name}.json").write_text(tiny + "\n", encoding="utf-8")
         assert classify(station, out, samples=samples) == 0
-        told = f"{len(names) - 1} samples classified before; left as they are"
-        assert told in capsys.readouterr().out
+        printed = f"{len(names) - 1} samples classified before; left as they are"
+        assert printed in capsys.readouterr().out
         assert results(out) == before
 
 
@@ -794,9 +797,9 @@ def test_long_names(station, tiny, tmp_path, capsys):
     too_long.write_text(tiny, encoding="utf-8")
     capsys.readouterr()
     assert classify(station, tmp_path / "none", samples=[longest, too_long]) == 1
-    told = capsys.readouterr().err
-    assert "has 243 bytes; expected at most 242" in told
-    assert f"Rename {too_long}" in told
+    printed = capsys.readouterr().err
+    assert "has 243 bytes; expected at most 242" in printed
+    assert f"Rename {too_long}" in printed
     assert not (tmp_path / "none").exists()
 
 
@@ -815,9 +818,11 @@ def test_names_that_are_not_utf8(station, tiny, tmp_path, capsys):
 
     bad = sample.rename(tmp_path / os.fsdecode(b"caf\xe9.json"))
     assert classify(station, tmp_path / "out", samples=[bad]) == 1
-    told = capsys.readouterr().err
-    assert r"The name 'caf\udce9' of " in told
-    assert "is not valid UTF-8, so it cannot be written to a table. Rename it." in told
+    printed = capsys.readouterr().err
+    assert r"The name 'caf\udce9' of " in printed
+    assert (
+        "is not valid UTF-8, so it cannot be written to a table. Rename it." in printed
+    )
 
 
 def test_one_process_at_a_time(station, tmp_path, capsys):
@@ -924,9 +929,9 @@ def test_files_that_are_not_models(content, words, station, tmp_path, capsys):
 
 def test_device_is_checked_once(station, tmp_path, capsys):
     assert classify(station, tmp_path / "out", "--device", "xpu") == 1
-    told = capsys.readouterr().err
-    assert told.count("device='xpu'") == 1
-    assert "device= is --device here" in told
+    printed = capsys.readouterr().err
+    assert printed.count("device='xpu'") == 1
+    assert "device= is --device here" in printed
 
 
 def test_debug_shows_where(station, tmp_path):
@@ -970,8 +975,8 @@ def test_evaluate(station, tmp_path, capsys):
     out = tmp_path / "out"
     arguments = (station.season, "--labels", station.export, "--output", out)
     assert run("evaluate", station.model, *arguments) == 0
-    told = capsys.readouterr().out
-    assert "48 labeled particles, 12 of them in the model's gallery and left" in told
+    printed = capsys.readouterr().out
+    assert "48 labeled particles, 12 of them in the model's gallery and left" in printed
     predicted = pd.read_csv(out / "evaluation_particles.csv")
     model = joblib.load(station.model)
     assert not set(predicted["object_id"]) & set(model["gallery_ids"])
@@ -979,11 +984,11 @@ def test_evaluate(station, tmp_path, capsys):
         predicted["label"].tolist() == station.labels[predicted["object_id"]].tolist()
     )
     accuracy = accuracy_score(predicted["label"], predicted["name"])
-    assert f"accuracy {accuracy:.3f} of 36 particles" in told
+    assert f"accuracy {accuracy:.3f} of 36 particles" in printed
     f1 = f1_score(
         predicted["label"], predicted["name"], average="macro", zero_division=0
     )
-    assert f"F1 {f1:.3f}" in told
+    assert f"F1 {f1:.3f}" in printed
     scores = pd.read_csv(out / "evaluation.csv", index_col="species")
     assert scores["f1"].mean() == pytest.approx(f1, abs=1e-4)
     assert scores["particles"].to_dict() == predicted["label"].value_counts().to_dict()
@@ -1001,9 +1006,11 @@ def test_evaluate_on_a_new_sample_with_a_new_species(station, tmp_path, capsys):
     break_an_image(samples[0], 1)
     labels_of = ("--labels", tmp_path / "ecotaxa_new.tsv")
     assert run("evaluate", station.model, *samples, *labels_of) == 3
-    told = capsys.readouterr().out
-    assert "24 labeled particles, 0 of them" in told
-    assert "1 particle of species that are not in the model's gallery: kraken" in told
+    printed = capsys.readouterr().out
+    assert "24 labeled particles, 0 of them" in printed
+    assert (
+        "1 particle of species that are not in the model's gallery: kraken" in printed
+    )
 
 
 def test_particles_without_a_predicted_label_are_errors(station, tmp_path, capsys):
@@ -1014,9 +1021,9 @@ def test_particles_without_a_predicted_label_are_errors(station, tmp_path, capsy
     write_labels(tmp_path / "ecotaxa_new.tsv", station.labels[2 * PER_SAMPLE :][:1])
     labels_of = ("--labels", tmp_path / "ecotaxa_new.tsv")
     assert run("evaluate", station.model, sample, *labels_of) == 3
-    told = capsys.readouterr().out
-    assert "accuracy 0.000 of 1 particle;" in told
-    assert "1 particle without a readable image or profile" in told
+    printed = capsys.readouterr().out
+    assert "accuracy 0.000 of 1 particle;" in printed
+    assert "1 particle without a readable image or profile" in printed
 
 
 def test_nothing_left_to_evaluate(station, tmp_path, capsys):

@@ -81,13 +81,13 @@ def check_result(output, expected):
     names = sorted(file.name for file in expected.iterdir())
     assert sorted(file.name for file in output.iterdir()) == names
     for archive in expected.glob("*.zip"):
-        told, wanted = (
+        printed, wanted = (
             read_ecotaxa(path, status="predicted", cache=path.parent.parent / "zips")
             .drop(columns=["image"])
             .filter(regex="^(?!object_annotation_(date|time))")
             for path in (output / archive.name, archive)
         )
-        assert told.equals(wanted)
+        assert printed.equals(wanted)
     assert not list((output / "progress" / "begun").iterdir())
     leftover = [f for f in output.rglob("*") if f.suffix in (".part", ".views")]
     assert not leftover
@@ -139,7 +139,7 @@ FORKS = """
 @pytest.fixture(scope="module")
 def forked(tmp_path_factory):
     """Runs a command; returns its exit code, its duration and its output."""
-    log = tmp_path_factory.mktemp("forks") / "told"
+    log = tmp_path_factory.mktemp("forks") / "printed"
     with subprocess.Popen(
         [sys.executable, "-c", textwrap.dedent(FORKS), log],
         env={**os.environ, "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"},
@@ -155,8 +155,10 @@ def forked(tmp_path_factory):
                 flush=True,
             )
             code, duration = json.loads(process.stdout.readline())
-            told = (log.with_name(f"told{stream}").read_text() for stream in (1, 2))
-            return code, duration, *told
+            printed = (
+                log.with_name(f"printed{stream}").read_text() for stream in (1, 2)
+            )
+            return code, duration, *printed
 
         yield run
 
@@ -249,8 +251,10 @@ def test_signals(number, station, tmp_path, capsys, monkeypatch):
     output = tmp_path / "out"
     assert _cli.main(arguments(station, output)) == 128 + number
     assert signal.getsignal(number) is handler
-    told = capsys.readouterr().err
-    assert f"Finished results are kept in {output}. Run the same command again" in told
+    printed = capsys.readouterr().err
+    assert (
+        f"Finished results are kept in {output}. Run the same command again" in printed
+    )
     assert (output / "a.csv").is_file()
     assert len(tables(output)) == 2  # and that of all samples
     assert _cli.main(arguments(station, output)) == 0
@@ -281,8 +285,8 @@ def test_sigterm_leaves_no_temporary_folders(station, tmp_path, forked):
         "    os.kill(os.getpid(), signal.SIGTERM)\n"
         "_evaluate.classify_particles = classify_particles"
     )
-    code, _, _, told = forked([str(word) for word in words], preparation)
-    assert (code, told) == (143, "Stopped by SIGTERM.\n")
+    code, _, _, printed = forked([str(word) for word in words], preparation)
+    assert (code, printed) == (143, "Stopped by SIGTERM.\n")
     assert not list(tmp_path.iterdir())
 
 
@@ -303,10 +307,10 @@ LOST = "error: not all results could be written to stdout: [Errno 28] No space l
 )
 def test_nobody_reads(preparation, code, words, station, tmp_path, forked):
     """The work is done even so, and Python prints no error at exit."""
-    ended, _, _, told = forked(arguments(station, tmp_path / "out"), preparation)
+    ended, _, _, printed = forked(arguments(station, tmp_path / "out"), preparation)
     assert ended == code
-    assert told.startswith(words)
-    assert told.count("\n") == bool(words)
+    assert printed.startswith(words)
+    assert printed.count("\n") == bool(words)
     check_result(tmp_path / "out", station / "expected")
 
 
@@ -340,9 +344,11 @@ def test_classify_on_a_full_disk(station, tmp_path, capsys, monkeypatch):
         patch.setattr("skplankton._cli._classify.classify_particles", filling)
         assert _cli.main(arguments(station, output)) == 1
     monkeypatch.undo()
-    told = capsys.readouterr().err
-    assert f"no space is left on the disk to write {output}" in told
-    assert f"Finished results are kept in {output}. Run the same command again" in told
+    printed = capsys.readouterr().err
+    assert f"no space is left on the disk to write {output}" in printed
+    assert (
+        f"Finished results are kept in {output}. Run the same command again" in printed
+    )
     kept = finished(output)
     assert output / "a.csv" in kept
     assert _cli.main(arguments(station, output)) == 0
@@ -358,9 +364,9 @@ def test_evaluate_on_a_full_disk(station, tmp_path, capsys, monkeypatch):
     words += ["--labels", station / "ecotaxa_new.tsv", "--output", tmp_path / "out"]
     fill_disk(monkeypatch, tmp_path)
     assert _cli.main([str(word) for word in words]) == 1
-    told = capsys.readouterr()
-    assert f"no space is left on the disk to write {tmp_path / 'out'}" in told.err
-    assert "accuracy" in told.out
+    printed = capsys.readouterr()
+    assert f"no space is left on the disk to write {tmp_path / 'out'}" in printed.err
+    assert "accuracy" in printed.out
     assert not list((tmp_path / "out").iterdir())
 
 
@@ -372,8 +378,10 @@ def test_fit_checks_disk_space_first(station, tmp_path, capsys, monkeypatch):
     monkeypatch.setattr(_fit, "load_labeled", load)
     fill_disk(monkeypatch, tmp_path)
     assert _cli.main(fit_arguments(station, tmp_path / "m.joblib")) == 1
-    told = capsys.readouterr().err
-    assert f"to write {tmp_path / 'm.joblib.work'}. 67 MB are reserved for the" in told
+    printed = capsys.readouterr().err
+    assert (
+        f"to write {tmp_path / 'm.joblib.work'}. 67 MB are reserved for the" in printed
+    )
     assert [f.name for f in (tmp_path / "m.joblib.work").iterdir()] == ["lock"]
 
 
@@ -416,15 +424,15 @@ def test_a_model_that_cannot_be_saved(
     with monkeypatch.context() as patch:
         patch.setattr(_fit, "_fitted", trained)
         assert _cli.main(fit_arguments(station, output)) == 1
-    told = capsys.readouterr().err
+    printed = capsys.readouterr().err
     kept = list(temporary.iterdir())
-    assert f"{output} cannot be written (No space left on device)." in told
+    assert f"{output} cannot be written (No space left on device)." in printed
     if not elsewhere:
-        assert "Nor could the trained model be written to any other folder" in told
+        assert "Nor could the trained model be written to any other folder" in printed
         assert not kept
         return
-    assert "No model was written" not in told
-    assert f"is not lost: it is in {kept[0]}. Make {output} writable, with" in told
+    assert "No model was written" not in printed
+    assert f"is not lost: it is in {kept[0]}. Make {output} writable, with" in printed
     before = kept[0].read_bytes()
     ids = open_model(content, output).gallery_ids
     assert open_model(before, kept[0]).gallery_ids == ids
@@ -442,8 +450,8 @@ def test_interrupted_fit(station, tmp_path, capsys, monkeypatch):
     with monkeypatch.context() as patch:
         patch.setattr("skplankton._cli._fit._fitted", interrupted)
         assert _cli.main(words) == 130
-    told = capsys.readouterr().err
-    assert "No model was written. Data read from the samples is kept" in told
+    printed = capsys.readouterr().err
+    assert "No model was written. Data read from the samples is kept" in printed
     stores = tmp_path / "m.joblib.work" / "views"
     assert len(list(stores.glob("*.views"))) == 3
     assert _cli.main(words) == 0

@@ -719,8 +719,8 @@ FAULTS = {  # name: (the change, the reported particle, the message, what is lef
 
 @pytest.mark.parametrize("fault", FAULTS)
 def test_faults_are_raised_or_reported(path, fault, caplog):
-    spoil, where, message, left = FAULTS[fault]
-    save(path, with_fault(spoil))
+    damage, where, message, left = FAULTS[fault]
+    save(path, with_fault(damage))
     text = rf"sample.json, {where}: .*{message}"
     with pytest.raises(ValueError, match=rf'{text}.* Pass errors="warn" to skip'):
         load_cyz_json(path)

@@ -69,7 +69,7 @@ Train a model on all particles of the samples. Those labeled in EcoTaxa become t
 gallery, with which new particles are compared.
 
 {_SAMPLES}
-Without --labels, those of the column class in LAB folders count.
+Without --labels, the column class of LAB folders is used.
 """
 _CLASSIFY = f"""\
 Classify every particle of the samples.
@@ -95,8 +95,8 @@ Compare the predicted labels with those validated in EcoTaxa. Particles of the m
 gallery are left out: the model has seen their labels.
 
 {_SAMPLES}
-Without --labels, those of the column class in LAB folders count. With --output, the
-table goes to DIR/evaluation.csv too, and each particle to DIR/evaluation_particles.csv.
+Without --labels, the column class of LAB folders is used. With --output, the table is
+also written to DIR/evaluation.csv, and each particle to DIR/evaluation_particles.csv.
 """
 
 
@@ -201,7 +201,7 @@ def _add_classify(commands) -> None:
     parser.add_argument(
         "--overwrite",
         action="store_true",
-        help="if DIR contains results of another model, or with other channels, remove "
+        help="if DIR contains results of another model or other channels, remove "
         "them and start again",
     )
     parser.add_argument(

@@ -284,15 +284,15 @@ class SampleJob:
         try:
             write_ecotaxa(results["ecotaxa"], table, **arguments)
         except ValueError as error:
-            broken = [not _is_readable(entry) for entry in table["image"]]
-            if self.options.strict or not any(broken):
+            is_unreadable = [not _is_readable(entry) for entry in table["image"]]
+            if self.options.strict or not any(is_unreadable):
                 raise
             problems.append(
-                f"{plural(sum(broken), 'image')} left out of the import file for "
-                f"EcoTaxa, first: {error}"
+                f"{plural(sum(is_unreadable), 'image')} left out of the import file "
+                f"for EcoTaxa, first: {error}"
             )
             # They are written like particles without an image.
-            image = table["image"].where(~np.array(broken), None)
+            image = table["image"].where(~np.array(is_unreadable), None)
             if image.notna().any():
                 write_ecotaxa(
                     results["ecotaxa"], table.assign(image=image), **arguments

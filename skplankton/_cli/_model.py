@@ -105,7 +105,7 @@ def open_model(content: bytes, path: Path) -> Model:
     """The model in a file's content. Like any pickle, it may run code."""
     try:
         value: Any = joblib.load(io.BytesIO(content))
-    except Exception as error:  # a broken pickle may raise anything
+    except Exception as error:  # an invalid pickle may raise anything
         raise ValueError(
             f"{path} cannot be opened as a model ({type(error).__name__}: {error}). "
             "Expected a file written by: python -m skplankton fit; with the versions "

@@ -237,7 +237,7 @@ def load_labeled(
     labels_cache: Path | None,
 ) -> pd.DataFrame:
     """The particles of all samples, with labels; `channels` None are the defaults."""
-    # First the labels, which are quicker to read and more often wrong.
+    # First the labels, which are quicker to read and more often invalid.
     labels = None
     if options.labels is not None:
         labels = _read_labels(options.labels, options.strict, labels_cache)

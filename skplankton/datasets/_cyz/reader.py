@@ -278,8 +278,8 @@ def _append_rows(
         origin = f"{file_name}, particle {particle}"
         image = profile = None
         if image_at != MISSING:
-            cut = None if crop[0] == MISSING else tuple(crop)
-            image = StoredImage(path, image_at, n_bytes, origin, cut)
+            box = None if crop[0] == MISSING else tuple(crop)
+            image = StoredImage(path, image_at, n_bytes, origin, box)
         if profile_at != MISSING:
             shape = (length, len(names))
             profile = StoredProfile(path, profile_at, shape, names, origin)
