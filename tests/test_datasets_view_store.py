@@ -13,26 +13,26 @@ from skplankton.datasets._cyz.store import (
     store_writer,
 )
 
-FACTS, COLUMNS = {"channels": ["A"]}, {"offset": np.array([0, 3])}
+METADATA, COLUMNS = {"channels": ["A"]}, {"offset": np.array([0, 3])}
 
 
 def write(folder, name="a", contents=(b"abc", b"defg")):
     with store_writer(folder, name) as writer:
         offsets = [writer.append(content) for content in contents]
-        return writer.finish(FACTS, {"offset": np.array(offsets)})
+        return writer.finish(METADATA, {"offset": np.array(offsets)})
 
 
 def test_what_is_written_is_opened(tmp_path):
     store = write(tmp_path)
     again = open_store(tmp_path, "a")
     assert again.path == store.path
-    assert again.facts == store.facts == {"channels": ["A"], "n_bytes": 7}
+    assert again.metadata == store.metadata == {"channels": ["A"], "n_bytes": 7}
     np.testing.assert_array_equal(again.columns["offset"], [0, 3])
     with open(store.path, "rb") as file:
         assert file.read() == b"abcdefg"
 
 
-def test_there_may_be_no_store(tmp_path):
+def test_missing_store(tmp_path):
     assert open_store(tmp_path, "a") is None
     assert open_store(tmp_path / "nowhere", "a") is None
 
@@ -64,12 +64,12 @@ def test_an_unfinished_store_is_not_used(tmp_path, damage):
 
 
 def test_of_two_that_write_the_same_the_first_stays(tmp_path):
-    """Cells of the first may be in use, and some systems cannot replace open files."""
+    """The first may be in use, and some systems cannot replace open files."""
     with store_writer(tmp_path, "a") as second:
         second.append(b"abcdefg")
         first = write(tmp_path)
         before = os.stat(first.path)
-        assert second.finish(FACTS, COLUMNS).path == first.path
+        assert second.finish(METADATA, COLUMNS).path == first.path
     assert os.stat(first.path).st_ino == before.st_ino
     assert len(list(tmp_path.iterdir())) == 2
 
@@ -107,7 +107,7 @@ print(folder)
 """
 
 
-def test_temporary_folder_goes_with_the_process_that_made_it():
+def test_temporary_folder_is_removed_with_its_process():
     run = subprocess.run(
         [sys.executable, "-c", TEMPORARY], capture_output=True, text=True, check=False
     )

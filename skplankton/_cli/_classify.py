@@ -1,4 +1,4 @@
-"""The command ``classify``: samples → tables of predicted labels, part by part."""
+"""``classify``: samples → tables of predicted labels, part by part."""
 
 from __future__ import annotations
 
@@ -24,64 +24,70 @@ from skplankton._cli._model import (
     NAME,
     SCORE,
     Model,
+    classify_particles,
     columns,
     n_neighbors,
-    name_particles,
     open_model,
     read_model_file,
 )
 from skplankton._cli._output_folder import (
-    PART_OF_NAMES,
+    PART_PATTERN,
     SPECIES,
     OutputFolder,
     result_names,
 )
-from skplankton._cli._reports import complain, gathered_reports, plural, say, show_bars
+from skplankton._cli._reports import (
+    collected_reports,
+    plural,
+    print_message,
+    print_result,
+    show_bars,
+)
 from skplankton._cli._samples import Sample, errors, find_samples
 from skplankton._utils.files import disk_errors
 from skplankton.ecotaxa import write_ecotaxa
 from skplankton.ecotaxa._output import image_file
 
 _LONGEST_NAME = 255  # of a file, in bytes
-# What is wrong with one sample, and no reason not to name the others.
+# Errors of one sample, after which the other samples are still classified.
 _SAMPLE_ERRORS = (ValueError, FileNotFoundError, FileExistsError)
 
 
 def run(options: Namespace) -> int:
-    """Name the samples that are not finished."""
+    """Classify the samples that are not finished."""
     samples = find_samples(options.samples)
-    _check_names(samples)
+    _check_sample_names(samples)
     content = read_model_file(options.model)
     with disk_errors(options.output), OutputFolder.opened(options.output) as folder:
         try:
             return _classify(samples, content, folder, options)
         except (KeyboardInterrupt, OSError):
-            complain(
-                f"What is finished is kept in {folder.path}. Run the same command "
-                "again to go on from there."
+            print_message(
+                f"Finished results are kept in {folder.path}. Run the same command "
+                "again to resume."
             )
             raise
 
 
-def _check_names(samples: list[Sample]) -> None:
-    """Raise if a sample's results cannot have the names that they are to have."""
+def _check_sample_names(samples: list[Sample]) -> None:
+    """Raise if a sample's name gives no valid names for its output files."""
     for sample in samples:
-        # Not all file systems tell upper from lower case.
+        # Some file systems are not case-sensitive.
         if sample.name.casefold() == SPECIES:
             raise ValueError(
-                f"The sample {sample.name!r} would be written to {sample.name}.csv, as "
-                f"is the table of all samples. Rename {sample.source}."
+                f"The sample {sample.name!r} would be written to {sample.name}.csv, "
+                f"like the table of all samples. Rename {sample.source}."
             )
-        # Bytes, not characters, are what most file systems count.
+        # Most file systems count bytes, not characters.
         longest = max(map(os.fsencode, result_names(sample.name).values()), key=len)
         excess = len(longest) - _LONGEST_NAME
         if excess > 0:
             length = len(os.fsencode(sample.name))
             raise ValueError(
-                f"The name of the sample {sample.name!r} has {length} bytes, at most "
-                f"{length - excess} are possible: its results would have longer names "
-                f"than files can have. Rename {sample.source}; a letter that is not "
-                "ASCII takes two bytes or more."
+                f"The name of the sample {sample.name!r} has {length} bytes; expected "
+                f"at most {length - excess}, or the names of its output files would be "
+                f"too long. Rename {sample.source}; a letter that is not ASCII takes "
+                "two bytes or more."
             )
 
 
@@ -93,12 +99,12 @@ def _classify(
         "channels": options.channels,
         "skplankton": skplankton.__version__,
     }
-    anew = folder.is_of_other_run(run)
-    if anew and folder.holds_names() and not options.overwrite:
+    is_other_run = folder.is_of_other_run(run)
+    if is_other_run and folder.has_results() and not options.overwrite:
         raise ValueError(
-            f"{folder.path} holds names given by another model, with other --channels "
-            "or another version of skplankton. Names are not mixed: choose another "
-            "--output, or pass --overwrite to remove these and begin anew."
+            f"{folder.path} contains results of another model, of other --channels or "
+            "of another version of skplankton. Results are not mixed: choose another "
+            "--output, or pass --overwrite to remove these and start again."
         )
     wanted = {"table"} | ({"ecotaxa"} if options.ecotaxa else set())
     failed: dict[str, Exception] = {}
@@ -107,63 +113,68 @@ def _classify(
     for sample in samples:
         with _sample_errors(failed, sample, options):
             state = sample.state()
-            record = None if anew else folder.finished(sample.name, state, wanted)
+            record = (
+                None if is_other_run else folder.finished(sample.name, state, wanted)
+            )
             if record is None:
                 waiting.append((sample, state))
             else:
                 records[sample.name] = record
     if records:
-        say(f"{plural(len(records), 'sample')} named before; left as they are")
+        print_result(
+            f"{plural(len(records), 'sample')} classified before; left as they are"
+        )
     if waiting:
         model = open_model(content, options.model)
-        model.set_up(
+        model.configure(
             device=options.device, n_jobs=options.n_jobs, strict=options.strict
         )
         folder.begin_run(run)
         job = SampleJob(model, folder, options, wanted)
         for sample, state in waiting:
             with _sample_errors(failed, sample, options):
-                records[sample.name] = job.name_sample(sample, state)
+                records[sample.name] = job.classify_sample(sample, state)
     if waiting or records:
         folder.write_species()
-    return _told(records, failed, folder)
+    return _report_outcome(records, failed, folder)
 
 
 @contextmanager
 def _sample_errors(
     failed: dict[str, Exception], sample: Sample, options: Namespace
 ) -> Iterator[None]:
-    """Tell of what is wrong with a sample and go on, unless that is not wanted."""
+    """Report the error of a sample and go on, unless --strict or --debug is set."""
     try:
         yield
     except _SAMPLE_ERRORS as error:
         if options.strict or options.debug:
             raise
         failed[sample.name] = error
-        complain(f"{sample.name} could not be named: {error}")
+        print_message(f"{sample.name} could not be classified: {error}")
 
 
-def _told(
+def _report_outcome(
     records: dict[str, Any], failed: dict[str, Exception], folder: OutputFolder
 ) -> int:
-    """The last words, and the exit code."""
+    """Print the summary; return the exit code."""
     n_particles = sum(record["particles"] for record in records.values())
-    n_unnamed = sum(record["unnamed"] for record in records.values())
+    n_unlabeled = sum(record["unnamed"] for record in records.values())
     if records:
-        say(
+        print_result(
             f"{plural(len(records), 'sample')}, {plural(n_particles, 'particle')}, "
-            f"{n_unnamed} of them without a name: {folder.path / SPECIES}.csv"
+            f"{n_unlabeled} of them without a predicted label: "
+            f"{folder.path / SPECIES}.csv"
         )
     with_problems = [name for name, record in records.items() if record["problems"]]
     for name in with_problems:
-        complain(
+        print_message(
             f"{name}: something could not be read, see "
             f"{folder.path / result_names(name)['problems']}"
         )
     if failed:
-        complain(
-            f"error: {plural(len(failed), 'sample')} could not be named: "
-            f"{', '.join(failed)} (why is said above)"
+        print_message(
+            f"error: {plural(len(failed), 'sample')} could not be classified: "
+            f"{', '.join(failed)} (see the messages above)"
         )
         return FAILED
     return PROBLEMS if with_problems else DONE
@@ -171,17 +182,17 @@ def _told(
 
 @dataclass(frozen=True)
 class SampleJob:
-    """How samples are named; `wanted` are kinds of results."""
+    """Classifies samples; `wanted` are kinds of results."""
 
     model: Model
     folder: OutputFolder
     options: Namespace
     wanted: set[str]
 
-    def name_sample(self, sample: Sample, state: str) -> dict[str, Any]:
-        """Name the particles that are not named yet; return the sample's record."""
+    def classify_sample(self, sample: Sample, state: str) -> dict[str, Any]:
+        """Classify the particles that are not classified yet; return the record."""
         work = self.folder.begin(sample.name, state)
-        with gathered_reports() as problems:
+        with collected_reports() as problems:
             table = sample.load(
                 channels=self.options.channels or self.model.channels or "auto",
                 cache=self.options.cache or work / "views",
@@ -199,28 +210,30 @@ class SampleJob:
                 results["ecotaxa"] = work / names["ecotaxa"]
                 problems += self._write_ecotaxa(results, table)
             else:
-                say(f"{sample.name}: no images, so there is nothing for EcoTaxa")
+                print_result(
+                    f"{sample.name}: no images, so nothing is written for EcoTaxa"
+                )
         if problems:
             results["problems"] = work / names["problems"]
             text = "\n\n".join(problems) + "\n"
             content = text.encode(errors="backslashreplace")  # names of files
             write_whole(results["problems"], content, work)
-        unnamed = counts.pop("")
+        n_unlabeled = counts.pop("")
         record = {
             "state": state,
             "looked_for": sorted(self.wanted),
             "particles": len(table),
-            "unnamed": unnamed,
+            "unnamed": n_unlabeled,
             "species": dict(sorted(counts.items())),
             "problems": bool(problems),
         }
         self.folder.finish(sample.name, results, record)
-        without = f", {unnamed} without a name" if unnamed else ""
-        say(f"{sample.name}: {plural(len(table), 'particle')}{without}")
+        without = f", {n_unlabeled} without a predicted label" if n_unlabeled else ""
+        print_result(f"{sample.name}: {plural(len(table), 'particle')}{without}")
         return record
 
     def _parts(self, sample: Sample, table: pd.DataFrame, work: Path) -> Iterator[Path]:
-        """Files with the names of some particles each, in order."""
+        """Files with the predictions for some particles each, in order."""
         size = self.options.chunk_size
         with tqdm(
             total=len(table),
@@ -232,19 +245,19 @@ class SampleJob:
             for start in range(0, len(table), size):
                 chunk = table.iloc[start : start + size]
                 rows_of_part = f"{start}-{start + len(chunk)}"
-                part = work / PART_OF_NAMES.replace("*", rows_of_part)
+                part = work / PART_PATTERN.replace("*", rows_of_part)
                 if read_json(part) is None:
-                    with gathered_reports() as problems:
-                        rows = name_particles(self.model, chunk)
+                    with collected_reports() as problems:
+                        rows = classify_particles(self.model, chunk)
                     content = json_bytes({"rows": rows, "problems": problems})
                     write_whole(part, content, work)
                 progress.update(len(chunk))
                 yield part
 
     def _write_table(self, path: Path, parts: list[Path]) -> Counter[str]:
-        """Write the parts as one table; return how many of each name there are."""
-        names = {str(name): 0 for name in self.model.pipeline["gallery"].classes_}
-        counts = Counter(names | {"": 0})
+        """Write the parts as one table; return the count of each predicted label."""
+        labels = {str(label): 0 for label in self.model.pipeline["gallery"].classes_}
+        counts = Counter(labels | {"": 0})
         with open(path, "w", encoding="utf-8", newline="") as file:
             writer = csv.writer(file, lineterminator="\n")
             writer.writerow(columns(self.model))
@@ -257,29 +270,29 @@ class SampleJob:
     def _write_ecotaxa(
         self, results: dict[str, Path], table: pd.DataFrame
     ) -> list[str]:
-        """Write the import of EcoTaxa; return what could not be."""
-        named = pd.read_csv(results["table"], dtype=str, keep_default_na=False)
+        """Write the import file for EcoTaxa; return the problems."""
+        predicted = pd.read_csv(results["table"], dtype=str, keep_default_na=False)
         nearest = [f"neighbor_{k + 1}" for k in range(n_neighbors(self.model))]
         arguments: dict[str, Any] = {
-            "predictions": named[NAME].where(named[NAME] != "", None),
-            "proba": named[SCORE].replace("", "nan").to_numpy(dtype=np.float64),
-            "neighbors": named[nearest],
+            "predictions": predicted[NAME].where(predicted[NAME] != "", None),
+            "proba": predicted[SCORE].replace("", "nan").to_numpy(dtype=np.float64),
+            "neighbors": predicted[nearest],
             "without_image": "aside",
-            "overwrite": True,  # in the work folder, of an interrupted run
+            "overwrite": True,  # a file of an interrupted run in the work folder
         }
         problems: list[str] = []
         try:
             write_ecotaxa(results["ecotaxa"], table, **arguments)
         except ValueError as error:
-            broken = [not _is_readable(cell) for cell in table["image"]]
-            if self.options.strict or not any(broken):
+            is_unreadable = [not _is_readable(entry) for entry in table["image"]]
+            if self.options.strict or not any(is_unreadable):
                 raise
             problems.append(
-                f"{plural(sum(broken), 'image')} left out of the import of EcoTaxa, "
-                f"the first: {error}"
+                f"{plural(sum(is_unreadable), 'image')} left out of the import file "
+                f"for EcoTaxa, first: {error}"
             )
-            # Their names go with those of the particles without an image.
-            image = table["image"].where(~np.array(broken), None)
+            # They are written like particles without an image.
+            image = table["image"].where(~np.array(is_unreadable), None)
             if image.notna().any():
                 write_ecotaxa(
                     results["ecotaxa"], table.assign(image=image), **arguments
@@ -289,11 +302,11 @@ class SampleJob:
         return problems
 
 
-def _is_readable(cell: Any) -> bool:
-    if pd.isna(cell):
+def _is_readable(entry: Any) -> bool:
+    if pd.isna(entry):
         return True
     try:
-        image_file(cell)
+        image_file(entry)
     except (OSError, TypeError, ValueError):
         return False
     return True

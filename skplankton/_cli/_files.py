@@ -17,7 +17,7 @@ from skplankton._utils.files import UNFINISHED, disk_errors, remove, unfinished
 
 
 def write_whole(path: Path, content: bytes, scratch: Path) -> None:
-    """Write a file that has its name only when it is complete, also after a power cut.
+    """Write a file that has its name only when complete, even after a power cut.
 
     `scratch` is a folder on the same disk; an interruption may leave a part there.
     """
@@ -47,7 +47,7 @@ def remove_unfinished(folder: Path) -> None:
 
 
 def make_folder(path: Path, option: str) -> None:
-    """Make a folder that can be written to, or raise an OSError that says why not."""
+    """Make a folder that can be written to, or raise an OSError with the reason."""
     if path.exists() and not path.is_dir():
         raise NotADirectoryError(f"{option} {path} is a file; expected a folder.")
     try:
@@ -58,14 +58,14 @@ def make_folder(path: Path, option: str) -> None:
         raise OSError(
             error.errno,
             f"{option} {path} cannot be written ({error.strerror}). Choose another "
-            "place, or mend this one.",
+            "folder, or make this one writable.",
         ) from error
 
 
 @contextmanager
 def reserved(folder: Path, n_bytes: int, purpose: str) -> Iterator[None]:
-    """Hold room on a disk meanwhile; raise an OSError if there is not so much."""
-    block = os.urandom(2**20)  # zeros take no room on some disks
+    """Reserve disk space during the block; raise an OSError if there is too little."""
+    block = os.urandom(2**20)  # zeros take no space on some disks
     advice = (
         f"{n_bytes / 1e6:.0f} MB {purpose}: free some space, or choose another disk."
     )
@@ -82,12 +82,12 @@ def reserved(folder: Path, n_bytes: int, purpose: str) -> Iterator[None]:
 def json_bytes(value: Any) -> bytes:
     """A value as JSON that a person can read."""
     text = json.dumps(value, indent=1, ensure_ascii=False) + "\n"
-    # What is no Unicode, as file names may be, becomes \udc.., which JSON knows.
+    # Invalid Unicode, possible in file names, becomes \udc.., which is valid JSON.
     return text.encode(errors="backslashreplace")
 
 
 def read_json(path: Path) -> Any:
-    """The value in a file; None if there is none that can be read."""
+    """The value in a file; None if it cannot be read."""
     try:
         return json.loads(path.read_bytes())
     except (OSError, ValueError):
@@ -96,9 +96,9 @@ def read_json(path: Path) -> Any:
 
 @contextmanager
 def locked(file: Path, busy: str) -> Iterator[None]:
-    """Keep other processes out; raise an OSError that says `busy` if one is in.
+    """Keep other processes out; raise an OSError with the text `busy` if one is in.
 
-    The system gives the lock back when the process ends, however it ends.
+    The system releases the lock when the process ends, for any reason.
     """
     lock = FileLock(file)
     try:
@@ -106,7 +106,7 @@ def locked(file: Path, busy: str) -> Iterator[None]:
     except Timeout:
         raise OSError(busy) from None
     except (OSError, NotImplementedError):
-        pass  # a disk that knows no locks: files are whole all the same
+        pass  # a disk without locks: files are written whole even so
     try:
         yield
     finally:

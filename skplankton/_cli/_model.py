@@ -1,4 +1,4 @@
-"""The model file: what it holds, and the rows that it gives for some particles."""
+"""The model file: its contents, and its predictions for some particles."""
 
 from __future__ import annotations
 
@@ -25,8 +25,8 @@ _FORMAT = "skplankton model 1"
 class Model:
     """What ``fit`` writes and the other commands read.
 
-    `gallery_ids` are the object ids of the gallery's rows; `channels` are those to load
-    profiles with; `versions` says what the model was made with.
+    `gallery_ids` are the object ids of the gallery entries, `channels` those of the
+    profiles, `versions` those of the libraries that the model was made with.
     """
 
     pipeline: Pipeline
@@ -34,8 +34,8 @@ class Model:
     channels: list[str] | dict[str, str] | None
     versions: dict[str, str]
 
-    def set_up(self, *, device: str, n_jobs: int | None, strict: bool) -> None:
-        """Use the hardware of this machine, and its user's rules for problems."""
+    def configure(self, *, device: str, n_jobs: int | None, strict: bool) -> None:
+        """Set the hardware to use, and what to do about problems."""
         self.pipeline.set_params(
             embed__device=device,
             embed__n_jobs=n_jobs,
@@ -45,7 +45,7 @@ class Model:
 
 
 def versions() -> dict[str, str]:
-    """What a model is made with now."""
+    """The versions of the installed libraries."""
     import sklearn
     import torch
 
@@ -58,10 +58,10 @@ def versions() -> dict[str, str]:
 def save_model(model: Model, path: Path, scratch: Path) -> None:
     """Write the file; it appears when it is complete.
 
-    If that fails, the model is written to some other place, which the error names.
+    If that fails, the model is written to another folder, which the error names.
     """
     content = io.BytesIO()
-    # Plain names and values: what they mean does not depend on where classes lie.
+    # Plain names and values, which do not depend on the import path of our classes.
     parts = {field.name: getattr(model, field.name) for field in fields(model)}
     joblib.dump({"format": _FORMAT, **parts}, content)
     try:
@@ -71,17 +71,17 @@ def save_model(model: Model, path: Path, scratch: Path) -> None:
         kept = _keep_elsewhere(content.getvalue(), path)
         what_now = (
             f"The trained model is not lost: it is in {kept}. Make {path} writable, "
-            f"with room for {len(content.getvalue()) / 1e6:.0f} MB, and move it there."
+            f"with {len(content.getvalue()) / 1e6:.0f} MB of space, and move it there."
             if kept
-            else "Nor could the trained model be written to any other folder: make "
-            "room, and run the command again."
+            else "Nor could the trained model be written to any other folder: free "
+            "some space, and run the command again."
         )
         raise OSError(f"{path} cannot be written ({why}). {what_now}") from error
 
 
 def _keep_elsewhere(content: bytes, path: Path) -> Path | None:
     """Write the file beside `path`, or else on another disk; None if that fails."""
-    # A name of its own: the next run must not replace it, nor remove it.
+    # A unique name: the next run must not replace or remove it.
     name = f"{path.stem[:60]}-{secrets.token_hex(4)}.joblib"
     for folder in (path.parent, tempfile.gettempdir(), os.path.expanduser("~")):
         with suppress(OSError):
@@ -92,28 +92,29 @@ def _keep_elsewhere(content: bytes, path: Path) -> Path | None:
 
 
 def read_model_file(path: Path) -> bytes:
-    """The file's content, not yet opened: for a digest of just what is used."""
+    """The file's content, not yet unpickled: the digest must be of what is used."""
     if not path.is_file():
         raise FileNotFoundError(
-            f"{path} is no file. Expected a model, written by: python -m skplankton fit"
+            f"{path} is not a file. Expected a model, written by: python -m skplankton "
+            "fit"
         )
     return path.read_bytes()
 
 
 def open_model(content: bytes, path: Path) -> Model:
-    """The model in a file's content. It runs code, as all pickles may."""
+    """The model in a file's content. Like any pickle, it may run code."""
     try:
         value: Any = joblib.load(io.BytesIO(content))
-    except Exception as error:  # a broken pickle may raise anything
+    except Exception as error:  # an invalid pickle may raise anything
         raise ValueError(
             f"{path} cannot be opened as a model ({type(error).__name__}: {error}). "
-            "Expected a file written by: python -m skplankton fit; with versions of "
-            "skplankton, scikit-learn and torch like those installed here."
+            "Expected a file written by: python -m skplankton fit; with the versions "
+            "of skplankton, scikit-learn and torch installed here."
         ) from error
     if not isinstance(value, dict) or value.get("format") != _FORMAT:
         found = value.get("format") if isinstance(value, dict) else type(value).__name__
         raise ValueError(
-            f"{path} holds {found!r}; expected {_FORMAT!r}, written by: python -m "
+            f"{path} contains {found!r}; expected {_FORMAT!r}, written by: python -m "
             "skplankton fit"
         )
     del value["format"]
@@ -124,41 +125,41 @@ NAME, SCORE = "name", "score"
 
 
 def n_neighbors(model: Model) -> int:
-    """How many labelled particles are told for each name."""
+    """How many labeled particles are reported for each prediction."""
     return min(model.pipeline["gallery"].n_neighbors, len(model.gallery_ids))
 
 
 def columns(model: Model) -> list[str]:
-    """The names of what `name_particles` gives for each particle."""
+    """The names of the columns that `classify_particles` returns."""
     nearest = [
-        f"{word}_{k + 1}"
+        f"{column}_{k + 1}"
         for k in range(n_neighbors(model))
-        for word in ("neighbor", "similarity")
+        for column in ("neighbor", "similarity")
     ]
     return ["object_id", NAME, SCORE, *nearest]
 
 
-def name_particles(model: Model, particles: pd.DataFrame) -> list[list[str]]:
-    """Name particles; without a view that can be read, a name is empty.
+def classify_particles(model: Model, particles: pd.DataFrame) -> list[list[str]]:
+    """Predict labels; without a readable image or profile, the label is empty.
 
     Other rows change a row by rounding only, and the same parts of a sample give the
     same bytes. Hence a sample can be classified in parts, and resumed.
     """
     gallery = model.pipeline["gallery"]
     ids = particles["object_id"]
-    # The library's messages name rows by the index.
+    # The library's messages refer to rows by the index.
     X = particles[["image", "profile"]].set_axis(ids, axis=0)
     embeddings = model.pipeline["embed"].transform(X)
     rows = [[object_id] + [""] * (len(columns(model)) - 1) for object_id in ids]
-    has_view = np.flatnonzero(~np.isnan(embeddings).all(axis=1))
-    if not len(has_view):
+    is_readable = np.flatnonzero(~np.isnan(embeddings).all(axis=1))
+    if not len(is_readable):
         return rows
-    shares = gallery.predict_proba(embeddings[has_view])
-    distances, nearest = gallery.kneighbors(embeddings[has_view])
-    # As gallery.predict has it: on a tie the first.
-    names = gallery.classes_[shares.argmax(axis=1)]
-    for i, row in enumerate(has_view):
-        rows[row][1:3] = [str(names[i]), _decimals(shares[i].max())]
+    shares = gallery.predict_proba(embeddings[is_readable])
+    distances, nearest = gallery.kneighbors(embeddings[is_readable])
+    # On a tie the first, as in gallery.predict.
+    labels = gallery.classes_[shares.argmax(axis=1)]
+    for i, row in enumerate(is_readable):
+        rows[row][1:3] = [str(labels[i]), _decimals(shares[i].max())]
         for k, (entry, distance) in enumerate(
             zip(nearest[i], distances[i], strict=True)
         ):

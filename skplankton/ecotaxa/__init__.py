@@ -1,4 +1,4 @@
-"""Labels from EcoTaxa, and names for it: its tables, read and written."""
+"""Labels from EcoTaxa, and predicted labels for it: its tables, read and written."""
 
 from skplankton.ecotaxa._reader import read_ecotaxa
 from skplankton.ecotaxa._writer import write_ecotaxa

@@ -1,4 +1,4 @@
-"""A table of EcoTaxa's exports → rows of text, and columns of what they mean."""
+"""A table of EcoTaxa's exports → rows of text → typed columns."""
 
 from __future__ import annotations
 
@@ -23,15 +23,15 @@ from skplankton.ecotaxa._columns import (
     TEXT,
 )
 
-# The names of the columns that reading adds.
+# Names of the columns that read_ecotaxa adds.
 ADDED = ("label", "status", "image")
 _IN_BRACKETS = re.compile(r"\[[^\]]*\]")
 _BLOCK = 2**20
-_GUESSED = "columns that hold numbers alone are taken as numbers"
+_GUESSED = "columns that contain only numbers are taken as numbers"
 
 
 class TableFile(NamedTuple):
-    """Rows of stripped text, as wide as the header; types are None where unknown."""
+    """Rows of stripped text, as long as the header; types are None where unknown."""
 
     path: Path
     shown: str
@@ -42,7 +42,7 @@ class TableFile(NamedTuple):
 
 
 def read_table_file(path: Path, shown: str, problems: Problems) -> TableFile:
-    """Read one table; `shown` is what messages call it."""
+    """Read one table; messages refer to it as `shown`."""
     records = _records(path, shown)
     _, header = next(records, (1, []))
     header = [name.lower() for name in header]  # as EcoTaxa does
@@ -50,10 +50,10 @@ def read_table_file(path: Path, shown: str, problems: Problems) -> TableFile:
     rows: list[list[str]] = []
     lines: list[int] = []
     types: list[str | None] | None = None
-    for line, cells in records:
+    for line, entries in records:
         if types is None:
             types, is_type_row = _types(
-                header, cells, f"{shown}, line {line}", problems
+                header, entries, f"{shown}, line {line}", problems
             )
             if is_type_row:
                 if FILE_NAME not in header:
@@ -63,21 +63,21 @@ def read_table_file(path: Path, shown: str, problems: Problems) -> TableFile:
                         "the table's objects get no image",
                     )
                 continue
-        if len(cells) != len(header):
+        if len(entries) != len(header):
             problems.add(
-                f"{shown}, line {line}: expected {len(header)} cells, as in the first "
-                f"row, got {len(cells)}. A text with a tab or a line break in it needs "
-                'quotes (") around it.',
+                f"{shown}, line {line}: expected {len(header)} values, as in the first "
+                f"row, got {len(entries)}. A text with a tab or a line break must be "
+                'in quotes (").',
                 "the row is left out",
             )
-        elif not cells[header.index(OBJECT_ID)]:
+        elif not entries[header.index(OBJECT_ID)]:
             problems.add(
-                f"{shown}, line {line}, column {OBJECT_ID!r}: the cell is empty. Give "
-                "the object its id.",
+                f"{shown}, line {line}, column {OBJECT_ID!r}: the value is missing. "
+                "Add the object's id.",
                 "the row is left out",
             )
         else:
-            rows.append(cells)
+            rows.append(entries)
             lines.append(line)
     unknown: list[str | None] = [None] * len(header)
     return TableFile(path, shown, header, types or unknown, rows, lines)
@@ -89,8 +89,8 @@ def _encoding(path: Path, shown: str) -> str:
         block = file.read(_BLOCK)
         if block.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
             raise ValueError(
-                f"{shown} is in UTF-16; expected UTF-8 or Latin-1. Save it anew as "
-                "'CSV UTF-8' or the like, with tabs between the cells."
+                f"{shown} is in UTF-16; expected UTF-8 or Latin-1. Save it again as "
+                "'CSV UTF-8' or similar, with values separated by tabs."
             )
         try:
             while block:
@@ -103,57 +103,55 @@ def _encoding(path: Path, shown: str) -> str:
 
 
 def _records(path: Path, shown: str) -> Iterator[tuple[int, list[str]]]:
-    """Each row that is not blank: its line, and its cells without blanks around."""
+    """The line number and stripped values of each row that is not blank."""
     with open(path, encoding=_encoding(path, shown), newline="") as lines:
-        for line, cells in csv_rows(lines, shown, "\t"):
-            cells = [cell.strip() for cell in cells]
-            if any(cells):
-                yield line, cells
+        for line, entries in csv_rows(lines, shown, "\t"):
+            entries = [entry.strip() for entry in entries]
+            if any(entries):
+                yield line, entries
 
 
 def _check_header(header: list[str], shown: str) -> None:
     if not header:
         raise ValueError(
-            f"{shown} is empty; expected a first row that names the columns, "
-            f"{OBJECT_ID!r} among them."
+            f"{shown} is empty; expected a first row with the names of the "
+            f"columns, including {OBJECT_ID!r}."
         )
     where = f"{shown}, line 1"
     if OBJECT_ID not in header:
         raise ValueError(
             f"{where}: no column {OBJECT_ID!r}, only {header[:10]}. Expected an "
-            "EcoTaxa table, with tabs between the cells and names in its first row."
+            "EcoTaxa table, separated by tabs, with column names in its first row."
         )
     for i, name in enumerate(header):
         if not name:
             raise ValueError(
-                f"{where}: column {i + 1} has no name. Name it, or delete the column."
+                f"{where}: column {i + 1} has no name. Add one, or delete the column."
             )
         if name in ADDED:
             raise ValueError(
-                f"{where}: a column named {name!r}, which is the name of one that "
-                "reading adds. Rename it: EcoTaxa wants names that begin with object_, "
-                "acq_, process_ or sample_."
+                f"{where}: a column named {name!r}, like a column that read_ecotaxa "
+                "adds. Rename it: names in EcoTaxa begin with object_, acq_, process_ "
+                "or sample_."
             )
         if name in header[:i]:
-            raise ValueError(
-                f"{where}: the column {name!r} is there twice. Rename one."
-            )
+            raise ValueError(f"{where}: the column {name!r} occurs twice. Rename one.")
 
 
 def _types(
-    header: list[str], cells: list[str], where: str, problems: Problems
+    header: list[str], entries: list[str], where: str, problems: Problems
 ) -> tuple[list[str | None], bool]:
-    """The types of the columns, and whether `cells` was the row of types."""
-    words = [cell.lower() for cell in cells]
+    """The types of the columns, and whether `entries` was the row of types."""
+    words = [entry.lower() for entry in entries]
     unknown: list[str | None] = [None] * len(header)
-    # Without brackets it is a wrong row of types as well, if it is nothing else.
+    # A row of only t and f, without brackets, is an invalid row of types as well.
     if not any(map(_IN_BRACKETS.fullmatch, words)) and set(words) - {"t", "f"}:
         if not set(EXPORT_ONLY) & set(header):
             problems.add(
                 f"{where}: expected the row of types, {TEXT} (text) or {NUMBER} "
-                f"(number) for each column, got {cells[:5]}. EcoTaxa imports no table "
-                "without it. (Exports have none; they are known by a column "
-                f"{' or '.join(map(repr, EXPORT_ONLY))}.)",
+                f"(number) for each column, got {entries[:5]}. EcoTaxa cannot import "
+                "a table without it. (Exports have none; they are identified by a "
+                f"column {' or '.join(map(repr, EXPORT_ONLY))}.)",
                 _GUESSED,
             )
         return unknown, False
@@ -168,19 +166,19 @@ def _types(
         if word not in (TEXT, NUMBER):
             problems.add(
                 f"{where}, column {header[i]!r}: expected the type {TEXT} (text) or "
-                f"{NUMBER} (number), got {cells[i]!r}.",
+                f"{NUMBER} (number), got {entries[i]!r}.",
                 _GUESSED,
             )
     return [word if word in (TEXT, NUMBER) else None for word in words], True
 
 
-# What EcoTaxa takes for an empty cell of a numeric column.
+# Texts that EcoTaxa takes for a missing value of a numeric column.
 _NO_NUMBER = {"", "nan", "na"}
 _LEADING_ZERO = re.compile(r"[-+]?0\d")
 
 
-class Cells:
-    """All rows of some tables, as text, and where each of them stands."""
+class Entries:
+    """All rows of some tables, as text, with their positions."""
 
     def __init__(self, tables: Sequence[TableFile]):
         self._tables = tables
@@ -207,7 +205,7 @@ class Cells:
         return self._tables[self._table_of_row[row]]
 
     def where(self, row: int, column: str | None = None) -> str:
-        """File, line and column, as messages name them."""
+        """File, line and column, for messages."""
         place = f"{self.table(row).shown}, line {self._lines[row]}"
         return place if column is None else f"{place}, column {column!r}"
 
@@ -227,7 +225,7 @@ class Cells:
         return self._numbers(column, problems)
 
     def text(self, column: str) -> np.ndarray:
-        """Texts, None where the cell is empty or there is no such column."""
+        """Texts, None where the value or the column is missing."""
         if column not in self.texts:
             return np.full(len(self), None, dtype=object)
         texts = self.texts[column].to_numpy(dtype=object)
@@ -241,9 +239,9 @@ class Cells:
             except ValueError:
                 problems.add(
                     f"{self.where(row, column)}: expected a number, got {text!r}. "
-                    "Correct or empty the cell (decimals with a point), or make the "
-                    f"column's type {TEXT}.",
-                    "the cell is taken as empty",
+                    "Correct or delete the value (decimals with a point), or change "
+                    f"the column's type to {TEXT}.",
+                    "the value is taken as missing",
                 )
         return numbers
 
@@ -257,9 +255,9 @@ def _number(text: str) -> float:
 
 
 def _guessed_numbers(texts: pd.Series) -> np.ndarray | None:
-    """Numbers, or None if the column, whose type is not told, holds others.
+    """Numbers, or None if a column of unknown type contains anything else.
 
-    Exports have a choice of the decimal comma; and 007 is a name.
+    Exports may have decimal commas; and 007 is text.
     """
     numbers = np.full(len(texts), np.nan)
     for row, text in enumerate(texts):

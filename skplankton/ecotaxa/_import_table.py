@@ -1,4 +1,4 @@
-"""Particles and predictions → the columns of EcoTaxa's import."""
+"""Particles and predictions → the columns of an import table of EcoTaxa."""
 
 from __future__ import annotations
 
@@ -47,22 +47,22 @@ def object_ids(table: pd.DataFrame) -> list[str]:
     if OBJECT_ID not in table:
         raise ValueError(
             f"The table has no column {OBJECT_ID!r}, only {list(table.columns)[:10]}. "
-            "EcoTaxa needs an id for each object; CytoProcess has "
+            "EcoTaxa needs an id for each object; CytoProcess uses "
             "'<sample>_<particleId>'."
         )
     ids = []
-    for row, cell in enumerate(table[OBJECT_ID]):
-        text = "" if is_missing(cell) else str(cell)
+    for row, entry in enumerate(table[OBJECT_ID]):
+        text = "" if is_missing(entry) else str(entry)
         if not text or text != text.strip() or len(text) > MAX_ID_LENGTH:
             raise ValueError(
                 f"{OBJECT_ID!r}, row {row} (counted from 0): expected a text of 1 to "
-                f"{MAX_ID_LENGTH} characters without blanks around it, got {cell!r}."
+                f"{MAX_ID_LENGTH} characters without blanks around it, got {entry!r}."
             )
         ids.append(text)
     twice = [text for text, count in Counter(ids).items() if count > 1]
     if twice:
         raise ValueError(
-            f"{OBJECT_ID!r}: {len(twice)} ids are there more than once, first "
+            f"{OBJECT_ID!r}: {len(twice)} ids occur more than once, first "
             f"{twice[0]!r}. EcoTaxa would take the rows for one object; give each its "
             "own id."
         )
@@ -70,9 +70,9 @@ def object_ids(table: pd.DataFrame) -> list[str]:
 
 
 def carried_columns(table: pd.DataFrame, ids: Sequence[str]) -> list[Column]:
-    """The columns of a table that EcoTaxa has a place for."""
+    """The columns of a table that EcoTaxa can store."""
     columns = []
-    for name, cells in table.items():
+    for name, entries in table.items():
         if not isinstance(name, str) or name.split("_")[0].lower() not in PREFIXES:
             continue
         written = name.lower()  # as EcoTaxa reads it
@@ -80,23 +80,23 @@ def carried_columns(table: pd.DataFrame, ids: Sequence[str]) -> list[Column]:
             continue
         if re.search(r'[\x00-\x1f"=]', name) or name != name.strip():
             raise ValueError(
-                f"The column {name!r} has a name that EcoTaxa cannot keep. Rename it "
+                f"The column {name!r} has a name that EcoTaxa cannot store. Rename it "
                 'without quotes ("), equals signs, line breaks and blanks at its ends.'
             )
-        columns.append(_column(written, cells, ids))
+        columns.append(_column(written, entries, ids))
     names = Counter(column.name for column in columns)
     for name, count in names.items():
         if count > 1:
             raise ValueError(
-                f"{count} columns are named {name!r}, upper and lower case not told "
-                "apart, as in EcoTaxa. Rename them."
+                f"{count} columns are named {name!r}, as EcoTaxa ignores the case. "
+                "Rename them."
             )
     _check_parents(columns)
     return columns
 
 
 def check_limits(columns: Sequence[Column]) -> None:
-    """Raise if a project of EcoTaxa has no room for so many free columns."""
+    """Raise if a project of EcoTaxa cannot have so many free columns."""
     free: Counter[tuple[str, str | None]] = Counter()
     for column in columns:
         prefix = column.name.split("_")[0]
@@ -107,13 +107,13 @@ def check_limits(columns: Sequence[Column]) -> None:
         if count > limit:
             kind = {TEXT: " of text", NUMBER: " of numbers"}.get(type_ or "", "")
             raise ValueError(
-                f"{count} free columns{kind} begin with {prefix}_; EcoTaxa has room "
-                f"for {limit}. Drop some from the table."
+                f"{count} free columns{kind} begin with {prefix}_; EcoTaxa allows at "
+                f"most {limit}. Drop some from the table."
             )
 
 
 def number_text(value: Any) -> str:
-    """A number as short as it can be read back; '' where it is missing."""
+    """The shortest text that reads back as the same number; '' if missing."""
     if is_missing(value):
         return ""
     if isinstance(value, bool | np.bool_):
@@ -125,17 +125,17 @@ def number_text(value: Any) -> str:
     return str(value)
 
 
-def _column(name: str, cells: pd.Series, ids: Sequence[str]) -> Column:
-    type_ = PREDEFINED.get(name) or (NUMBER if _is_numeric(cells) else TEXT)
+def _column(name: str, entries: pd.Series, ids: Sequence[str]) -> Column:
+    type_ = PREDEFINED.get(name) or (NUMBER if _is_numeric(entries) else TEXT)
     as_text = _WRITTEN.get(name) or (number_text if type_ == NUMBER else _free_text)
     if name in PREDEFINED and type_ == TEXT and name not in _WRITTEN:
         as_text = _known_text
     texts = []
-    # A Series gives single precision as double, with digits that nobody measured.
-    values = cells.to_numpy() if cells.dtype.kind == "f" else cells
-    for cell, object_id in zip(values, ids, strict=True):
+    # A Series converts single precision to double, with meaningless digits.
+    values = entries.to_numpy() if entries.dtype.kind == "f" else entries
+    for entry, object_id in zip(values, ids, strict=True):
         try:
-            texts.append("" if is_missing(cell) else as_text(cell))
+            texts.append("" if is_missing(entry) else as_text(entry))
         except (TypeError, ValueError) as error:
             raise ValueError(
                 f"The column {name!r}, object {object_id!r}: {error}."
@@ -143,32 +143,34 @@ def _column(name: str, cells: pd.Series, ids: Sequence[str]) -> Column:
     return Column(name, type_, texts)
 
 
-def _is_numeric(cells: pd.Series) -> bool:
-    if cells.dtype != object:
-        return pd.api.types.is_numeric_dtype(cells.dtype)
-    there = [cell for cell in cells if not is_missing(cell)]
-    return bool(there) and all(isinstance(cell, numbers.Real) for cell in there)
+def _is_numeric(entries: pd.Series) -> bool:
+    if entries.dtype != object:
+        return pd.api.types.is_numeric_dtype(entries.dtype)
+    present = [entry for entry in entries if not is_missing(entry)]
+    return bool(present) and all(isinstance(entry, numbers.Real) for entry in present)
 
 
-def _free_text(cell: Any) -> str:
-    text = str(cell)
+def _free_text(entry: Any) -> str:
+    text = str(entry)
     if len(text) > MAX_TEXT_LENGTH:
-        raise ValueError(f"EcoTaxa keeps {MAX_TEXT_LENGTH} characters, got {len(text)}")
+        raise ValueError(
+            f"expected at most {MAX_TEXT_LENGTH} characters, got {len(text)}"
+        )
     return text
 
 
-def _known_text(cell: Any) -> str:
-    # Ids that pandas made numbers, as in a column with missing cells.
-    is_whole = isinstance(cell, float | np.floating) and cell.is_integer()
-    return str(int(cell)) if is_whole else str(cell)
+def _known_text(entry: Any) -> str:
+    # Ids that pandas has made floats, as in a column with missing values.
+    is_whole = isinstance(entry, float | np.floating) and entry.is_integer()
+    return str(int(entry)) if is_whole else str(entry)
 
 
 def _degrees(limit: int) -> Callable[[Any], str]:
-    def as_text(cell: Any) -> str:
-        text = number_text(cell)
+    def as_text(entry: Any) -> str:
+        text = number_text(entry)
         if not -limit <= float(text) <= limit:
             raise ValueError(
-                f"expected decimal degrees from -{limit} to {limit}, got {cell}"
+                f"expected decimal degrees from -{limit} to {limit}, got {entry}"
             )
         return text
 
@@ -176,12 +178,12 @@ def _degrees(limit: int) -> Callable[[Any], str]:
 
 
 def _moment(format_: str, separator: str, wanted: str) -> Callable[[Any], str]:
-    """Dates, times, and texts and numbers that spell them, in `format_`."""
+    """Dates and times, also given as texts and numbers, in `format_`."""
 
-    def as_text(cell: Any) -> str:
-        if hasattr(cell, "strftime"):
-            return cell.strftime(format_)
-        text = _known_text(cell).replace(separator, "")
+    def as_text(entry: Any) -> str:
+        if hasattr(entry, "strftime"):
+            return entry.strftime(format_)
+        text = _known_text(entry).replace(separator, "")
         if separator == ":":  # as a number, a time has lost its leading zeros
             text = text.zfill(len(wanted))
         try:
@@ -189,7 +191,7 @@ def _moment(format_: str, separator: str, wanted: str) -> Callable[[Any], str]:
                 raise ValueError(text)
             datetime.datetime.strptime(text, format_)
         except ValueError:
-            raise ValueError(f"expected {wanted}, got {cell!r}") from None
+            raise ValueError(f"expected {wanted}, got {entry!r}") from None
         return text
 
     return as_text
@@ -204,14 +206,14 @@ _WRITTEN: dict[str, Callable[[Any], str]] = {
 
 
 def _check_parents(columns: Sequence[Column]) -> None:
-    """What EcoTaxa refuses: nameless samples, and an acquisition in two samples."""
+    """Raise for samples without an id, or an acquisition in two samples."""
     texts = {column.name: column.texts for column in columns}
     for name in texts:
         parent = f"{name.split('_')[0]}_id"
         if parent != OBJECT_ID and parent not in texts:
             raise ValueError(
-                f"The column {name!r} needs a column {parent!r} to go with it: EcoTaxa "
-                "asks whose it is. Add it, or drop the other."
+                f"The column {name!r} needs a column {parent!r}, which EcoTaxa "
+                "requires. Add it, or drop the other."
             )
     if {"sample_id", "acq_id"} <= set(texts):
         pairs = set(zip(texts["acq_id"], texts["sample_id"], strict=True))
@@ -219,51 +221,51 @@ def _check_parents(columns: Sequence[Column]) -> None:
             if acquisition and count > 1:
                 raise ValueError(
                     f"The acquisition {acquisition!r} ('acq_id') belongs to {count} "
-                    "samples ('sample_id'). EcoTaxa wants an acquisition to be of one "
-                    "sample; join the two names, for instance."
+                    "samples ('sample_id'). In EcoTaxa an acquisition belongs to one "
+                    "sample; join the two ids, for instance."
                 )
 
 
-# Probabilities of single precision may add up to a bit more than 1.
+# Probabilities in single precision may add up to slightly more than 1.
 _ROUNDING = 1e-5
 
 
 def annotation_columns(
     predictions: ArrayLike, ids: Sequence[str], date: datetime.datetime | None
 ) -> list[Column]:
-    """The names, with the status "predicted" and its date."""
-    names = np.asarray(predictions, dtype=object)
-    if names.ndim != 1:
+    """The predicted labels, with the status "predicted" and its date."""
+    labels = np.asarray(predictions, dtype=object)
+    if labels.ndim != 1:
         raise ValueError(
-            f"predictions: expected one name a row, got the shape {names.shape}."
+            f"predictions: expected one label per row, got the shape {labels.shape}."
         )
-    _check_length("predictions", len(names), len(ids))
+    _check_length("predictions", len(labels), len(ids))
     if date is None:
         date = datetime.datetime.now(datetime.timezone.utc)
     elif date.tzinfo is not None:
         date = date.astimezone(datetime.timezone.utc)
-    texts = ["" if is_missing(name) else str(name) for name in names]
-    for name, text, object_id in zip(names, texts, ids, strict=True):
-        if text != text.strip() or (not text and not is_missing(name)):
+    texts = ["" if is_missing(label) else str(label) for label in labels]
+    for label, text, object_id in zip(labels, texts, ids, strict=True):
+        if text != text.strip() or (not text and not is_missing(label)):
             raise ValueError(
-                f"The prediction for the object {object_id!r} is {name!r}; expected a "
-                "name without blanks around it, or None for no name."
+                f"The prediction for the object {object_id!r} is {label!r}; expected a "
+                "label without blanks around it, or None for no label."
             )
 
-    def where_named(text: str) -> list[str]:
+    def where_predicted(text: str) -> list[str]:
         # A status, or the date of one, needs a category.
-        return [text if name else "" for name in texts]
+        return [text if category else "" for category in texts]
 
     return [
         Column(CATEGORY, TEXT, texts),
-        Column(STATUS, TEXT, where_named("predicted")),
-        Column(DATE, TEXT, where_named(f"{date:%Y%m%d}")),
-        Column(TIME, TEXT, where_named(f"{date:%H%M%S}")),
+        Column(STATUS, TEXT, where_predicted("predicted")),
+        Column(DATE, TEXT, where_predicted(f"{date:%Y%m%d}")),
+        Column(TIME, TEXT, where_predicted(f"{date:%H%M%S}")),
     ]
 
 
 def score_columns(proba: ArrayLike | None, n_samples: int) -> list[Column]:
-    """How sure the names are."""
+    """The scores of the predicted labels."""
     if proba is None:
         return []
     values = np.asarray(proba)
@@ -283,29 +285,29 @@ def score_columns(proba: ArrayLike | None, n_samples: int) -> list[Column]:
 
 
 def neighbor_columns(neighbors: ArrayLike | None, n_samples: int) -> list[Column]:
-    """The labelled particles that a name comes from."""
+    """The labeled particles that a predicted label comes from."""
     if neighbors is None:
         return []
-    names = np.asarray(neighbors, dtype=object)
-    if names.ndim != 2:
+    neighbor_ids = np.asarray(neighbors, dtype=object)
+    if neighbor_ids.ndim != 2:
         raise ValueError(
             "neighbors: expected object ids of shape (n_samples, n_neighbors), got the "
-            f"shape {names.shape}."
+            f"shape {neighbor_ids.shape}."
         )
-    _check_length("neighbors", len(names), n_samples)
+    _check_length("neighbors", len(neighbor_ids), n_samples)
     return [
         Column(
             f"object_neighbor_{k + 1}",
             TEXT,
-            ["" if is_missing(name) else str(name) for name in names[:, k]],
+            ["" if is_missing(i) else str(i) for i in neighbor_ids[:, k]],
         )
-        for k in range(names.shape[1])
+        for k in range(neighbor_ids.shape[1])
     ]
 
 
 def _check_length(what: str, length: int, n_samples: int) -> None:
     if length != n_samples:
         raise ValueError(
-            f"{what}: expected one entry for each of the {n_samples} rows of the "
+            f"{what}: expected one value for each of the {n_samples} rows of the "
             f"table, got {length}."
         )

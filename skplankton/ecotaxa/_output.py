@@ -19,29 +19,29 @@ from skplankton._views.stored import StoredImage
 
 IMAGES = "images"
 WITHOUT_IMAGE = "without_image.csv"
-# The same input gives the same bytes, always. Zip knows no earlier year.
+# A fixed time, as the same input must give the same bytes. Zip has no earlier year.
 _ZIP_TIME = (1980, 1, 1, 0, 0, 0)
 _UNIX = 3
 
 
 def is_zip(path: Path) -> bool:
-    """Whether a zip archive is to be written, and not a folder."""
+    """Whether to write a zip archive rather than a folder."""
     return path.suffix.lower() == ".zip"
 
 
 def table_name(path: Path) -> str:
-    """The table's name, ``ecotaxa_….tsv``, after what it is written to."""
+    """The table's name, ``ecotaxa_….tsv``, after the folder or archive."""
     stem = path.stem if is_zip(path) else path.name
     return f"ecotaxa_{safe_name(stem.removeprefix('ecotaxa_'))}.tsv"
 
 
 def safe_name(text: str) -> str:
-    """A text as part of a file name, on any system."""
+    """The text as part of a file name that is valid on any system."""
     return "".join(c if c.isascii() and c.isalnum() else "_" for c in text)[:60]
 
 
 def check_target(path: Path, overwrite: bool) -> None:
-    """Raise if there is something that must not be replaced."""
+    """Raise if something exists that must not be replaced."""
     if not path.exists():
         return
     if path.is_dir() == is_zip(path):
@@ -59,8 +59,8 @@ def check_target(path: Path, overwrite: bool) -> None:
     others = sorted(name for name in names if not _is_written_here(name))
     if others:
         raise FileExistsError(
-            f"{path} holds more than is written here: {others[:5]}. It is not "
-            "replaced; write to a folder of its own."
+            f"{path} contains files of other programs: {others[:5]}. It is not "
+            "replaced; write to a separate folder."
         )
 
 
@@ -71,9 +71,9 @@ def _is_written_here(name: str) -> bool:
 
 @contextmanager
 def whole_output(path: Path, overwrite: bool) -> Iterator[Callable[[str, bytes], None]]:
-    """Give a function that writes a named file into the folder or archive.
+    """Yield a function that writes a named file into the folder or archive.
 
-    All is written under another name beside `path`; it gets its own at the end.
+    All is written under another name beside `path`, and renamed at the end.
     """
     with unfinished(path) as part:
         if is_zip(path):
@@ -113,29 +113,29 @@ def _writer_into_folder(folder: Path) -> Callable[[str, bytes], None]:
     return write
 
 
-# EcoTaxa takes PNG, JPEG and GIF; GIF is left out, as it may hold many images.
+# EcoTaxa reads PNG, JPEG and GIF; GIF is left out, as it may contain many images.
 SUFFIXES = {"PNG": ".png", "JPEG": ".jpg"}
 
 
-def image_file(cell: Any) -> tuple[str, bytes]:
+def image_file(entry: Any) -> tuple[str, bytes]:
     """The file's suffix and content.
 
-    JPEG and PNG files are left as they are. All else becomes PNG, with 8 bits and no
-    transparency: EcoTaxa and browsers show no more, and EcoTaxa's small images of 16
-    bits are white.
+    JPEG and PNG files are copied unchanged. All others become PNG, with 8 bits and
+    without transparency: EcoTaxa and browsers show no more, and EcoTaxa's thumbnails of
+    16-bit images are white.
     """
     content = None
-    if isinstance(cell, StoredImage) and cell.crop is None:
-        content = cell.read_bytes()
-    elif is_path(cell):
-        with open(cell, "rb") as file:
+    if isinstance(entry, StoredImage) and entry.crop is None:
+        content = entry.read_bytes()
+    elif is_path(entry):
+        with open(entry, "rb") as file:
             content = file.read()
     if content is not None:
-        cell = read_image(content)
-        is_plain = cell.mode[0] not in "IF" and not cell.has_transparency_data
-        if cell.format in SUFFIXES and is_plain:
-            return SUFFIXES[cell.format], content
-    pixels = image_pixels(cell)
+        entry = read_image(content)
+        is_plain = entry.mode[0] not in "IF" and not entry.has_transparency_data
+        if entry.format in SUFFIXES and is_plain:
+            return SUFFIXES[entry.format], content
+    pixels = image_pixels(entry)
     if pixels.dtype != np.uint8:
         pixels = np.round(pixels * np.iinfo(np.uint8).max).astype(np.uint8)
     return SUFFIXES["PNG"], png_bytes(pixels)

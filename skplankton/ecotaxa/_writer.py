@@ -1,4 +1,4 @@
-"""Write names of particles for EcoTaxa to import."""
+"""Write predicted labels of particles for import into EcoTaxa."""
 
 from __future__ import annotations
 
@@ -52,48 +52,48 @@ def write_ecotaxa(
     without_image: str = "raise",
     overwrite: bool = False,
 ) -> Path:
-    """Write names, and the images they are for, as an import of EcoTaxa.
+    """Write predicted labels and images for import into EcoTaxa.
 
-    In EcoTaxa the objects are then "predicted", for someone to validate.
+    In EcoTaxa the objects then have the status "predicted", to be validated.
 
     Parameters
     ----------
     path : path-like
-        The zip archive to write, if it ends in ``.zip``, or else the folder.
+        The zip archive to write, if it ends in ``.zip``; otherwise the folder.
     table : DataFrame of shape (n_samples, n_columns)
-        The particles. Needs the columns `object_id` (unique) and `image`, whose cells
+        The particles. Needs the columns `object_id` (unique) and `image`, whose values
         are arrays (uint8, uint16 or float in [0, 1]), paths, images stored in an
         instrument's file, or missing. Columns that begin with ``object_``, ``sample_``,
-        ``acq_`` or ``process_`` are written as well: those EcoTaxa knows
+        ``acq_`` or ``process_`` are written as well: those known to EcoTaxa
         (``object_lat``, ``object_lon``, ``object_date``, ``object_time``,
         ``object_depth_min``, ``object_depth_max``, ``object_link``, ``sample_id``,
-        ``acq_id``, ``process_id``, …) and others as free columns. Former annotations
-        (``object_annotation_…``), scores and neighbours are not, nor is anything else.
+        ``acq_id``, ``process_id``, …), and others as free columns. Former annotations
+        (``object_annotation_…``), scores, neighbors and other columns are not written.
     predictions : array-like of shape (n_samples,)
-        The name of each particle's category, row by row. None and NaN: no name; the
-        object is written without category and status.
+        The predicted label (category) of each particle, row by row. With None or NaN,
+        the object is written without category and status.
     proba : array-like of shape (n_samples,) or (n_samples, n_classes), default=None
-        Probability of the name, or of each class, as from ``predict_proba``; the
-        largest is written to the free column ``object_score``.
+        Probability of the predicted label, or of each class, as from
+        ``predict_proba``; the largest is written to the free column ``object_score``.
     neighbors : array-like of shape (n_samples, n_neighbors), default=None
-        Names (object ids) of the nearest labelled particles, written to the free
-        columns ``object_neighbor_1``, …, so that a name can be looked into.
+        Object ids of the nearest labeled particles, written to the free columns
+        ``object_neighbor_1``, …, so that a prediction can be checked.
     date : datetime, default=None
-        When the names were given, in UTC if it has no time zone. None means now; with a
-        date, the same input gives the same bytes.
+        The date of the predictions, in UTC if it has no time zone. None means now; with
+        a date, the same input gives the same bytes.
     without_image : {"raise", "aside"}, default="raise"
-        What to do with particles that have no image, which EcoTaxa does not take.
-        "raise" writes nothing. "aside" writes their names and columns to
+        What to do with particles without an image, which EcoTaxa cannot import. "raise"
+        raises an error. "aside" writes their predicted labels and columns to
         ``without_image.csv`` in the same folder or archive, which EcoTaxa ignores.
     overwrite : bool, default=False
-        Whether to replace what is there. A folder that holds other things than this
-        function writes is never replaced.
+        Whether to replace an existing folder or archive. A folder with files that this
+        function does not write is never replaced.
 
     Returns
     -------
     pathlib.Path
         The archive or folder. It appears when it is complete; an interrupted run leaves
-        what was there before.
+        the old one in place.
 
     Raises
     ------
@@ -104,26 +104,27 @@ def write_ecotaxa(
     OSError
         If the disk is full.
     TypeError
-        If `table` is not a DataFrame, or an image cell is of no known kind.
+        If `table` is not a DataFrame, or an image has an unknown type.
     ValueError
-        If EcoTaxa would refuse the import: a column is missing, an id is missing or
-        there twice, a row has no image, a date, a place or a number is none, there are
-        more free columns than a project has room for (objects 500 of numbers and 20 of
-        text, acquisitions 30, processes 30, samples 60), or an acquisition is of two
-        samples. Also if an image cannot be read, or lengths differ.
+        If EcoTaxa would reject the import: a column is missing, an id is missing or
+        duplicated, a row has no image, a date, position or number is invalid, there are
+        more free columns than a project may have (objects 500 of numbers and 20 of
+        text, acquisitions 30, processes 30, samples 60), or an acquisition belongs to
+        two samples. Also if an image cannot be read, or lengths differ.
 
     See Also
     --------
-    read_ecotaxa : Read the labels back when the names have been validated.
+    read_ecotaxa : Read the labels back after validation.
 
     Notes
     -----
-    JPEG and PNG files are copied as they are. Images of other kinds, those of more than
-    8 bits and those cut out of a camera frame become PNG files of 8 bits. The table is
+    JPEG and PNG files are copied unchanged. Images of other formats, of more than 8
+    bits, and those cropped from a camera frame become 8-bit PNG files. The table is
     UTF-8 with a byte-order mark, as in EcoTaxa's own exports: without one, EcoTaxa
     takes a table for Latin-1.
 
-    EcoTaxa asks, at import, which of its taxa a name that it does not know stands for.
+    During the import, EcoTaxa lets you assign a taxon to each label that it does not
+    know.
 
     The format is that of EcoTaxa's own import and export
     (https://github.com/ecotaxa/ecotaxa_back).
@@ -138,10 +139,10 @@ def write_ecotaxa(
     >>> particles = pd.DataFrame({"object_id": ["a1", "a2"]})
     >>> particles["object_lat"] = [60.1, 60.2]
     >>> particles["image"] = [np.zeros((8, 8), np.uint8)] * 2
-    >>> names = ["Copepoda", None]
+    >>> labels = ["Copepoda", None]
     >>> with TemporaryDirectory() as folder:
     ...     path = Path(folder, "station.zip")
-    ...     _ = write_ecotaxa(path, particles, names, proba=[0.875, 0.25])
+    ...     _ = write_ecotaxa(path, particles, labels, proba=[0.875, 0.25])
     ...     objects = read_ecotaxa(path, status="predicted")
     >>> objects[["object_id", "label", "object_lat", "object_score"]]
       object_id     label  object_lat  object_score
@@ -154,19 +155,19 @@ def write_ecotaxa(
             f"without_image={without_image!r}: expected 'raise' or 'aside'."
         )
     check_target(path, overwrite)
-    # Everything but the images' content is checked before anything is written.
+    # Everything except the images' content is checked before anything is written.
     if not isinstance(table, pd.DataFrame):
         raise TypeError(f"table: expected a DataFrame, got {type(table).__name__}.")
     ids = object_ids(table)
-    images = _image_cells(table, ids, without_image, path)
-    names = annotation_columns(predictions, ids, date)
+    images = _image_entries(table, ids, without_image, path)
+    annotations = annotation_columns(predictions, ids, date)
     others = [
         *score_columns(proba, len(ids)),
         *neighbor_columns(neighbors, len(ids)),
         *carried_columns(table, ids),
     ]
     check_limits(others)
-    columns = [Column(OBJECT_ID, TEXT, ids), *names, *others]
+    columns = [Column(OBJECT_ID, TEXT, ids), *annotations, *others]
     with whole_output(path, overwrite) as write:
         shown = [row for row, image in enumerate(images) if image is not None]
         files = []
@@ -176,7 +177,7 @@ def write_ecotaxa(
             except (OSError, TypeError, ValueError) as error:
                 kind = TypeError if isinstance(error, TypeError) else ValueError
                 raise kind(f"The image of the object {ids[row]!r}: {error}.") from error
-            # The number keeps names apart that differ in what is not safe.
+            # The number makes names unique that differ only in unsafe characters.
             files.append(f"{IMAGES}/{row:06d}_{safe_name(ids[row])}{suffix}")
             write(files[-1], content)
         ranks = ["0"] * len(shown)
@@ -190,26 +191,26 @@ def write_ecotaxa(
     return path
 
 
-def _image_cells(
+def _image_entries(
     table: pd.DataFrame, ids: Sequence[str], without_image: str, path: Path
 ) -> list[Any]:
-    """The cells, None where there is none; files are there, and out of harm's way."""
+    """The images, None if missing; check that files exist and are not replaced."""
     if "image" not in table:
         raise ValueError(
             f"The table has no column 'image', only {list(table.columns)[:10]}. "
-            "EcoTaxa takes objects with images."
+            "EcoTaxa imports only objects with images."
         )
-    images = [None if is_missing(cell) else cell for cell in table["image"]]
-    lacking = [ids[row] for row, image in enumerate(images) if image is None]
-    if len(lacking) == len(images):
+    images = [None if is_missing(entry) else entry for entry in table["image"]]
+    missing = [ids[row] for row, image in enumerate(images) if image is None]
+    if len(missing) == len(images):
         raise ValueError(
-            f"None of the {len(images)} rows has an image. EcoTaxa takes objects with "
-            "images."
+            f"None of the {len(images)} rows has an image. EcoTaxa imports only "
+            "objects with images."
         )
-    if lacking and without_image == "raise":
+    if missing and without_image == "raise":
         raise ValueError(
-            f"{len(lacking)} of {len(images)} rows have no image, first the object "
-            f"{lacking[0]!r}, and EcoTaxa takes objects with images. Pass "
+            f"{len(missing)} of {len(images)} rows have no image, first the object "
+            f"{missing[0]!r}, and EcoTaxa imports only objects with images. Pass "
             f"without_image='aside' to write the others, and these to {WITHOUT_IMAGE}."
         )
     replaced = os.path.join(os.path.realpath(path), "") if path.is_dir() else None
@@ -240,7 +241,7 @@ def _as_text(
     columns: Sequence[Column], second_rows: Sequence[Sequence[str]], *, delimiter: str
 ) -> bytes:
     lines = io.StringIO(newline="")
-    # All in quotes, or a line break of old Macs would end a row for some readers.
+    # All in quotes, as a carriage return would end a row for some readers.
     writer = csv.writer(
         lines, delimiter=delimiter, lineterminator="\n", quoting=csv.QUOTE_ALL
     )

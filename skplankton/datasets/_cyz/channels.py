@@ -1,12 +1,12 @@
-"""Which channels of an instrument make a profile, and in which order."""
+"""Selection of an instrument's channels for a profile, in order."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-# The names that profiles carry -> how instruments and programs spell them. Letters and
-# digits count, case does not. "FL Red HS" and "FL Red LS" (two sensitivities), "2 FL
-# Red" (a second laser) and ratios are left out: which to take is the user's decision.
+# Names of the channels -> their spellings by instruments and programs. Only letters and
+# digits count, in any case. "FL Red HS" and "FL Red LS" (two sensitivities), "2 FL Red"
+# (a second laser) and ratios are left out: which to use is the user's decision.
 SPELLINGS = {
     "FWS": ("FWS", "FSC", "Forward Scatter", "Forwards Scatter"),
     "FWS L": ("FWS L", "FWS Left", "Forward Scatter Left", "Forwards Scatter Left"),
@@ -28,7 +28,7 @@ SPELLINGS = {
 }
 # Those of the published profiles, in their order.
 AUTO = ("FWS", "SWS", "FL Yellow", "FL Orange", "FL Red", "Curvature")
-# What "FWS" is the sum of; taken where the sum is not in the file.
+# "FWS" is their sum; used if the sum is not in the file.
 FORWARD_HALVES = ("FWS L", "FWS R")
 
 Channels = str | Sequence[str] | Mapping[str, str]
@@ -46,7 +46,7 @@ _NAMES = {
 
 
 def channel_name(description: str) -> str:
-    """The name of a channel, whichever way its description spells it."""
+    """The name of a channel, for any spelling in its description."""
     return _NAMES.get(_letters(description), description.strip())
 
 
@@ -56,7 +56,7 @@ def _same(description: str, wanted: str) -> bool:
 
 
 def check_channels(channels: Channels) -> Channels:
-    """Return `channels` as "auto", a list or a dict, after a look at its form."""
+    """Check the form of `channels`; return "auto", a list or a dict."""
     if isinstance(channels, str):
         if channels != "auto":
             raise ValueError(
@@ -75,12 +75,12 @@ def check_channels(channels: Channels) -> Channels:
             f"channels is {type(channels).__name__}; expected 'auto', a list of "
             "channel names or a dict."
         )
-    strange = [text for text in texts if not isinstance(text, str)]
-    if strange:
-        raise TypeError(f"channels has {strange[0]!r}; expected names of channels.")
+    invalid = [text for text in texts if not isinstance(text, str)]
+    if invalid:
+        raise TypeError(f"channels has {invalid[0]!r}; expected names of channels.")
     if not names or len(set(names)) < len(names):
         raise ValueError(
-            f"channels={channels!r} names {'a channel twice' if names else 'none'}; "
+            f"channels={channels!r} {'has a channel twice' if names else 'is empty'}; "
             "expected each channel once, and at least one."
         )
     return dict(channels) if isinstance(channels, Mapping) else list(channels)
@@ -92,8 +92,8 @@ def select_channels(descriptions: Sequence[str], channels: Channels) -> dict[str
         known = {channel_name(description) for description in descriptions}
         halved = "FWS" not in known and known.issuperset(FORWARD_HALVES)
         names: tuple[str, ...] = (*FORWARD_HALVES, *AUTO[1:]) if halved else AUTO
-        # An instrument may lack a detector. But where there is a channel of an unknown
-        # name, it may be the one that is missed: that is not for us to guess.
+        # An instrument may lack a detector. But a channel with an unknown name may be
+        # the missing one: we do not guess.
         if known & set(names) and known <= set(SPELLINGS):
             names = tuple(name for name in names if name in known)
         return {name: _position(name, descriptions, exact=False) for name in names}
@@ -111,13 +111,13 @@ def _position(wanted: str, descriptions: Sequence[str], exact: bool = True) -> i
     known = [name for name in AUTO if name in map(channel_name, descriptions)]
     if found:
         problem = (
-            f"several channels are {wanted!r}: {[descriptions[i] for i in found]}. Say "
-            f"which, as in channels={{{wanted!r}: {descriptions[found[0]]!r}, …}}"
+            f"several channels are {wanted!r}: {[descriptions[i] for i in found]}. "
+            f"Choose one, as in channels={{{wanted!r}: {descriptions[found[0]]!r}, …}}"
         )
     else:
         problem = (
-            f"no channel {wanted!r}. Pass channels=[…] with the ones to take, in order "
-            f"(of the usual ones there are {known}), or channels={{{wanted!r}: 'name "
-            "in the file', …}"
+            f"no channel {wanted!r}. Pass channels=[…] with the ones to use, in order "
+            f"(of the standard ones, the file has {known}), or channels={{{wanted!r}: "
+            "'name in the file', …}"
         )
     raise ValueError(f"{problem}. The channels are {list(descriptions)}.")

@@ -1,4 +1,4 @@
-"""One file of cyz2json → a store of its views, in one pass through the JSON.
+"""One file of cyz2json → a store of images and profiles, in one pass through it.
 
 The format is that of github.com/OBAMANEXT/cyz2json (Program.cs): an object with
 `instrument`, `particles` and `images`, in any order here.
@@ -18,7 +18,7 @@ from skplankton._utils.reports import Problems
 from skplankton.datasets._cyz.channels import Channels, channel_name, select_channels
 from skplankton.datasets._cyz.json_stream import BrokenJSON, JSONStream
 from skplankton.datasets._cyz.particle import (
-    WAY_OUT,
+    HOW_TO_SKIP,
     WHOLE,
     Problem,
     checked_shapes,
@@ -36,8 +36,8 @@ from skplankton.datasets._cyz.store import (
     store_writer,
 )
 
-MISSING = -1  # an offset, where there is no view
-# One row a particle. A crop is (left, top, width, height); MISSING is the whole image.
+MISSING = -1  # the offset of a missing image or profile
+# One row per particle. A crop is (left, top, width, height); MISSING: no crop.
 COLUMNS = (
     "particle_id",
     "has_image",
@@ -62,7 +62,7 @@ def stored_views(
     strict: bool,
     progress: Callable[[int], Any] | None = None,
 ) -> Store:
-    """The store of a file, from the cache folder if it is there."""
+    """The store of a file, from the cache folder if it exists there."""
     name = store_name(source, {"channels": channels, "with_images": with_images})
     store = open_store(folder, name)
     if store is None:
@@ -70,15 +70,15 @@ def stored_views(
             problems = Problems("raise" if strict else "coerce")
             extraction = _Extraction(source, writer, channels, problems)
             extraction.read(with_images, progress)
-            store = writer.finish(extraction.facts(), extraction.columns())
-    elif strict and store.facts["examples"]:
-        first = next(iter(store.facts["examples"].values()))[0]
-        raise ValueError(f"{first} {WAY_OUT}")
+            store = writer.finish(extraction.metadata(), extraction.columns())
+    elif strict and store.metadata["examples"]:
+        first = next(iter(store.metadata["examples"].values()))[0]
+        raise ValueError(f"{first} {HOW_TO_SKIP}")
     return store
 
 
 class _Extraction:
-    """Takes particles and images as they come; `facts` and `columns` are the result."""
+    """Processes particles and images in order, into `metadata` and `columns`."""
 
     def __init__(
         self, source: Path, writer: StoreWriter, channels: Channels, problems: Problems
@@ -88,29 +88,29 @@ class _Extraction:
         self._instrument: str | None = None
         self._channels: tuple[str, ...] | None = None
         self._descriptions: tuple[str, ...] | None = None
-        # Descriptions of a particle's channels -> positions of those that are taken.
+        # Descriptions of a particle's channels -> positions of the selected ones.
         self._positions: dict[tuple[str, ...], list[int]] = {}
-        self._rows: dict[int, int] = {}  # of each particle
+        self._rows: dict[int, int] = {}  # particle -> row
         self._columns = {name: array("q") for name in COLUMNS[:4]}
-        self._images: dict[int, tuple[int, ...]] = {}  # COLUMNS[4:] of each particle
+        self._images: dict[int, tuple[int, ...]] = {}  # particle -> COLUMNS[4:]
 
     def read(
         self, with_images: bool, progress: Callable[[int], Any] | None = None
     ) -> None:
-        """Read the file; without images, no further than need be."""
+        """Read the file; without images, no further than necessary."""
         wanted = {"instrument", "particles"} | ({"images"} if with_images else set())
-        takes = {"particles": self._take_particle, "images": self._take_image}
+        add = {"particles": self._add_particle, "images": self._add_image}
         found: set[str] = set()
         with open(self._source, encoding=_encoding(self._source), newline="") as file:
             stream = JSONStream(file, progress)
             try:
                 for name, value in stream.members():
-                    if name in takes and name in wanted:
+                    if name in add and name in wanted:
                         if not isinstance(value, Iterator):
-                            raise self._not_cyz2json(f"its {name!r} are no list")
+                            raise self._not_cyz2json(f"its {name!r} are not a list")
                         found.add(name)
                         for i, item in enumerate(value):
-                            takes[name](i, item)
+                            add[name](i, item)
                     elif name == "instrument":
                         found.add(name)
                         self._instrument = _instrument_name(value)
@@ -122,16 +122,16 @@ class _Extraction:
                     raise self._not_cyz2json(str(error)) from None
                 text = (
                     f"{error}; {len(self._rows)} particles and {len(self._images)} "
-                    "images were read up to there. Convert the .cyz file again"
+                    "images were read before. Convert the .cyz file again"
                 )
-                problem = Problem("file that breaks off", text)
-                self._note(str(self._source), problem)
+                problem = Problem("truncated or damaged file", text)
+                self._add_problem(str(self._source), problem)
         if "particles" not in found:
             raise self._not_cyz2json("it has no 'particles'")
-        self._check_owners()
+        self._check_images()
 
-    def _note(self, where: str, problem: Problem) -> None:
-        self._problems.add(f"{where}: {problem}.", problem.kind, advice=WAY_OUT)
+    def _add_problem(self, where: str, problem: Problem) -> None:
+        self._problems.add(f"{where}: {problem}.", problem.kind, advice=HOW_TO_SKIP)
 
     def _not_cyz2json(self, why: str) -> ValueError:
         with open(self._source, "rb") as file:
@@ -143,53 +143,53 @@ class _Extraction:
             "an object with 'instrument', 'particles' and 'images'."
         )
 
-    def _take_particle(self, i: int, item: Any) -> None:
+    def _add_particle(self, i: int, item: Any) -> None:
         particle = _particle_id(item)
         if particle is None:
-            text = "no particleId that is a whole number; the particle is left out"
-            self._note(
+            text = "particleId is not a whole number; the particle is left out"
+            self._add_problem(
                 f"{self._source}, particles[{i}]",
                 Problem("particle without particleId", text),
             )
             return
         where = f"{self._source}, particle {particle}"
         if particle in self._rows:
-            text = "a second particle of this particleId; the first is kept"
-            self._note(where, Problem("second particle of one id", text))
+            text = "a second particle with this particleId; the first is kept"
+            self._add_problem(where, Problem("second particle with the same id", text))
             return
         offset, length = MISSING, 0
         try:
             samples = self._samples(item.get("pulseShapes"))
         except Problem as problem:
-            self._note(where, problem)
+            self._add_problem(where, problem)
         else:
             offset, length = self._writer.append(samples.tobytes()), len(samples)
-        says_image = self._says_image(item.get("hasImage"), where)
+        has_image = self._image_flag(item.get("hasImage"), where)
         self._rows[particle] = len(self._rows)
         for column, value in zip(
-            self._columns.values(), (particle, says_image, offset, length), strict=True
+            self._columns.values(), (particle, has_image, offset, length), strict=True
         ):
             column.append(value)
 
-    def _says_image(self, says: Any, where: str) -> int:
-        if says in (None, True, False):
-            return MISSING if says is None else int(says)
-        text = f"hasImage is {shown(says)}, where true or false was expected"
+    def _image_flag(self, flag: Any, where: str) -> int:
+        if flag in (None, True, False):
+            return MISSING if flag is None else int(flag)
+        text = f"hasImage is {shown(flag)}; expected true or false"
         problem = Problem("hasImage that is neither true nor false", text)
-        self._note(where, problem)
+        self._add_problem(where, problem)
         return MISSING
 
     def _samples(self, shapes: Any) -> np.ndarray:
-        positions = self._taken(checked_shapes(shapes))
+        positions = self._selected(checked_shapes(shapes))
         return samples_of([shapes[position] for position in positions])
 
-    def _taken(self, descriptions: tuple[str, ...]) -> list[int]:
+    def _selected(self, descriptions: tuple[str, ...]) -> list[int]:
         if descriptions in self._positions:
             return self._positions[descriptions]
         try:
             selected = select_channels(descriptions, self._wanted)
         except ValueError as error:
-            if self._channels is None:  # it is the file, rather than one particle
+            if self._channels is None:  # an error of the file, not of one particle
                 raise ValueError(f"{self._source}: {error}") from None
             raise Problem("particle with other channels", str(error)) from None
         if self._channels is None:
@@ -197,16 +197,16 @@ class _Extraction:
         elif tuple(selected) != self._channels:
             raise Problem(
                 "particle with other channels",
-                f"the channels {list(selected)}, where {list(self._channels)} were "
-                "expected as before",
+                f"the channels are {list(selected)}; expected {list(self._channels)}, "
+                "as in the particles before",
             )
         return self._positions.setdefault(descriptions, list(selected.values()))
 
-    def _take_image(self, i: int, item: Any) -> None:
+    def _add_image(self, i: int, item: Any) -> None:
         particle = _particle_id(item)
         encoded = item.get("base64") if isinstance(item, dict) else None
         if particle is None or not isinstance(encoded, str):
-            self._note(
+            self._add_problem(
                 f"{self._source}, images[{i}]",
                 Problem(
                     "image without particleId or base64",
@@ -217,25 +217,25 @@ class _Extraction:
         where = f"{self._source}, particle {particle}"
         try:
             if particle in self._images:
-                text = "a second image of this particleId; the first is kept"
+                text = "a second image with this particleId; the first is kept"
                 raise Problem("second image of one particle", text)
             content, size = decoded_image(encoded)
             crop = crop_of(item.get("cropRectangle"), size)
         except Problem as problem:
-            self._note(where, problem)
+            self._add_problem(where, problem)
         else:
             at = self._writer.append(content)
             self._images[particle] = (at, len(content), *crop)
 
-    def _check_owners(self) -> None:
-        """Images may come before particles, so their owners are looked for last."""
+    def _check_images(self) -> None:
+        """Images may come before particles, so this is checked last."""
         for particle in self._images.keys() - self._rows.keys():
-            text = "an image, and no particle of this particleId; it is left out"
+            text = "an image, but no particle, has this particleId; it is left out"
             where = f"{self._source}, particle {particle}"
-            self._note(where, Problem("image of no particle", text))
+            self._add_problem(where, Problem("image without a particle", text))
 
-    def facts(self) -> dict[str, Any]:
-        """What holds for the whole file."""
+    def metadata(self) -> dict[str, Any]:
+        """The metadata of the whole file."""
         return {
             "instrument": self._instrument,
             "channels": self._channels,
@@ -245,7 +245,7 @@ class _Extraction:
         }
 
     def columns(self) -> dict[str, np.ndarray]:
-        """What there is of each particle, in the file's order."""
+        """`COLUMNS` of each particle, in the file's order."""
         n_columns = len(_NO_IMAGE)
         images = np.array(
             [self._images.get(particle, _NO_IMAGE) for particle in self._rows],
@@ -256,15 +256,16 @@ class _Extraction:
 
 
 def common_channels(stores: list[Store]) -> list[str]:
-    """The channels that all of the files have, in the first one's order."""
+    """The channels that all files have, in the order of the first file."""
     first, *others = (
-        [channel_name(text) for text in store.facts["descriptions"]] for store in stores
+        [channel_name(text) for text in store.metadata["descriptions"]]
+        for store in stores
     )
     return [name for name in first if all(name in names for names in others)]
 
 
 def _encoding(source: Path) -> str:
-    """UTF-8, as cyz2json writes; UTF-16 where a shell's redirection wrote the file."""
+    """UTF-8, as cyz2json writes; UTF-16 if a shell's redirection wrote the file."""
     with open(source, "rb") as file:
         start = file.read(2)
     is_wide = start in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)

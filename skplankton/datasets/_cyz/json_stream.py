@@ -1,8 +1,8 @@
 """A JSON object of any size, read one member and one list item at a time.
 
-The standard library's decoder, which is written in C, is given a piece of the text at
-an item's start: it stops at the item's end, or finds the piece too short and is given
-more. That takes half the time of event-based parsers, and memory for one item.
+The standard library's decoder, which is written in C, decodes a piece of the text from
+an item's start: it stops at the item's end, or fails and gets a longer piece. This
+takes half the time of event-based parsers, and memory for one item.
 """
 
 from __future__ import annotations
@@ -12,22 +12,22 @@ from collections.abc import Callable, Iterator
 from typing import Any, TextIO
 
 PIECE = 2**20  # characters
-# An incomplete token at the end of a piece, such as `-Infinit`, has not more.
+# An incomplete token at the end of a piece, such as `-Infinit`, is no longer.
 _LONGEST_TOKEN = 16
 _SPACE = " \t\r\n"
 
 
 class BrokenJSON(ValueError):
-    """The text ends too early, or is not JSON from some character on."""
+    """The text ends too early, or is invalid JSON from some character on."""
 
     def __init__(self, what: str, character: int):
         super().__init__(f"{what} at character {character}")
 
 
 class JSONStream:
-    """A text file that holds one JSON object.
+    """A text file with one JSON object.
 
-    `progress` is called with the number of characters of each piece that is read.
+    `progress` is called with the number of characters of each piece read.
     """
 
     def __init__(self, file: TextIO, progress: Callable[[int], Any] | None = None):
@@ -40,7 +40,7 @@ class JSONStream:
     def members(self) -> Iterator[tuple[str, Any]]:
         """Yield each name and value; where the value is a list, an iterator over it.
 
-        What is not taken from such an iterator is skipped.
+        What is not read from such an iterator is skipped.
         """
         self._expect("{")
         if self._next() == "}":
@@ -89,7 +89,7 @@ class JSONStream:
         self._at += 1
 
     def _next(self) -> str:
-        """The next character that is no space, or "" at the end of the file."""
+        """The next character that is not a space, or "" at the end of the file."""
         while True:
             while self._at < len(self._text):
                 if self._text[self._at] not in _SPACE:
@@ -105,8 +105,9 @@ class JSONStream:
             try:
                 value, end = self._decode(self._text, self._at)
             except json.JSONDecodeError as error:
-                # More text cannot help where the fault lies well before the end. Else
-                # twice as much is read each time: a large item is not begun too often.
+                # More text cannot help if the error is well before the end. Otherwise
+                # twice as much is read each time, so that a large item is decoded only
+                # a few times.
                 is_cut = error.msg.startswith("Unterminated string") or (
                     error.pos >= len(self._text.rstrip(_SPACE)) - _LONGEST_TOKEN
                 )
@@ -120,14 +121,16 @@ class JSONStream:
             except RecursionError:
                 raise self._broken("too deeply nested") from None
             except ValueError:
-                # A whole number of more digits than Python reads. A decoder that looks
-                # at each number is slow, and takes over where there is one.
+                # An integer with more digits than Python reads. A decoder that checks
+                # each number is slow, so it is used only from here on.
                 self._decode = json.JSONDecoder(parse_int=_whole_number).raw_decode
             else:
-                # A number at the end may go on: of "12.5e-3", "12" could have been read
-                # from the pieces "12", "12." or, if that is 12.5, from "12.5e-".
-                may_go_on = type(value) in (int, float) and end + 2 >= len(self._text)
-                if not may_go_on or not self._read(PIECE):
+                # A number at the end may be incomplete: "12.5e-3" could be read as 12
+                # from the pieces "12" or "12.", or as 12.5 from "12.5e-".
+                may_continue = type(value) in (int, float) and end + 2 >= len(
+                    self._text
+                )
+                if not may_continue or not self._read(PIECE):
                     self._at = end
                     return value
 
@@ -136,7 +139,7 @@ class JSONStream:
             piece = self._file.read(n_characters)
         except UnicodeDecodeError as error:
             character = self._n_dropped + len(self._text)
-            raise BrokenJSON(f"no {error.encoding}", character) from None
+            raise BrokenJSON(f"not {error.encoding}", character) from None
         if not piece:
             return False
         self._n_dropped += self._at
@@ -149,7 +152,7 @@ class JSONStream:
         character = self._n_dropped + self._at
         if self._at == len(self._text):
             return BrokenJSON("the file ends too early,", character)
-        return BrokenJSON(f"no JSON ({what})", character)
+        return BrokenJSON(f"not JSON ({what})", character)
 
 
 def _whole_number(digits: str) -> int | float:

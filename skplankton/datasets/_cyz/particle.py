@@ -1,9 +1,9 @@
-"""The two views of a particle as cyz2json writes them: pulse shapes, and an image."""
+"""Pulse shapes and image of a particle, as cyz2json writes them."""
 
 from __future__ import annotations
 
 import base64
-from reprlib import repr as shown  # short, however long or deep the value
+from reprlib import repr as shown  # short, for values of any length and depth
 from typing import Any
 
 import numpy as np
@@ -11,14 +11,14 @@ import numpy as np
 from skplankton._views.images import image_size
 
 IMAGE_FORMATS = ("JPEG", "PNG", "BMP")
-WHOLE = (-1, -1, -1, -1)  # a crop that cuts nothing
+WHOLE = (-1, -1, -1, -1)  # no crop
 
 
-WAY_OUT = 'Pass errors="warn" to go on without what cannot be read.'
+HOW_TO_SKIP = 'Pass errors="warn" to skip what cannot be read.'
 
 
 class Problem(ValueError):
-    """Something in one particle cannot be read; `kind` is what is counted."""
+    """Data of one particle cannot be read; problems are counted by `kind`."""
 
     def __init__(self, kind: str, what: str):
         super().__init__(what)
@@ -26,7 +26,7 @@ class Problem(ValueError):
 
 
 def checked_shapes(shapes: Any) -> tuple[str, ...]:
-    """The channels' descriptions, after a look at the form of the pulse shapes."""
+    """Check the form of the pulse shapes; return the channels' descriptions."""
     if not isinstance(shapes, list) or not shapes:
         raise Problem("no pulse shapes", "the particle has no pulseShapes")
     descriptions: list[str] = []
@@ -35,7 +35,7 @@ def checked_shapes(shapes: Any) -> tuple[str, ...]:
         if not isinstance(description, str):
             raise Problem(
                 "no pulse shapes",
-                f"pulseShapes[{i}] is no object with description and values",
+                f"pulseShapes[{i}] is not an object with description and values",
             )
         descriptions.append(description)
     return tuple(descriptions)
@@ -52,30 +52,30 @@ def samples_of(shapes: list[dict]) -> np.ndarray:
     if len(set(lengths)) > 1:
         raise Problem(
             "channels of different lengths",
-            f"channels have {dict(zip(names, lengths, strict=True))} values, where one "
-            "number was expected",
+            f"channels have {dict(zip(names, lengths, strict=True))} values; expected "
+            "the same number in each",
         )
     try:
         samples = np.array(values)
-    except (ValueError, OverflowError):  # lists among the numbers, huge whole numbers
+    except (ValueError, OverflowError):  # lists among the numbers, huge integers
         samples = np.array(None)
     if samples.ndim != 2 or samples.dtype.kind not in "fiu":
-        strange = _first_strange(names, values)
-        raise Problem("values that are no numbers", f"{strange}, not a number in mV")
-    with np.errstate(over="ignore"):  # what overflows is infinite, and told below
+        invalid = _first_invalid(names, values)
+        raise Problem("values that are not numbers", f"{invalid}, not a number in mV")
+    with np.errstate(over="ignore"):  # overflow gives infinity, reported below
         samples = np.ascontiguousarray(samples.T, dtype="<f4")
     finite = np.isfinite(samples)
     if not finite.all():
         sample, channel = np.argwhere(~finite)[0]
         raise Problem(
             "values that are not finite",
-            f"channel {names[channel]!r} has NaN, infinity or more than float32 holds, "
-            f"first at sample {sample}",
+            f"channel {names[channel]!r} has NaN, infinity or a value too large for "
+            f"float32, first at sample {sample}",
         )
     return samples
 
 
-def _first_strange(names: list[str], values: list[Any]) -> str:
+def _first_invalid(names: list[str], values: list[Any]) -> str:
     return next(
         f"channel {name!r} has {shown(value)} at sample {i}"
         for name, samples in zip(names, values, strict=True)
@@ -85,33 +85,33 @@ def _first_strange(names: list[str], values: list[Any]) -> str:
 
 
 def is_int64(value: Any) -> bool:
-    """Whether it is a whole number that numpy holds; True and 1.0 are none."""
+    """Whether it is an integer that fits into int64; True and 1.0 are not."""
     return type(value) is int and abs(value) < 2**63
 
 
 def decoded_image(encoded: str) -> tuple[bytes, tuple[int, int]]:
-    """The image as it is encoded, and its width and height, from its header."""
+    """The encoded image, and its width and height, from its header."""
     try:
         content = base64.b64decode(encoded, validate=True)
     except ValueError as error:
         raise Problem(
-            "base64 that cannot be decoded", f"the image's base64 is broken ({error})"
+            "base64 that cannot be decoded", f"the image's base64 is invalid ({error})"
         ) from None
     try:
         return content, image_size(content, IMAGE_FORMATS)
     except ValueError:
         raise Problem(
-            "image that is no JPEG, PNG or BMP",
-            f"the image is no JPEG, PNG or BMP; it begins with {content[:8]!r}",
+            "image that is not JPEG, PNG or BMP",
+            f"the image is not JPEG, PNG or BMP; it begins with {content[:8]!r}",
         ) from None
 
 
 def crop_of(rectangle: Any, size: tuple[int, int]) -> tuple[int, int, int, int]:
-    """What to cut out of an image of this width and height: left, top, width, height.
+    """The crop of an image of this width and height: left, top, width, height.
 
-    cropRectangle {X, Y, Width, Height} says where the image lies in the camera's frame.
-    An image of the rectangle's size has been cut out already; a larger one is the
-    frame. All 0 is how the instrument's library says that nothing was cut.
+    cropRectangle {X, Y, Width, Height} is the image's position in the camera's frame.
+    An image of the rectangle's size has been cropped already; a larger one is the
+    frame. The instrument's library writes all 0 if nothing was cropped.
     """
     if rectangle is None:
         return WHOLE
@@ -124,8 +124,8 @@ def crop_of(rectangle: Any, size: tuple[int, int]) -> tuple[int, int, int, int]:
     if len(numbers) != 4:
         raise Problem(
             "crop rectangle of an unknown form",
-            f"cropRectangle is {shown(rectangle)}, where {{X, Y, Width, Height}} in "
-            "whole pixels was expected",
+            f"cropRectangle is {shown(rectangle)}; expected {{X, Y, Width, Height}} in "
+            "whole pixels",
         )
     left, top, width, height = numbers
     if (width, height) in (size, (0, 0)):
@@ -134,7 +134,7 @@ def crop_of(rectangle: Any, size: tuple[int, int]) -> tuple[int, int, int, int]:
     if not is_inside or left + width > size[0] or top + height > size[1]:
         raise Problem(
             "crop rectangle that does not fit",
-            f"cropRectangle {shown(rectangle)} is neither of the image's size, "
-            f"{size[0]} × {size[1]} pixels, nor inside it",
+            f"cropRectangle {shown(rectangle)} neither has the image's size, "
+            f"{size[0]} × {size[1]} pixels, nor is inside it",
         )
     return left, top, width, height

@@ -1,4 +1,4 @@
-"""Files of cyz2json as a table of particles, whatever their size."""
+"""Files of cyz2json, of any size, as a table of particles."""
 
 from __future__ import annotations
 
@@ -36,73 +36,74 @@ def load_cyz_json(
 ) -> pd.DataFrame:
     """Open CytoSense measurements that cyz2json has converted, of any size.
 
-    A file is read once, as a stream. Its images (as they are encoded) and profiles are
-    written into a cache folder, and the table's cells say where they are, so that
-    neither reading nor embedding holds more than a few particles in memory.
+    A file is read once, as a stream. Its images (still encoded) and profiles are
+    written to a cache folder, and the table's values refer to them, so that neither
+    reading nor embedding keeps more than a few particles in memory.
 
     Parameters
     ----------
     path : path-like or list of path-like
-        JSON files of cyz2json, one a measurement. A file's name without its suffix is
-        its `sample_id`; no two may have the same.
+        JSON files of cyz2json, one per measurement. A file's name without its suffix is
+        its `sample_id`, which must be unique.
     channels : "auto", list of str or dict of str to str, default="auto"
-        The channels of the profiles, in order. "auto" takes the six of the published
+        The channels of the profiles, in order. "auto" uses the six of the published
         data sets, FWS, SWS, FL Yellow, FL Orange, FL Red and Curvature, in the usual
-        spellings ("Sidewards Scatter", "Fl Red", "FLR", "Red Fluorescence", …); where
-        there is no FWS, its halves FWS L and FWS R. Those that the instrument does not
-        have are left out, unless a channel of an unknown name might be one of them,
-        which is an error. A list names channels as the file
-        does or as above. A dict gives, for each name to use, the name in the file:
+        spellings ("Sidewards Scatter", "Fl Red", "FLR", "Red Fluorescence", …); if
+        there is no FWS, its halves FWS L and FWS R. Channels that the instrument does
+        not have are left out, unless a channel with an unknown name might be one of
+        them, which is an error. A list has the channels' names in the file, or the
+        names above. A dict maps each name to use to the name in the file:
         ``{"FL Red": "FL Red HS"}``.
     require_image : bool, default=False
-        Whether to leave out particles without an image, which most are.
+        Whether to leave out particles without an image, which are the majority.
     cache : path-like, default=None
-        A folder that keeps the images and profiles, made if need be. A later call takes
-        them from there if the file (by path, size and time) and `channels` are the
-        same. Nothing is ever removed from it. The table's cells need it. By default
-        they lie in a folder for temporary files until this process ends. At most as
-        much space as the JSON takes is needed, usually half.
+        A folder that keeps the images and profiles, made if necessary. A later call
+        reads them from there if the file (by path, size and time) and `channels` are
+        the same. The table's values refer to it, and nothing is ever removed from it.
+        By default, a temporary folder is used until this process ends. It needs at most
+        as much space as the JSON files, usually half.
     errors : {"raise", "warn", "coerce"}, default="raise"
-        What to do about something that cannot be read: broken base64, an image that is
-        no JPEG, PNG or BMP, channels of different lengths, values that are no finite
-        numbers, a file that breaks off. "raise" raises an error that names the file and
-        the particle. "warn" makes that view missing, keeps the row, and warns once, at
-        the end. "coerce" does the same and tells the logger "skplankton" instead. What
-        lies behind an image's header is looked at only when it is used.
+        What to do about data that cannot be read: invalid base64, an image that is not
+        JPEG, PNG or BMP, channels of different lengths, values that are not finite
+        numbers, a truncated file. "raise" raises an error with the file and the
+        particle. "warn" keeps the row with that image or profile missing, and warns
+        once, at the end. "coerce" does the same, but logs to the logger "skplankton"
+        instead. Of an image, only the header is checked until it is used.
     n_jobs : int or None, default=None
-        How many files are read at once, each by a process; None is one, -1 all cores.
+        How many files are read in parallel, each by one process; None: one, -1: one per
+        core.
     verbose : int, default=0
         Whether to show a progress bar.
 
     Returns
     -------
     DataFrame of shape (n_particles, 7)
-        One row a particle, in the files' order, with the following columns.
+        One row per particle, in the files' order, with the following columns.
 
-        image, profile : cells that :class:`~skplankton.CrossModalEmbedder` reads, or
-        None where there is no such view.
+        image, profile : values that :class:`~skplankton.CrossModalEmbedder` reads, or
+        None if missing.
 
-        object_id : "<sample_id>_<particle_id>", the name in EcoTaxa.
+        object_id : "<sample_id>_<particle_id>", the id in EcoTaxa.
 
-        sample_id, particle_id : of the file, and in it.
+        sample_id, particle_id : the id of the file, and of the particle in it.
 
-        instrument : its name and serial number; missing if the file says neither.
+        instrument : its name and serial number; missing if the file has neither.
 
-        has_image : what the file says, whether or not there is one; if it says
-        nothing, whether there is one.
+        has_image : hasImage of the particle, even if its image is missing; without
+        hasImage, whether there is an image.
 
     Raises
     ------
     FileNotFoundError
         If a file does not exist.
     OSError
-        If there is no space left for the views, or a file cannot be opened.
+        If there is no space left for the cache, or a file cannot be opened.
     TypeError
         If `path` or `channels` is of another type.
     ValueError
-        If a file is empty, or no JSON of cyz2json; two files have one name; a channel
-        is missing, or there are several of it; files have different channels; or, with
-        ``errors="raise"``, something cannot be read.
+        If a file is empty, or not JSON of cyz2json; two files have the same name; a
+        channel is missing or ambiguous; files have different channels; or, with
+        ``errors="raise"``, if data cannot be read.
 
     See Also
     --------
@@ -112,11 +113,10 @@ def load_cyz_json(
     Notes
     -----
     An image with a `cropRectangle` that is smaller than the image is a camera frame,
-    and is cut to the rectangle; one of the same size has been cut already, and the
-    rectangle only says where it was.
+    and is cropped to the rectangle; one of the same size has been cropped already.
 
-    With ``errors="warn"`` or ``"coerce"``, of several particles or images of one
-    particleId the first is kept, and an image of no particle is left out.
+    With ``errors="warn"`` or ``"coerce"``, of several particles or images with the same
+    particleId the first is kept, and an image without a particle is left out.
 
     The files are those of https://github.com/OBAMANEXT/cyz2json.
 
@@ -140,7 +140,7 @@ def load_cyz_json(
             same = [str(s) for s in sources if s.stem == sample]
             raise ValueError(
                 f"{count} files are named {sample!r}: {same[:5]}. Their particles "
-                "would have the same object_id; rename them, or load them apart."
+                "would have the same object_id; rename them, or load them separately."
             )
     return load_sources(
         sources,
@@ -177,7 +177,7 @@ def load_sources(
     with tqdm(
         total=sum(sizes), unit="B", unit_scale=True, disable=not verbose
     ) as progress_bar:
-        # Another process cannot move the bar; then it moves file by file.
+        # Another process cannot update the bar; then it is updated after each file.
         progress = progress_bar.update if n_jobs == 1 else None
         arriving = Parallel(n_jobs=n_jobs, return_as="generator")(
             delayed(stored_views)(
@@ -196,19 +196,19 @@ def load_sources(
             if progress is None:
                 progress_bar.update(size)
     for store in stores:
-        problems.include(store.facts["counts"], store.facts["examples"])
+        problems.include(store.metadata["counts"], store.metadata["examples"])
     where = sources[0] if len(sources) == 1 else os.path.commonpath(sources)
     problems.report(str(where), stacklevel=4)
     rows: dict[str, list[Any]] = {name: [] for name in _TABLE}
     for store, source, sample in zip(stores, sources, samples, strict=True):
         _append_rows(rows, store, source, sample)
     table = pd.DataFrame(
-        {name: pd.Series(cells, dtype=_TABLE[name]) for name, cells in rows.items()}
+        {name: pd.Series(entries, dtype=_TABLE[name]) for name, entries in rows.items()}
     )
     return with_image(table) if require_image else table
 
 
-# Columns of the table. Cells must be able to be None.
+# Columns of the table and their types: object where a value may be None.
 _TABLE = {
     "image": object,
     "profile": object,
@@ -221,7 +221,7 @@ _TABLE = {
 
 
 def with_image(table: pd.DataFrame) -> pd.DataFrame:
-    """The rows with an image, counted anew."""
+    """The rows with an image, with a new index."""
     return table[table["image"].notna()].reset_index(drop=True)
 
 
@@ -250,43 +250,44 @@ def _existing_files(path: Any) -> list[Path]:
 
 
 def _check_same_channels(stores: list[Store], source: Path) -> None:
-    """Raise unless the last file has the channels of those before."""
-    # A file without any profile agrees with all.
-    with_profiles = [store for store in stores if store.facts["channels"]]
+    """Raise unless the last file has the same channels as those before."""
+    # A file without any profile matches all.
+    with_profiles = [store for store in stores if store.metadata["channels"]]
     if not with_profiles:
         return
-    expected, last = with_profiles[0].facts, stores[-1].facts
+    expected, last = with_profiles[0].metadata, stores[-1].metadata
     if last["channels"] and list(last["channels"]) != list(expected["channels"]):
         raise ValueError(
-            f"{source} gives the channels {list(last['channels'])}, where the files "
-            f"before give {list(expected['channels'])}. Pass the ones that all have, "
-            f"channels={common_channels(with_profiles)!r}, or load the files apart."
+            f"{source} has the channels {list(last['channels'])}; expected "
+            f"{list(expected['channels'])}, as in the files before. Pass the common "
+            f"ones, channels={common_channels(with_profiles)!r}, or load the files "
+            "separately."
         )
 
 
 def _append_rows(
     rows: dict[str, list[Any]], store: Store, source: Path, sample: str
 ) -> None:
-    path, facts = store.path, store.facts
+    path, metadata = store.path, store.metadata
     file_name = source.name if source.stem == sample else f"{sample}/{source.name}"
-    names = tuple(facts["channels"] or ())
+    names = tuple(metadata["channels"] or ())
     numbers = (store.columns[name].tolist() for name in COLUMNS)
-    for particle, says, profile_at, length, image_at, n_bytes, *crop in zip(
+    for particle, flag, profile_at, length, image_at, n_bytes, *crop in zip(
         *numbers, strict=True
     ):
         origin = f"{file_name}, particle {particle}"
         image = profile = None
         if image_at != MISSING:
-            cut = None if crop[0] == MISSING else tuple(crop)
-            image = StoredImage(path, image_at, n_bytes, origin, cut)
+            box = None if crop[0] == MISSING else tuple(crop)
+            image = StoredImage(path, image_at, n_bytes, origin, box)
         if profile_at != MISSING:
             shape = (length, len(names))
             profile = StoredProfile(path, profile_at, shape, names, origin)
-        has_image = image is not None if says == MISSING else bool(says)
+        has_image = image is not None if flag == MISSING else bool(flag)
         rows["image"].append(image)
         rows["profile"].append(profile)
         rows["object_id"].append(f"{sample}_{particle}")
         rows["sample_id"].append(sample)
         rows["particle_id"].append(particle)
-        rows["instrument"].append(facts["instrument"])
+        rows["instrument"].append(metadata["instrument"])
         rows["has_image"].append(has_image)

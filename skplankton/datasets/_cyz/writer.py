@@ -21,7 +21,7 @@ from skplankton._utils.files import unfinished
 from skplankton._views.entries import image_pixels, is_missing, read_profile
 
 IMAGE_FORMATS = ("png", "jpeg", "bmp")
-# As instruments spell the six channels of make_particles.
+# Instruments' spellings of the six channels of make_particles.
 DESCRIPTIONS = (
     "FWS",
     "Sidewards Scatter",
@@ -30,7 +30,7 @@ DESCRIPTIONS = (
     "Fl Red",
     "Curvature",
 )
-_JPEG_QUALITY = 95  # as cyz2json has it
+_JPEG_QUALITY = 95  # as in cyz2json
 _BETWEEN_VALUES = ",\n            "  # cyz2json indents
 
 
@@ -46,33 +46,34 @@ def write_cyz_json(
 ) -> Path:
     """Write particles as cyz2json writes a CytoSense measurement.
 
-    It is meant for examples and tests, and for particles that other programs for such
-    files are to read. One particle at a time is held in memory.
+    It is meant for examples and tests, and to pass particles to other programs that
+    read such files. One particle at a time is kept in memory.
 
     Parameters
     ----------
     X : DataFrame of shape (n_particles, n_columns)
-        Columns `image` and `profile`, in cells of any kind: arrays, paths, or the cells
-        of :func:`load_cyz_json`. An image may be missing, a profile not. Images have 8
-        bits a pixel, grey or RGB. Profiles are (length, n_channels) numbers in mV,
-        written as float32 with all their digits. The column `particle_id` is used if
-        there is one; else particles are counted from 0. Other columns are not written.
-        What is transparent in an image file is written white.
+        Columns `image` and `profile`, with values of any kind: arrays, paths, or those
+        of :func:`load_cyz_json`. An image may be missing, a profile may not. Images
+        have 8 bits per pixel, gray or RGB. Profiles are (length, n_channels) numbers in
+        mV, written as float32 with full precision. The column `particle_id` is used if
+        it exists; otherwise particles are numbered from 0. Other columns are not
+        written. Transparent pixels of an image file become white.
     path : path-like
-        The file, usually "<sample>.json". Its folder is made if need be.
+        The file, usually "<sample>.json". Its folder is made if necessary.
     channels : list of str, default=None
-        Descriptions of the channels. By default, those that the cells carry (a CSV
-        file's header, what :func:`load_cyz_json` chose); for arrays of six channels,
+        Descriptions of the channels. By default, those of the profiles (a CSV file's
+        header, the channels of :func:`load_cyz_json`); for arrays of six channels,
         "FWS", "Sidewards Scatter", "Fl Yellow", "Fl Orange", "Fl Red", "Curvature".
     image_format : {"png", "jpeg", "bmp"}, default="png"
-        How images are encoded; "jpeg" loses a little.
+        How images are encoded; "jpeg" is lossy.
     frame_shape : tuple of int, default=None
-        Height and width of a camera frame to put each image in, in the middle, with a
-        `cropRectangle` that says where. By default an image is written as it is.
+        Height and width of a camera frame in which each image is centered, with a
+        `cropRectangle` that gives its position. By default images are written as they
+        are.
     instrument : str, default="CytoSense"
         The instrument's name.
     overwrite : bool, default=False
-        Whether to replace a file that is there.
+        Whether to replace an existing file.
 
     Returns
     -------
@@ -86,10 +87,10 @@ def write_cyz_json(
     OSError
         If the disk is full.
     TypeError
-        If X is not a DataFrame, or a cell is of no known kind.
+        If X is not a DataFrame, or a value has an unknown type.
     ValueError
         If a column is missing, a profile is missing or has the wrong shape, values or
-        channels, an image does not fit in the frame, or a particle_id comes twice.
+        channels, an image does not fit in the frame, or a particle_id occurs twice.
 
     See Also
     --------
@@ -132,9 +133,9 @@ def _write(
     image_text: Callable[[int, Image.Image], str],
 ) -> None:
     ids = [int(i) for i in (X["particle_id"] if "particle_id" in X else range(len(X)))]
-    has_image = [not is_missing(cell) for cell in X["image"]]
-    profiles = _named_profiles(X["profile"], channels)
-    # The head needs the channels, which all profiles have in common.
+    has_image = [not is_missing(entry) for entry in X["image"]]
+    profiles = _profiles_with_names(X["profile"], channels)
+    # The head needs the channels, which are the same for all profiles.
     first = list(islice(profiles, 1))
     names = first[0][0] if first else list(channels or DESCRIPTIONS)
     head = {
@@ -155,8 +156,8 @@ def _write(
     _write_items(file, (_particle_text(*row) for row in rows))
     file.write('\n  ],\n  "images": [')
     images = (
-        image_text(particle, _opened_image(cell, f"X['image'], row {row}"))
-        for row, (particle, cell) in enumerate(zip(ids, X["image"], strict=True))
+        image_text(particle, _opened_image(entry, f"X['image'], row {row}"))
+        for row, (particle, entry) in enumerate(zip(ids, X["image"], strict=True))
         if has_image[row]
     )
     _write_items(file, images)
@@ -183,7 +184,7 @@ def _particle_text(
             f'        {{\n          "description": {description},\n'
             f'          "values": [\n            {numbers}\n          ]\n        }}'
         )
-        # In single precision, the sum could be infinite, which JSON has no number for.
+        # In single precision the sum could be infinite, which JSON cannot represent.
         total = float(values.sum(dtype=np.float64))
         numbers = f'"total": {total}, "maximum": {float(values.max())}'
         parameters.append(f'        {{"description": {description}, {numbers}}}')
@@ -233,61 +234,60 @@ def _check_columns(X: Any) -> None:
             f"Expected a DataFrame with the columns 'image' and 'profile', got "
             f"{type(X).__name__}."
         )
-    absent = [view for view in ("image", "profile") if view not in X]
-    if absent:
+    missing = [modality for modality in ("image", "profile") if modality not in X]
+    if missing:
         raise ValueError(
-            f"X has no column {absent[0]!r}, only {X.columns.tolist()}. Where no "
+            f"X has no column {missing[0]!r}, only {X.columns.tolist()}. If no "
             "particle has an image, set X['image'] = None."
         )
     if "particle_id" in X and X["particle_id"].duplicated().any():
         twice = X["particle_id"][X["particle_id"].duplicated()].iloc[0]
         raise ValueError(
-            f"X['particle_id'] has {twice} twice; expected each once in a file. Write "
-            "one file a sample."
+            f"X['particle_id'] has {twice} twice; expected each id once. Write "
+            "one file per sample."
         )
 
 
-def _named_profiles(
-    cells: pd.Series, channels: Sequence[str] | None
+def _profiles_with_names(
+    entries: pd.Series, channels: Sequence[str] | None
 ) -> Iterator[tuple[list[str], np.ndarray]]:
     """Yield the channels' descriptions and the samples, float32, of each profile."""
     expected: list[str] | None = None
-    for row, cell in enumerate(cells):
+    for row, entry in enumerate(entries):
         where = f"X['profile'], row {row}"
-        names, samples = _read_samples(cell, where)
+        names, samples = _read_samples(entry, where)
         if channels is not None:
             names = list(channels)
         elif names is None:
             names = list(DESCRIPTIONS)
         if samples.shape[1] != len(names):
             raise ValueError(
-                f"{where}: the profile has {samples.shape[1]} channels, where "
-                f"{len(names)} were expected, {names}. Pass channels=[…] with a "
-                "description of each."
+                f"{where}: the profile has {samples.shape[1]} channels; expected "
+                f"{len(names)}, {names}. Pass channels=[…] with a description of each."
             )
         if expected not in (None, names):
             raise ValueError(
-                f"{where}: the profile has the channels {names}, where {expected} were "
-                "expected as in the rows before."
+                f"{where}: the profile has the channels {names}; expected {expected}, "
+                "as in the rows before."
             )
         expected = names
         yield names, samples
 
 
-def _read_samples(cell: Any, where: str) -> tuple[list[str] | None, np.ndarray]:
-    if is_missing(cell):
+def _read_samples(entry: Any, where: str) -> tuple[list[str] | None, np.ndarray]:
+    if is_missing(entry):
         raise TypeError(
-            f"{where}: it is missing. Every particle in such a file has a profile."
+            f"{where}: the profile is missing. Every particle in such a file has one."
         )
-    with _named(where):
-        samples, names = read_profile(cell)
+    with _located_errors(where):
+        samples, names = read_profile(entry)
     return None if names is None else list(names), samples
 
 
-def _opened_image(cell: Any, where: str) -> Image.Image:
-    """A grey or colour image of 8 bits."""
-    with _named(where):
-        pixels = image_pixels(cell)
+def _opened_image(entry: Any, where: str) -> Image.Image:
+    """A gray or color image of 8 bits."""
+    with _located_errors(where):
+        pixels = image_pixels(entry)
     if pixels.dtype != np.uint8:
         raise ValueError(
             f"{where}: expected an image of 8 bits, uint8, got a deeper one."
@@ -296,8 +296,8 @@ def _opened_image(cell: Any, where: str) -> Image.Image:
 
 
 @contextmanager
-def _named(where: str) -> Iterator[None]:
-    """Errors of a cell, with its row."""
+def _located_errors(where: str) -> Iterator[None]:
+    """Add the row to the message of an error."""
     try:
         yield
     except (TypeError, ValueError) as error:

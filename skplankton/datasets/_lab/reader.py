@@ -1,8 +1,7 @@
 """Tables of particle files in the layout of the published LAB, SEA and UTO data sets.
 
-A CSV table names, for each particle, an image file and a profile file; the data sets
-are at doi 10.23729/fd-470acabc-afb8-39cb-a86e-0f81872e7443, described in
-arXiv:2603.16427.
+A CSV table lists an image file and a profile file per particle. The data sets are at
+doi 10.23729/fd-470acabc-afb8-39cb-a86e-0f81872e7443, described in arXiv:2603.16427.
 """
 
 from __future__ import annotations
@@ -20,14 +19,14 @@ from skplankton._utils.reports import Problems
 
 TABLE_NAME = "annotations.csv"
 CLASS = "class"
-# View (a column of the table) -> the folder that holds its files.
+# Modality (a column of the table) -> the folder of its files.
 FOLDERS = {"image": "images", "profile": "profiles"}
 
 _DESCRIPTION = """Particles in files
 ------------------
 
 Read from {path}: {n_samples} particles, {n_images} with an image and {n_profiles} with
-a profile, {n_labeled} labelled. Cells hold file paths, opened only when needed.
+a profile, {n_labeled} labeled. Values are file paths, opened only when needed.
 """
 
 
@@ -36,21 +35,21 @@ def load_particles(
 ) -> Bunch | tuple[pd.DataFrame, np.ndarray]:
     """Open a table of particle files in the LAB layout, without reading the files.
 
-    The table gives the names of the files; that they exist is checked here, once for
-    all of them, and what they hold is read when an estimator needs it.
+    The table lists the names of the files. Their existence is checked here; their
+    contents are read when an estimator needs them.
 
     Parameters
     ----------
     path : path-like
-        A folder that holds ``annotations.csv``, or such a CSV file itself (for instance
+        A folder with ``annotations.csv``, or such a CSV file itself (for instance
         ``fold1/train.csv`` of the published splits). It has the columns `image`,
         `profile` and, if there are labels, `class`; others are ignored. File names are
-        relative to the CSV file's own folder. An empty cell is a missing view, or no
-        label. Blanks around a label do not count.
+        relative to the CSV file's own folder. An empty value is a missing image or
+        profile, or no label. Blanks around a label are ignored.
     errors : {"raise", "warn", "coerce"}, default="raise"
-        What to do about a file that does not exist. Unless "raise", the view is missing
-        and is told of once, at the end: by a warning, or with "coerce" by the logger
-        ``skplankton``. A row with no view left keeps its place, with both cells None.
+        What to do about a file that does not exist. Unless "raise", it is treated as
+        missing and reported once, at the end: by a warning, or with "coerce" by the
+        logger ``skplankton``. A row without any file is kept, with both values None.
     return_X_y : bool, default=False
         Whether to return ``(data, target)`` instead of a Bunch.
 
@@ -60,10 +59,10 @@ def load_particles(
         Dictionary-like object, with the following attributes.
 
         data : DataFrame of shape (n_samples, 2)
-            Columns `image` and `profile`; cells are absolute paths (str), or None where
-            the view is missing.
+            Columns `image` and `profile`; values are absolute paths (str), or None if
+            missing.
         target : ndarray of shape (n_samples,), dtype object
-            Labels as str (numbers too); None where there is none.
+            Labels as str (numbers too); None where unlabeled.
         target_names : list of str
             The labels that occur, sorted.
         feature_names : list of str
@@ -78,15 +77,16 @@ def load_particles(
     Raises
     ------
     FileNotFoundError
-        If there is no such table, or it names a file that does not exist.
+        If there is no such table, or it lists a file that does not exist.
     ValueError
-        If the table is empty, no CSV in UTF-8 with commas, lacks a column or has it
-        twice, or has a row with more or fewer cells than the header, or neither view.
+        If the table is empty, is not CSV in UTF-8 with commas, lacks a column or has it
+        twice, or has a row with more or fewer values than the header, or with neither
+        image nor profile.
 
     See Also
     --------
     write_particles : Write a table in this layout.
-    make_particles : Simulated particles, for when there are no files yet.
+    make_particles : Simulated particles, if there are no files yet.
 
     Examples
     --------
@@ -107,16 +107,18 @@ def load_particles(
     folder = os.path.realpath(table_path.parent)
     data = pd.DataFrame(
         {
-            view: _existing_files(table[view], folder, view, table_path, problems)
-            for view in FOLDERS
+            modality: _existing_files(
+                table[modality], folder, modality, table_path, problems
+            )
+            for modality in FOLDERS
         },
         dtype=object,
     )
     problems.report(str(table_path))
     if errors == "raise":
-        check_some_view(data, f"{table_path}: ")
+        check_no_empty_row(data, f"{table_path}: ")
     labels = table.get(CLASS, [""] * len(data))
-    # With a blank before or behind, "x " would be another class than "x".
+    # With its blank, "x " would be another class than "x".
     target = np.array([label.strip() or None for label in labels], dtype=object)
     if return_X_y:
         return data, target
@@ -142,14 +144,14 @@ def _find_table(path: Path) -> Path:
         return path
     if not path.exists():
         raise FileNotFoundError(
-            f"{path} does not exist; expected a CSV file or a folder that holds "
+            f"{path} does not exist; expected a CSV file or a folder that contains "
             f"{TABLE_NAME}."
         )
     if not (path / TABLE_NAME).is_file():
         others = sorted(p.name for p in path.glob("*.csv"))[:5]
         raise FileNotFoundError(
-            f"{path} holds no {TABLE_NAME} (CSV files there: {others}). Pass the path "
-            "of the CSV file itself if it has another name."
+            f"{path} contains no {TABLE_NAME}, only the CSV files {others}. Pass the "
+            "path of the CSV file itself if it has another name."
         )
     return path / TABLE_NAME
 
@@ -157,21 +159,21 @@ def _find_table(path: Path) -> Path:
 def _read_table(path: Path) -> dict[str, list[str]]:
     """The columns that are used, as text."""
     records = csv_rows(io.StringIO(_read_text(path), newline=""), str(path), ",")
-    _, cells = next(records, (1, []))
-    header = [name.strip() for name in cells]
+    _, entries = next(records, (1, []))
+    header = [name.strip() for name in entries]
     _check_header(header, path)
     rows = []
-    for line, cells in records:
-        if len(cells) != len(header):
+    for line, entries in records:
+        if len(entries) != len(header):
             raise ValueError(
-                f"{path}, line {line}: expected {len(header)} cells, as in the header, "
-                f"got {len(cells)}. A text with a comma or a line break in it needs "
-                'quotes (") around it.'
+                f"{path}, line {line}: expected {len(header)} values, as in the "
+                f"header, got {len(entries)}. A text with a comma or a line break must "
+                'be in quotes (").'
             )
-        rows.append(cells)
+        rows.append(entries)
     if not rows:
         raise ValueError(
-            f"{path} has a header but no rows; expected one row a particle."
+            f"{path} has a header but no rows; expected one row per particle."
         )
     columns = dict(zip(header, zip(*rows, strict=True), strict=True))
     return {name: list(columns[name]) for name in (*FOLDERS, CLASS) if name in columns}
@@ -180,7 +182,7 @@ def _read_table(path: Path) -> dict[str, list[str]]:
 def _read_text(path: Path) -> str:
     content = path.read_bytes()
     try:
-        # Spreadsheet programs put a byte-order mark.
+        # Spreadsheet programs write a byte-order mark.
         text = content.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         line = content.count(b"\n", 0, error.start) + 1
@@ -191,8 +193,8 @@ def _read_text(path: Path) -> str:
     if "\0" in text:
         line = text.count("\n", 0, text.index("\0")) + 1
         raise ValueError(
-            f"{path}, line {line}: a NUL byte, which no table of text has: the file is "
-            "damaged, or no CSV file. Copy it again, or save it again as 'CSV UTF-8'."
+            f"{path}, line {line}: a NUL byte: the file is damaged, or not a CSV file. "
+            "Copy it again, or save it again as 'CSV UTF-8'."
         )
     return text
 
@@ -206,35 +208,35 @@ def _check_header(header: list[str], path: Path) -> None:
     for sign in (";", "\t"):
         if len(header) == 1 and sign in header[0]:
             raise ValueError(
-                f"{path}, line 1: the cells are separated by {sign!r}; expected "
+                f"{path}, line 1: the values are separated by {sign!r}; expected "
                 "commas. To save the table again: pandas.read_csv(path, "
                 f"sep={sign!r}, dtype=str).to_csv(path, index=False)"
             )
-    absent = [view for view in FOLDERS if view not in header]
-    if absent:
+    missing = [modality for modality in FOLDERS if modality not in header]
+    if missing:
         raise ValueError(
-            f"{path} has no column {absent[0]!r}, only {header}; expected 'image' and "
-            "'profile'. Leave cells empty where there is no file."
+            f"{path} has no column {missing[0]!r}, only {header}; expected 'image' and "
+            "'profile'. Leave the value empty where there is no file."
         )
     twice = [name for name in (*FOLDERS, CLASS) if header.count(name) > 1]
     if twice:
         raise ValueError(
-            f"{path}, line 1: the column {twice[0]!r} is there "
+            f"{path}, line 1: the column {twice[0]!r} occurs "
             f"{header.count(twice[0])} times. Delete or rename the others."
         )
 
 
 def _existing_files(
-    names: list[str], folder: str, view: str, table_path: Path, problems: Problems
+    names: list[str], folder: str, modality: str, table_path: Path, problems: Problems
 ) -> list[str | None]:
-    """Make the names absolute and check that the files are there.
+    """Make the names absolute and check that the files exist.
 
-    Folders are listed once: asking the file system about every file is slow for the
-    hundreds of thousands of files of the published data, above all over a network.
+    Folders are listed once: checking each file is slow for the hundreds of thousands of
+    files of the published data, above all over a network.
     """
     listings: dict[str, tuple[str, set[str]]] = {}
     paths: list[str | None] = []
-    absent: list[int] = []
+    missing: list[int] = []
     for i, name in enumerate(names):
         if not name:
             paths.append(None)
@@ -245,22 +247,22 @@ def _existing_files(
             listings[head] = _listing(os.path.join(folder, head + "/" if head else ""))
         where, present = listings[head]
         full = os.path.join(where, tail)
-        # Some file systems do not tell upper from lower case; the listing does.
+        # Some file systems are not case-sensitive, but the listing is.
         if tail not in present and not os.path.isfile(full):
-            absent.append(i)
+            missing.append(i)
         paths.append(full)
-    if absent:
-        first = absent[0]
+    if missing:
+        first = missing[0]
         problems.add(
-            f"{table_path}, row {first} (counted from 0): no {view} file "
-            f"{names[first]!r}, looked for as {paths[first]}. {len(absent)} of "
-            f"{len(names)} {view} files do not exist. Names are relative to the CSV "
-            "file's folder; leave the cell empty if there is no such view.",
-            f"the {view} is missing",
+            f"{table_path}, row {first} (counted from 0): no {modality} file "
+            f"{names[first]!r}, looked for as {paths[first]}. {len(missing)} of "
+            f"{len(names)} {modality} files do not exist. Names are relative to the "
+            f"CSV file's folder; leave the value empty if there is no {modality}.",
+            f"the {modality} is missing",
             error=FileNotFoundError,
-            count=len(absent),
+            count=len(missing),
         )
-        for i in absent:
+        for i in missing:
             paths[i] = None
     return paths
 
@@ -272,14 +274,15 @@ def _listing(folder: str) -> tuple[str, set[str]]:
             return folder, {entry.name for entry in entries}
     except PermissionError:
         raise
-    except OSError:  # no folder, or no name that a folder can have
+    except OSError:  # no such folder, or an invalid name
         return folder, set()
 
 
-def check_some_view(data: pd.DataFrame, where: str) -> None:
+def check_no_empty_row(data: pd.DataFrame, where: str) -> None:
+    """Raise if a row has neither image nor profile."""
     neither = np.flatnonzero(data.isna().all(axis=1))
     if len(neither):
         raise ValueError(
             f"{where}row {neither[0]} (counted from 0) has neither an image nor a "
-            f"profile, as have {len(neither)} of {len(data)} rows. Drop such rows."
+            f"profile, like {len(neither)} of {len(data)} rows. Drop such rows."
         )

@@ -15,7 +15,12 @@ from numpy.typing import ArrayLike
 from skplankton._utils.files import unfinished
 from skplankton._views.entries import is_missing, is_path
 from skplankton._views.images import png_bytes
-from skplankton.datasets._lab.reader import CLASS, FOLDERS, TABLE_NAME, check_some_view
+from skplankton.datasets._lab.reader import (
+    CLASS,
+    FOLDERS,
+    TABLE_NAME,
+    check_no_empty_row,
+)
 from skplankton.datasets._simulator.cytometer import CHANNEL_NAMES
 
 
@@ -34,20 +39,20 @@ def write_particles(
     Parameters
     ----------
     X : DataFrame of shape (n_samples, n_columns)
-        Its columns `image` and `profile` are written, others are not. A cell is an
+        Its columns `image` and `profile` are written, others are not. A value is an
         array, the path of a file to copy, or missing (None, NaN, NaT).
         Images: (height, width), uint8 or uint16, or (height, width, 3), uint8, written
-        without loss; or (height, width), float in [0, 1], written as 16-bit PNG
-        (rounded to 1/65535). Pillow writes no deeper colours.
-        Profiles: (length, n_channels) numbers in mV, written with all their digits. The
-        header names the six published channels, or counts them if there are not six.
+        losslessly; or (height, width), float in [0, 1], written as 16-bit PNG
+        (rounded to 1/65535). Pillow cannot write deeper colors.
+        Profiles: (length, n_channels) numbers in mV, written with full precision. The
+        header has the names of the six published channels, or numbers for any others.
     y : array-like of shape (n_samples,) or None
-        Labels, written as text. None and NaN mean unlabelled; ``y=None`` that all are.
+        Labels, written as text. None and NaN mean unlabeled; with ``y=None`` all are.
     path : path-like
-        The folder, made if need be.
+        The folder, made if necessary.
     overwrite : bool, default=False
-        Whether to replace an ``annotations.csv`` that is there. Files of the same names
-        are replaced with it, others are left.
+        Whether to replace an existing ``annotations.csv``. Files of the same names are
+        replaced with it, others are left.
 
     Returns
     -------
@@ -63,11 +68,11 @@ def write_particles(
     OSError
         If the disk is full. What was in the folder before stays.
     TypeError
-        If X is not a DataFrame, or a cell is of no known kind.
+        If X is not a DataFrame, or a value has an unknown type.
     ValueError
-        If a column is missing, a row has neither view, an array has the wrong shape or
-        values out of range, a label is an empty text, y has another length than X, or a
-        file to copy lies in the folders that are written.
+        If a column is missing, a row has neither image nor profile, an array has the
+        wrong shape or values out of range, a label is an empty text, y has another
+        length than X, or a file to copy lies in the folders that are written.
 
     See Also
     --------
@@ -91,13 +96,15 @@ def write_particles(
         )
     labels = _labels_as_text(y, X)
     # Everything is checked before anything is written.
-    cells = _checked_cells(X, folder)
+    entries = _checked_entries(X, folder)
     with unfinished(folder, folder=folder) as part:
         part.mkdir()
         table = {CLASS: labels}
-        for view in FOLDERS:
-            rows = enumerate(cells[view])
-            table[view] = [_write_cell(cell, view, i, part) for i, cell in rows]
+        for modality in FOLDERS:
+            rows = enumerate(entries[modality])
+            table[modality] = [
+                _write_entry(entry, modality, i, part) for i, entry in rows
+            ]
         pd.DataFrame(table, columns=[*FOLDERS, CLASS]).to_csv(
             part / TABLE_NAME, encoding="utf-8"
         )
@@ -106,7 +113,7 @@ def write_particles(
 
 
 def _move_files(part: Path, folder: Path) -> None:
-    # There is no table as long as the files are neither the old nor the new ones.
+    # No table exists while some files are old and some are new.
     (folder / TABLE_NAME).unlink(missing_ok=True)
     for file in part.glob("*/*"):
         target = folder / file.relative_to(part)
@@ -123,57 +130,57 @@ def _labels_as_text(y: ArrayLike | None, X: pd.DataFrame) -> list[str]:
     for i, (label, text) in enumerate(zip(labels, texts, strict=True)):
         if not text.strip() and not is_missing(label):
             raise ValueError(
-                f"Label {i} is an empty text, which would be read back as unlabelled. "
-                "Use None for unlabelled."
+                f"Label {i} is an empty text, which would be read back as unlabeled. "
+                "Use None for unlabeled."
             )
         if "\0" in text or "\r" in text:
             raise ValueError(
                 f"Label {i} is {text!r}; expected a text without NUL and carriage "
-                "return, which are not read back from a CSV file."
+                "return, which cannot be read back from a CSV file."
             )
     return texts
 
 
-def _checked_cells(X: pd.DataFrame, folder: Path) -> pd.DataFrame:
-    """Return both views, missing cells as None, each cell checked."""
+def _checked_entries(X: pd.DataFrame, folder: Path) -> pd.DataFrame:
+    """Return images and profiles, checked; missing ones as None."""
     if not isinstance(X, pd.DataFrame):
         raise TypeError(
             f"Expected a DataFrame with the columns 'image' and 'profile', got "
             f"{type(X).__name__}."
         )
-    absent = [view for view in FOLDERS if view not in X]
-    if absent:
+    missing = [modality for modality in FOLDERS if modality not in X]
+    if missing:
         raise ValueError(
-            f"X has no column {absent[0]!r}, only {X.columns.tolist()}. Add it, with "
-            "None in each row, if there is no such view."
+            f"X has no column {missing[0]!r}, only {X.columns.tolist()}. Add it, with "
+            f"None in each row, if there is no {missing[0]}."
         )
-    cells = {
-        view: [None if is_missing(cell) else cell for cell in X[view]]
-        for view in FOLDERS
+    entries = {
+        modality: [None if is_missing(entry) else entry for entry in X[modality]]
+        for modality in FOLDERS
     }
-    cells = pd.DataFrame(cells, dtype=object)
-    check_some_view(cells, "X: ")
+    entries = pd.DataFrame(entries, dtype=object)
+    check_no_empty_row(entries, "X: ")
     written = {os.path.realpath(folder / name) for name in FOLDERS.values()}
-    for view, check in (("image", _check_image), ("profile", _check_profile)):
-        for i, cell in enumerate(cells[view]):
-            where = f"X[{view!r}], row {i} (counted from 0)"
-            if is_path(cell):
-                _check_source(cell, written, where)
-            elif isinstance(cell, np.ndarray):
-                check(cell, where)
-            elif cell is not None:
+    for modality, check in (("image", _check_image), ("profile", _check_profile)):
+        for i, entry in enumerate(entries[modality]):
+            where = f"X[{modality!r}], row {i} (counted from 0)"
+            if is_path(entry):
+                _check_source(entry, written, where)
+            elif isinstance(entry, np.ndarray):
+                check(entry, where)
+            elif entry is not None:
                 raise TypeError(
                     f"{where}: expected an array, a path or None, got "
-                    f"{type(cell).__name__}."
+                    f"{type(entry).__name__}."
                 )
-    _check_one_channel_count(cells["profile"])
-    return cells
+    _check_one_channel_count(entries["profile"])
+    return entries
 
 
 def _check_source(source: str | os.PathLike, written: set[str], where: str) -> None:
     if not os.path.isfile(source):
         raise FileNotFoundError(f"{where}: no such file: {os.fspath(source)}")
-    # Numbering the files anew could replace one that is still to be copied.
+    # Renumbering the files could replace one that is still to be copied.
     if os.path.dirname(os.path.realpath(source)) in written:
         raise ValueError(
             f"{where}: {os.fspath(source)} lies in a folder that is about to be "
@@ -189,11 +196,11 @@ def _check_image(image: np.ndarray, where: str) -> None:
         )
     if image.ndim == 3 and image.dtype != np.uint8:
         raise TypeError(
-            f"{where}: expected uint8 values of a colour image, got {image.dtype}. "
-            "PNG files of deeper colours are not written: convert it to grey or uint8."
+            f"{where}: expected uint8 values of a color image, got {image.dtype}. "
+            "PNG files of deeper colors cannot be written: convert it to gray or uint8."
         )
     if image.dtype.kind == "f":
-        # So written, NaN is refused as well.
+        # This condition rejects NaN as well.
         if not (image.min() >= 0 and image.max() <= 1):
             raise ValueError(
                 f"{where}: expected float values in [0, 1], got values from "
@@ -214,34 +221,34 @@ def _check_profile(profile: np.ndarray, where: str) -> None:
     if profile.dtype.kind not in "fiu":
         raise TypeError(f"{where}: expected numbers in mV, got {profile.dtype}.")
     if not np.isfinite(profile).all():
-        raise ValueError(f"{where}: the profile holds NaN or infinity.")
+        raise ValueError(f"{where}: the profile contains NaN or infinity.")
 
 
 def _check_one_channel_count(profiles: Iterable[Any]) -> None:
     counts = {p.shape[1] for p in profiles if isinstance(p, np.ndarray)}
     if len(counts) > 1:
         raise ValueError(
-            f"Profiles have {sorted(counts)} channels; expected one number of channels "
-            "for all rows."
+            f"Profiles have {sorted(counts)} channels; expected the same number of "
+            "channels in all rows."
         )
 
 
-def _write_cell(cell: Any, view: str, row: int, folder: Path) -> str:
-    """Write one cell's file and return its name in the table ('' if missing)."""
-    if cell is None:
+def _write_entry(entry: Any, modality: str, row: int, folder: Path) -> str:
+    """Write one value's file and return its name in the table ('' if missing)."""
+    if entry is None:
         return ""
-    is_array = isinstance(cell, np.ndarray)
-    default = ".png" if view == "image" else ".csv"
-    suffix = default if is_array else Path(cell).suffix
-    name = f"{FOLDERS[view]}/{row:06d}{suffix}"
+    is_array = isinstance(entry, np.ndarray)
+    default = ".png" if modality == "image" else ".csv"
+    suffix = default if is_array else Path(entry).suffix
+    name = f"{FOLDERS[modality]}/{row:06d}{suffix}"
     target = folder / name
     target.parent.mkdir(parents=True, exist_ok=True)
     if not is_array:
-        shutil.copyfile(cell, target)
-    elif view == "image":
-        target.write_bytes(png_bytes(cell))
+        shutil.copyfile(entry, target)
+    elif modality == "image":
+        target.write_bytes(png_bytes(entry))
     else:
-        _write_profile(cell, target)
+        _write_profile(entry, target)
     return name
 
 

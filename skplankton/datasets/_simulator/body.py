@@ -1,8 +1,8 @@
 """A plankton body as a set of ellipsoids, whose projections are exact.
 
-Everything an instrument sees of a particle is an integral of its matter along lines
+All that an instrument measures of a particle are integrals of its matter along lines
 (the camera) or over planes across the flow (the laser). For an ellipsoid both have a
-closed form, so one description of the body serves both views.
+closed form, so one description of the body gives both image and profile.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ class Body:
     Attributes
     ----------
     centers : ndarray of shape (n, 3)
-        Centres in µm.
+        Centers in µm.
     shapes : ndarray of shape (n, 3, 3)
         Shape matrices in µm²: the surface is ``(p - c)ᵀ shape⁻¹ (p - c) = 1``.
     content : ndarray of shape (n, 4)
@@ -36,26 +36,26 @@ class Body:
     content: np.ndarray
 
     def transformed(self, matrix: np.ndarray) -> Body:
-        """Apply a linear map; the content per unit volume stays what it was."""
+        """Apply a linear map; the content per unit volume does not change."""
         return Body(
             self.centers @ matrix.T, matrix @ self.shapes @ matrix.T, self.content
         )
 
     def half_extents(self) -> np.ndarray:
-        """Return how far each ellipsoid reaches from its centre, (n, 3) in µm."""
+        """Return the half extents of each ellipsoid along the axes, (n, 3) in µm."""
         return np.sqrt(np.diagonal(self.shapes, axis1=1, axis2=2))
 
 
-# What a unit volume does to light: `matter` bends it forwards, `texture` scatters it
-# sidewards, `pigment` fluoresces, `opacity` (1/µm) takes it from the camera's image.
+# Optical properties per unit volume: `matter` scatters light forwards, `texture`
+# sidewards, `pigment` fluoresces, `opacity` (1/µm) absorbs light in the camera's image.
 CONTENT = ("matter", "texture", "pigment", "opacity")
 
 WALL = np.array([1.0, 1.0, 0.0, 0.10])
 CYTOPLASM = np.array([0.10, 0.05, 0.0, 0.010])
 CHLOROPLAST = np.array([0.15, 0.35, 1.0, 0.075])
 GRANULE = np.array([0.5, 1.2, 0.0, 0.12])
-# Thinner than the wavelength's reach: little volume, yet it diffracts enough light
-# out of the lens to show as a dark line.
+# Thinner than the optical resolution: little volume, yet it diffracts enough light out
+# of the lens to appear as a dark line.
 THREAD = np.array([0.12, 0.12, 0.0, 0.55])
 MUCUS = np.array([0.001, 0.001, 0.0, 0.0025])
 
@@ -137,7 +137,7 @@ def scattered(
     content : ndarray of shape (4,)
         What they are made of.
     shell : (float, float)
-        The two scales between which the centres lie.
+        The two scales between which the centers lie.
     spread : float
         Standard deviation of the logarithm of a blob's size.
 

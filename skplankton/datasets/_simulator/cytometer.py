@@ -1,7 +1,7 @@
-"""A simulated imaging flow cytometer: one body in, a camera image and a profile out.
+"""A simulated imaging flow cytometer: one body → a camera image and a profile.
 
-The instrument imitated is the CytoSense of arXiv:2603.16427. Its numbers here are
-round figures of the right order, not a calibration of any real one.
+It imitates the CytoSense of arXiv:2603.16427. Its numbers are round figures of the
+right order of magnitude, not a calibration of a real instrument.
 """
 
 from __future__ import annotations
@@ -23,15 +23,15 @@ _SCALE_BAR_UM = 20.0
 _PIXEL_UM = 0.7
 _LASER_SIGMA_UM = 2.1  # a sheet of light about 5 µm wide at half height
 _SAMPLE_UM = 0.5  # 2 m/s past a 4 MHz converter
-# Standard deviations, of logarithms for speed and gain. The gain says how well the
-# particle hits the laser's focus.
+# Standard deviations, of logarithms for speed and gain. The gain depends on how well
+# the particle hits the laser's focus.
 _SPEED_JITTER, _GAIN_JITTER, _STREAM_OFFSET_UM = 0.12, 0.2, 2.0
-_SPEED_RANGE = (0.5, 2.0)  # bounds a profile's length however large the jitter
+_SPEED_RANGE = (0.5, 2.0)  # limits a profile's length for any jitter
 
 # mV per µm² of matter and of texture, and per µm³ of matter's first moment.
 _FWS_GAIN, _SWS_GAIN, _CURVATURE_GAIN = 14.0, 8.0, 1.2
 # mV per µm² of pigment: rows are the detectors yellow, orange, red; columns are
-# chlorophyll, phycoerythrin, others. Filters never part neighbouring colours fully.
+# chlorophyll, phycoerythrin, others. Filters never separate neighboring colors fully.
 _FLUORESCENCE_GAIN = 9.0 * np.array(
     [[0.01, 0.20, 1.00], [0.04, 1.00, 0.18], [1.00, 0.10, 0.02]]
 )
@@ -49,13 +49,13 @@ _YAW_PITCH_ROLL = np.deg2rad([5.0, 5.0, 15.0])  # standard deviations
 
 
 def carried_by_flow(body: Body, rng: np.random.Generator) -> Body:
-    """Turn a body the way the core stream does: along the flow, either end first.
+    """Rotate a body as the core stream does: along the flow, either end first.
 
     Shear turns flat bodies towards the sheet of flow, hence the limited roll.
     """
     turn = rotation(*rng.normal(0, _YAW_PITCH_ROLL))
     head, back = rng.choice([-1.0, 1.0], size=2)
-    # Half turns about z and x: no mirror images, a body keeps its handedness.
+    # Half turns about z and x, not mirror images: a body keeps its handedness.
     return body.transformed(turn @ np.diag([head, head * back, back]))
 
 
@@ -105,7 +105,7 @@ def _crop_window(
 def _optical_depth(body: Body, low: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
     """Integrate opacity along the optical axis for each pixel."""
     # A pixel's own width is added to each shadow, or thin threads would fall between
-    # pixels; the peak is lowered so that the shadow's total stays.
+    # pixels; the peak is lowered so that the shadow's integral does not change.
     plane = body.shapes[:, :2, :2] + (0.5 * _PIXEL_UM) ** 2 * np.eye(2)
     inverse = np.linalg.inv(plane)
     opacity = body.content[:, CONTENT.index("opacity")]
@@ -128,7 +128,7 @@ def _optical_depth(body: Body, low: np.ndarray, shape: tuple[int, int]) -> np.nd
 
 
 def _focused(light: np.ndarray, defocus: float) -> np.ndarray:
-    """Blur, and put the bright fringe of an unfocused edge around the particle."""
+    """Blur, and add the bright fringe of an unfocused edge around the particle."""
     sharp = gaussian_filter(light, 0.5 + defocus, mode="nearest")
     wide = gaussian_filter(light, 2.0 + 2.5 * defocus, mode="nearest")
     return sharp + _HALO * (sharp - wide)
@@ -137,7 +137,7 @@ def _focused(light: np.ndarray, defocus: float) -> np.ndarray:
 def _illumination(
     shape: tuple[int, int], rng: np.random.Generator, noise: float
 ) -> np.ndarray:
-    """Lamp level with a slope and a vignette, (height, width), 1 = full scale."""
+    """Lamp brightness with a slope and a vignette, (height, width), 1 = full scale."""
     level, slope_x, slope_y, vignette = rng.normal(0, [0.03, 0.03, 0.03, 0.03]) * noise
     x = np.linspace(-1, 1, shape[1], dtype=np.float32)
     y = np.linspace(-1, 1, shape[0], dtype=np.float32)[:, None]
@@ -146,7 +146,7 @@ def _illumination(
 
 
 def _with_scale_bar(image: np.ndarray) -> np.ndarray:
-    """Add `SCALE_BAR_ROWS` rows at the top, holding a bar of 20 µm."""
+    """Add `SCALE_BAR_ROWS` rows at the top, with a bar of 20 µm."""
     strip = np.full((SCALE_BAR_ROWS, image.shape[1]), 255, dtype=np.uint8)
     end = min(4 + round(_SCALE_BAR_UM / _PIXEL_UM), image.shape[1] - 1)
     strip[11:14, 4:end] = 0

@@ -1,4 +1,4 @@
-"""Simulated particles, each seen by a camera and by a laser."""
+"""Simulated particles, each measured by a camera and by a laser."""
 
 from __future__ import annotations
 
@@ -23,12 +23,12 @@ from skplankton.datasets._simulator.species import (
     species,
 )
 
-# How often species come up, species after species: the rarest half as often as the
-# commonest, which is far milder than the sea.
+# Relative abundances of the species, in turn: the rarest is half as abundant as the
+# commonest, which is far less unbalanced than the sea.
 _ABUNDANCES = (4, 3, 3, 2)
 
-# Standard deviations of logarithms: how much pigment an individual holds (well lit
-# cells make less), and in which mixture.
+# Standard deviations of logarithms: of an individual's pigment content (well lit cells
+# make less), and of the mixture.
 _PIGMENT_CONTENT_JITTER = 0.25
 _PIGMENT_RATIO_JITTER = 0.25
 
@@ -38,11 +38,11 @@ _SPECIES_STREAM, _PARTICLE_STREAM, _MISSING_STREAM = range(3)
 _DESCRIPTION = """Simulated plankton particles
 ----------------------------
 
-Made-up particles seen by a simulated imaging flow cytometer: for each one, an image
-(8-bit grey, 0.7 µm a pixel, the flow runs along the columns) and a pulse profile
-(mV, one row a time sample, columns FWS, SWS, FL Yellow, FL Orange, FL Red, Curvature).
-Both are computed from the same body. The species are invented: their names say which
-body plan, form, pigment and size were simulated, and are no taxa.
+Artificial particles in a simulated imaging flow cytometer: for each one, an image
+(8-bit gray, 0.7 µm per pixel, flow along the columns) and a pulse profile (mV, one row
+per time sample, columns FWS, SWS, FL Yellow, FL Orange, FL Red, Curvature). Both are
+computed from the same body. The species are invented: their names give the simulated
+body plan, form, pigment and size, and are not taxa.
 
 The kind of instrument, the channels and their range follow arXiv:2603.16427.
 """
@@ -77,26 +77,26 @@ def make_particles(
     A particle is a body in space (a chain of cells, a cell with a flagellum, a disc, a
     horned cell, a needle, a colony, a coil, a larva) with walls, plastids and threads.
     The image is its shadow through a camera; each profile channel is the same body's
-    matter or pigment, integrated across the flow and smeared by the laser's width.
-    What the two views share is therefore physical: length, number of cells, where the
-    plastids lie, which end comes first.
+    matter or pigment, integrated across the flow and smoothed by the laser's width.
+    Image and profile therefore share physical properties: length, number of cells,
+    positions of the plastids, which end comes first.
 
     Species come in pairs with the same body plan and size. One pair in four differs by
     pigment only, which the camera cannot see; two in four by shape across the flow
-    only, which the laser cannot see; one in four by both. Neither view is enough.
+    only, which the laser cannot see; one in four by both. Neither modality is enough.
 
     Parameters
     ----------
     n_samples : int, default=1000
-        How many particles. The first particles are the same for the same
-        ``random_state``, however many are asked for.
+        Number of particles. The first particles are the same for the same
+        ``random_state``, for any `n_samples`.
     n_species : int, default=8
-        How many species, from 2 to 96. The first species are the same ones, however
-        many are asked for. Each is present if ``n_samples >= n_species``; the commonest
-        come up about twice as often as the rarest.
+        Number of species, from 2 to 96. The first species are the same for any
+        `n_species`. Each is present if ``n_samples >= n_species``; the commonest are
+        about twice as abundant as the rarest.
     missing : float, default=0.0
         Fraction of the rows without an image, and the same fraction (of other rows)
-        without a profile, from 0 to 0.5, rounded down to whole rows. A missing view is
+        without a profile, from 0 to 0.5, rounded down to whole rows. Missing ones are
         None.
     image_noise : float, default=1.0
         Multiplies the camera's sensor noise, defocus and uneven lighting.
@@ -104,11 +104,11 @@ def make_particles(
         Multiplies the detectors' noise and the jitter of gain, speed and position in
         the stream.
     scale_bar : bool, default=False
-        Whether to burn a scale bar of 20 µm into 25 more rows at the top of each image,
-        where the published images have theirs.
+        Whether to add 25 rows with a scale bar of 20 µm at the top of each image, as in
+        the published images.
     random_state : int, RandomState instance or None, default=None
-        Pass an int for the same particles in each call. None draws fresh ones and
-        leaves numpy's global random state alone.
+        Pass an int for the same particles in each call. None draws new ones and
+        does not change numpy's global random state.
     return_X_y : bool, default=False
         Whether to return ``(data, target)`` instead of a Bunch.
 
@@ -119,9 +119,9 @@ def make_particles(
 
         data : DataFrame of shape (n_samples, 2)
             Column `image`: arrays of shape (height, width), uint8, bright background,
-            0.7 µm a pixel, the flow along the columns; cropped around the particle, so
+            0.7 µm per pixel, flow along the columns; cropped around the particle, so
             that each has its own size. Column `profile`: arrays of shape (length, 6),
-            float32, in mV from 0 to 7487, about 0.5 µm a time sample, in the order of
+            float32, in mV from 0 to 7487, about 0.5 µm per time sample, in the order of
             `channel_names`. Mirroring an image left to right is reversing its profile
             in time.
         target : ndarray of shape (n_samples,), dtype object
@@ -150,8 +150,8 @@ def make_particles(
     Notes
     -----
     The instrument imitates the one of [1]_ in its channels, units and range; its
-    numbers are of the right order, not a calibration. Real particles are far more
-    varied: use this to learn and to test, not to claim an accuracy.
+    numbers are of the right order of magnitude, not a calibration. Real particles are
+    far more varied: use this to learn and to test, not to claim an accuracy.
 
     References
     ----------
@@ -201,16 +201,16 @@ def make_particles(
 
 
 def _stream(entropy: int, stream: int, index: int) -> np.random.Generator:
-    """Return the generator of one particle, so that it depends on no other."""
+    """Return the generator of one particle, independent of all others."""
     seeds = np.random.SeedSequence(entropy, spawn_key=(stream, index))
     return np.random.default_rng(seeds)
 
 
 def _draw_species(n_samples: int, n_species: int, entropy: int) -> np.ndarray:
-    """Deal species like cards: first one of each, then shuffled decks by abundance.
+    """Draw species like cards: first one of each, then shuffled decks by abundance.
 
-    Decks rather than independent draws, because a small table in which a species came
-    up once by bad luck cannot be split for cross-validation.
+    Decks rather than independent draws, because a small table in which a species occurs
+    only once by chance cannot be split for cross-validation.
     """
     deck = np.repeat(np.arange(n_species), np.resize(_ABUNDANCES, n_species))
     dealt = [_stream(entropy, _SPECIES_STREAM, 0).permutation(n_species)]

@@ -1,11 +1,11 @@
-"""Made-up species: body plans, pigments and sizes, combined in a fixed order.
+"""Artificial species: body plans, pigments and sizes, combined in a fixed order.
 
-Species come in pairs that share a body plan and a size. A pair differs by pigment
-only (the profile alone can tell), by shape across the flow only (the image alone can
-tell), or by both. The i-th species is the same however many are asked for.
+Species come in pairs that share a body plan and a size. A pair differs by pigment only
+(visible in the profile alone), by shape across the flow only (visible in the image
+alone), or by both. The i-th species is the same for any number of species.
 
 Lengths in the body plans are µm for a medium-sized individual. They were chosen by eye
-for likely-looking plankton, and so that the species overlap.
+for a plausible appearance, and so that the species overlap.
 """
 
 from __future__ import annotations
@@ -187,7 +187,7 @@ def _larva(rng: np.random.Generator, with_antennae: bool) -> Body:
     parts = [
         hollow([0, 0, 0], semi_axes, 0.8, inside=2 * CYTOPLASM),
         ellipsoids([0.78 * length, 0, 0], 2.4, 2 * GRANULE),
-        # The gut holds what the animal has grazed.
+        # The gut contains what the animal has grazed.
         scattered(
             rng, 9, [0.6 * length, 0.4 * width, 5], [4.5, 3, 3], 0.6 * CHLOROPLAST
         ),
@@ -247,16 +247,16 @@ _PIGMENT_PAIRS = (("brown", "red"), ("green", "amber"))
 
 _SIZES = {"small": 0.7, "medium": 1.0, "large": 1.35}
 
-# What tells the two species of a pair apart, pair after pair.
+# The difference between the two species of a pair, pair after pair.
 _DIFFERENCES = ("both", "form", "pigment", "form")
 
-# Two species for each plan, size and pair of pigments: more would need more words.
+# Two species for each plan, size and pair of pigments: more would need more names.
 MAX_SPECIES = 2 * len(_PLANS) * len(_SIZES) * len(_PIGMENT_PAIRS)
 
 
 @dataclass(frozen=True)
 class Species:
-    """One made-up species.
+    """One artificial species.
 
     Attributes
     ----------
@@ -293,7 +293,7 @@ def species(index: int) -> Species:
     pair, second = divmod(index, 2)
     lap, plan = divmod(pair, len(_PLANS))
     pigments = _PIGMENT_PAIRS[(plan + lap // len(_SIZES)) % len(_PIGMENT_PAIRS)]
-    # Sizes are spread over neighbouring plans so that size alone names nothing.
+    # Sizes are spread over neighboring plans so that size alone identifies no species.
     size = list(_SIZES)[(1 + plan + lap) % len(_SIZES)]
     difference = _DIFFERENCES[(plan + lap) % len(_DIFFERENCES)]
     form = second if difference != "pigment" else 0
