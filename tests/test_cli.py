@@ -649,10 +649,8 @@ def test_an_image_that_ecotaxa_cannot_have(station, tmp_path, capsys, monkeypatc
     out = tmp_path / "out"
     assert classify(station, out, "--ecotaxa", samples=[sample]) == 3
     problems = (out / "bay_problems.txt").read_text(encoding="utf-8")
-    assert (
-        "1 image left out of the import file for EcoTaxa, first: The image of the "
-        in (problems)
-    )
+    assert "once, a particle whose image cannot be read is written to" in problems
+    assert "The image of the object 'bay_1': the PNG image is broken" in problems
     objects = read_ecotaxa(out / "ecotaxa_bay.zip", cache=tmp_path / "zip")
     assert "bay_1" not in set(objects["object_id"])
     assert "bay_2" in set(objects["object_id"])
@@ -666,6 +664,8 @@ def test_only_images_that_ecotaxa_cannot_have(station, tmp_path):
     out = tmp_path / "out"
     assert classify(station, out, "--ecotaxa", samples=[sample]) == 3
     assert not (out / "ecotaxa_bay.zip").exists()
+    problems = (out / "bay_problems.txt").read_text(encoding="utf-8")
+    assert "None of the images can be read. The image of the object 'bay_1'" in problems
 
 
 def test_one_broken_file_does_not_keep_the_others(station, tmp_path, capsys):

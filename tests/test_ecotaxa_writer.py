@@ -617,3 +617,30 @@ def test_missing_image_file(tmp_path):
     with pytest.raises(FileNotFoundError, match=words):
         write(tmp_path / "x", table)
     assert not list(tmp_path.iterdir())
+
+
+def test_images_that_cannot_be_read(tmp_path, caplog):
+    broken, nowhere = tmp_path / "broken.png", tmp_path / "nowhere.png"
+    broken.write_bytes(b"no image")
+    table = particles([GRAY, broken, nowhere, COLOR])
+    with pytest.warns(UserWarning, match="2 times, a particle whose image") as caught:
+        path = write(tmp_path / "x", table, errors="warn", without_image="aside")
+    (warning,) = caught
+    assert warning.filename == __file__
+    assert str(warning.message).startswith(f"{path} was written with problems.")
+    assert "The image of the object 'p1': it is " in str(warning.message)
+    assert "The image of the object 'p2': no such file" in str(warning.message)
+    assert [row["object_id"] for row in as_ecotaxa_reads(path)] == ["p0", "p3"]
+    aside = pd.read_csv(path / "without_image.csv")
+    assert aside["object_id"].tolist() == ["p1", "p2"]
+    with caplog.at_level("WARNING", "skplankton"):
+        write(tmp_path / "y", table, errors="coerce")
+    (record,) = caplog.records
+    assert record.getMessage() == str(warning.message).replace("/x ", "/y ")
+
+
+def test_none_of_the_images_can_be_read(tmp_path):
+    table = particles([tmp_path / "nowhere.png", None])
+    with pytest.raises(ValueError, match=r"None of the images can be read. .*nowhere"):
+        write(tmp_path / "x", table, errors="coerce", without_image="aside")
+    assert not list(tmp_path.iterdir())

@@ -46,7 +46,7 @@ from skplankton._cli._reports import (
 from skplankton._cli._samples import Sample, errors, find_samples
 from skplankton._utils.files import disk_errors
 from skplankton.ecotaxa import write_ecotaxa
-from skplankton.ecotaxa._output import image_file
+from skplankton.ecotaxa._writer import NoImageError
 
 _LONGEST_NAME = 255  # of a file, in bytes
 # Errors of one sample, after which the other samples are still classified.
@@ -278,35 +278,15 @@ class SampleJob:
             "proba": predicted[SCORE].replace("", "nan").to_numpy(dtype=np.float64),
             "neighbors": predicted[nearest],
             "without_image": "aside",
+            "errors": errors(self.options.strict),
             "overwrite": True,  # a file of an interrupted run in the work folder
         }
-        problems: list[str] = []
         try:
-            write_ecotaxa(results["ecotaxa"], table, **arguments)
-        except ValueError as error:
-            is_unreadable = [not _is_readable(entry) for entry in table["image"]]
-            if self.options.strict or not any(is_unreadable):
+            with collected_reports() as problems:
+                write_ecotaxa(results["ecotaxa"], table, **arguments)
+        except NoImageError as error:
+            if self.options.strict:
                 raise
-            problems.append(
-                f"{plural(sum(is_unreadable), 'image')} left out of the import file "
-                f"for EcoTaxa, first: {error}"
-            )
-            # They are written like particles without an image.
-            image = table["image"].where(~np.array(is_unreadable), None)
-            if image.notna().any():
-                write_ecotaxa(
-                    results["ecotaxa"], table.assign(image=image), **arguments
-                )
-            else:
-                del results["ecotaxa"]
+            problems.append(str(error))
+            del results["ecotaxa"]
         return problems
-
-
-def _is_readable(entry: Any) -> bool:
-    if pd.isna(entry):
-        return True
-    try:
-        image_file(entry)
-    except (OSError, TypeError, ValueError):
-        return False
-    return True

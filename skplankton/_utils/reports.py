@@ -73,11 +73,11 @@ class Problems:
             noted = self.examples.setdefault(kind, [])
             noted += messages[: N_SHOWN - len(noted)]
 
-    def report(self, what: str, stacklevel: int = 3) -> None:
+    def report(self, what: str, stacklevel: int = 3, done: str = "read") -> None:
         """One report of all that was noted, in a warning or in the log."""
         if not self.counts:
             return
-        lines = [f"{what} was read with problems."]
+        lines = [f"{what} was {done} with problems."]
         for kind, count in self.counts.items():
             often = "once" if count == 1 else f"{count} times"
             lines.append(f"- {often}, {kind}:")

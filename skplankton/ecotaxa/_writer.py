@@ -13,6 +13,7 @@ from typing import Any
 import pandas as pd
 from numpy.typing import ArrayLike
 
+from skplankton._utils.reports import Problems
 from skplankton._views.entries import is_missing, is_path
 from skplankton.ecotaxa._columns import (
     FILE_NAME,
@@ -50,6 +51,7 @@ def write_ecotaxa(
     neighbors: ArrayLike | None = None,
     date: datetime.datetime | None = None,
     without_image: str = "raise",
+    errors: str = "raise",
     overwrite: bool = False,
 ) -> Path:
     """Write predicted labels and images for import into EcoTaxa.
@@ -85,6 +87,11 @@ def write_ecotaxa(
         What to do with particles without an image, which EcoTaxa cannot import. "raise"
         raises an error. "aside" writes their predicted labels and columns to
         ``without_image.csv`` in the same folder or archive, which EcoTaxa ignores.
+    errors : {"raise", "warn", "coerce"}, default="raise"
+        What to do about an image that cannot be read. "raise" stops at the first.
+        Otherwise the particle is written like one without an image, to
+        ``without_image.csv``, which is reported once, at the end: by a warning, or with
+        "coerce" by the logger ``skplankton``.
     overwrite : bool, default=False
         Whether to replace an existing folder or archive. A folder with files that this
         function does not write is never replaced.
@@ -110,7 +117,12 @@ def write_ecotaxa(
         duplicated, a row has no image, a date, position or number is invalid, there are
         more free columns than a project may have (objects 500 of numbers and 20 of
         text, acquisitions 30, processes 30, samples 60), or an acquisition belongs to
-        two samples. Also if an image cannot be read, or lengths differ.
+        two samples. Also if an image cannot be read, or none can be, or lengths differ.
+
+    Warns
+    -----
+    UserWarning
+        With ``errors="warn"``, if images cannot be read.
 
     See Also
     --------
@@ -154,12 +166,13 @@ def write_ecotaxa(
         raise ValueError(
             f"without_image={without_image!r}: expected 'raise' or 'aside'."
         )
+    problems = Problems(errors)
     check_target(path, overwrite)
     # Everything except the images' content is checked before anything is written.
     if not isinstance(table, pd.DataFrame):
         raise TypeError(f"table: expected a DataFrame, got {type(table).__name__}.")
     ids = object_ids(table)
-    images = _image_entries(table, ids, without_image, path)
+    images = _image_entries(table, ids, without_image, path, problems)
     annotations = annotation_columns(predictions, ids, date)
     others = [
         *score_columns(proba, len(ids)),
@@ -169,17 +182,26 @@ def write_ecotaxa(
     check_limits(others)
     columns = [Column(OBJECT_ID, TEXT, ids), *annotations, *others]
     with whole_output(path, overwrite) as write:
-        shown = [row for row, image in enumerate(images) if image is not None]
-        files = []
-        for row in shown:
+        shown, files = [], []
+        for row, image in enumerate(images):
+            if image is None:
+                continue
             try:
-                suffix, content = image_file(images[row])
+                suffix, content = image_file(image)
             except (OSError, TypeError, ValueError) as error:
-                kind = TypeError if isinstance(error, TypeError) else ValueError
-                raise kind(f"The image of the object {ids[row]!r}: {error}.") from error
+                _note(problems, ids[row], error)
+                images[row] = None
+                continue
             # The number makes names unique that differ only in unsafe characters.
             files.append(f"{IMAGES}/{row:06d}_{safe_name(ids[row])}{suffix}")
             write(files[-1], content)
+            shown.append(row)
+        if not shown:
+            first = next(iter(problems.examples.values()))[0]
+            raise NoImageError(
+                f"None of the images can be read. {first} EcoTaxa imports only objects "
+                "with images."
+            )
         ranks = ["0"] * len(shown)
         written = [Column(FILE_NAME, TEXT, files), Column(RANK, NUMBER, ranks)]
         written += _rows_of(columns, shown)
@@ -188,11 +210,33 @@ def write_ecotaxa(
         aside = [row for row, image in enumerate(images) if image is None]
         if aside:
             write(WITHOUT_IMAGE, _as_text(_rows_of(columns, aside), [], delimiter=","))
+    problems.report(str(path), done="written")
     return path
 
 
+class NoImageError(ValueError):
+    """There is no image, and so no object that EcoTaxa would import."""
+
+
+def _note(problems: Problems, object_id: str, error: Exception) -> None:
+    kinds = (FileNotFoundError, TypeError)
+    kind = next((k for k in kinds if isinstance(error, k)), ValueError)
+    try:
+        problems.add(
+            f"The image of the object {object_id!r}: {error}.",
+            f"a particle whose image cannot be read is written to {WITHOUT_IMAGE}",
+            error=kind,
+        )
+    except kind as raised:
+        raise raised from error
+
+
 def _image_entries(
-    table: pd.DataFrame, ids: Sequence[str], without_image: str, path: Path
+    table: pd.DataFrame,
+    ids: Sequence[str],
+    without_image: str,
+    path: Path,
+    problems: Problems,
 ) -> list[Any]:
     """The images, None if missing; check that files exist and are not replaced."""
     if "image" not in table:
@@ -203,7 +247,7 @@ def _image_entries(
     images = [None if is_missing(entry) else entry for entry in table["image"]]
     missing = [ids[row] for row, image in enumerate(images) if image is None]
     if len(missing) == len(images):
-        raise ValueError(
+        raise NoImageError(
             f"None of the {len(images)} rows has an image. EcoTaxa imports only "
             "objects with images."
         )
@@ -214,14 +258,14 @@ def _image_entries(
             f"without_image='aside' to write the others, and these to {WITHOUT_IMAGE}."
         )
     replaced = os.path.join(os.path.realpath(path), "") if path.is_dir() else None
-    for object_id, image in zip(ids, images, strict=True):
+    for row, (object_id, image) in enumerate(zip(ids, images, strict=True)):
         if image is None or not is_path(image):
             continue
         if not os.path.isfile(image):
-            raise FileNotFoundError(
-                f"The image of the object {object_id!r}: no such file: "
-                f"{os.fspath(image)}."
-            )
+            no_file = FileNotFoundError(f"no such file: {os.fspath(image)}")
+            _note(problems, object_id, no_file)
+            images[row] = None
+            continue
         if replaced and os.path.realpath(image).startswith(replaced):
             raise ValueError(
                 f"The image of the object {object_id!r}, {os.fspath(image)}, lies in "
