@@ -4,8 +4,8 @@ Choose the temperature and the gallery size
 
 How much the temperature of the loss matters depends on the data, and no value is best
 for all of them. A grid search over the whole pipeline chooses it by the accuracy of the
-predicted labels. With the pipeline's memory, an embedder is trained once per temperature
-and fold; all gallery sizes share it.
+predicted labels. With the pipeline's memory, an embedder is trained once per
+temperature and fold; all gallery sizes share it.
 """
 
 # %%
@@ -67,13 +67,9 @@ few, many = scores.columns[[0, -1]]
 by_labels = 100 * (scores[many] - scores[few]).mean()
 by_temperature = 100 * (scores.max() - scores.min()).max()
 by_fold = 100 * (results["split0_test_score"] - results["split1_test_score"]).abs()
-print(
-    f"{many} labels per species rather than {few}: {by_labels:+.0f} points on average"
-)
-print(
-    f"temperatures, at the same gallery size: up to {by_temperature:.0f} points apart"
-)
-print(f"folds, of the same configuration: up to {by_fold.max():.0f} points apart")
+print(f"{many} labels per species, not {few}: {by_labels:+.0f} points on average")
+print(f"temperatures, at one gallery size: up to {by_temperature:.0f} points apart")
+print(f"folds, of one configuration: up to {by_fold.max():.0f} points apart")
 best = [f"{value:g} with {size}" for size, value in scores.idxmax().items()]
 print(f"best temperature by labels per species: {', '.join(best)}")
 
