@@ -2,12 +2,11 @@
 
 100,000 queries of 128 float32 columns, 3 neighbors, a gallery of 50 species × 16; a
 tenth as many queries against × 1,000, to save time; metric "cosine" and equal votes on
-both sides. The predicted labels must agree, except
-for queries whose neighbors tie: the script stops if more than one in 10,000 differs.
-The second row is one query against 20,000 entries, repeated, as when particles arrive
-one by one. Then galleries of 4,000 entries that are all equal, or equal except for
-noise of 1e-8, where all neighbors tie, and the peak memory beyond the embeddings, to
-fit and to classify 1,000 queries.
+both sides. The predicted labels must agree, except for queries whose neighbors tie: the
+script stops if more than one in 10,000 differs. The second row is one query against
+20,000 entries, repeated, as when particles arrive one by one. Then galleries of 4,000
+entries that are all equal, or equal except for noise of 1e-8, where all neighbors tie,
+and the peak memory beyond the embeddings, to fit and to classify 1,000 queries.
 
     OMP_NUM_THREADS=1 python benchmarks/gallery_speed.py
 """
