@@ -3,8 +3,8 @@ Images only, or images and profiles
 ===================================
 
 `DINOEmbedder` learns from images alone. `CrossModalEmbedder` learns from images and the
-profiles recorded with them, and can then be asked with either view or with both. Here
-all are asked about the same particles, with the same galleries.
+profiles recorded with them, and can then embed either view or both. Here all embeddings
+classify the same particles by the same galleries.
 """
 
 # %%
@@ -35,11 +35,11 @@ images_only = copy.copy(cross_modal).set_params(output="image")
 # %%
 # The same galleries for all
 # --------------------------
-# ``setups=None`` takes an embedding as it comes. The band is one standard deviation
-# over the draws of the gallery. With few labels, DINO does better here: it gives a
-# particle's size a larger part in the embedding, and size alone goes far in telling
-# these simulated species apart. With eight labels of each species or more, the three
-# lie within each other's bands.
+# ``setups=None`` takes an embedding as it is, without splitting it into views. The band
+# is one standard deviation over the draws of the gallery. With few labels, DINO does
+# better here: a particle's size has more weight in its embedding, and size alone goes
+# far in distinguishing these simulated species. With eight labels per species or more,
+# the three lie within each other's bands.
 
 embedded = {
     "DINO, image": dino.transform(X_test),
