@@ -1,7 +1,7 @@
-"""Splitters for data of which only some rows are labelled.
+"""Splitters for data of which only some rows are labeled.
 
 Each can be passed as ``cv=`` to scikit-learn's ``cross_validate``, ``cross_val_score``
-and ``GridSearchCV``. What counts as unlabelled is the same everywhere in skplankton:
+and ``GridSearchCV``. What counts as unlabeled is the same everywhere in skplankton:
 None, NaN, NaT, ``pandas.NA`` and whatever equals `unlabeled`.
 """
 
@@ -27,16 +27,16 @@ _ROUNDING = 1e-9
 
 
 class GallerySplit(BaseCrossValidator):
-    """Draw a few labelled rows a class as the gallery, test the others; repeat.
+    """Draw a few labeled rows a class as the gallery, test the others; repeat.
 
-    Every repeat draws `gallery_size` labelled rows of each class as the training set,
-    and tests the rest of the labelled rows [1]_. Unlabelled rows are in neither.
+    Every repeat draws `gallery_size` labeled rows of each class as the training set,
+    and tests the rest of the labeled rows [1]_. Unlabeled rows are in neither.
 
     Parameters
     ----------
     gallery_size : int
         Number of gallery rows for each class. A class with no more than so many
-        labelled rows goes to the gallery as a whole: no row of it is tested.
+        labeled rows goes to the gallery as a whole: no row of it is tested.
     n_repeats : int, default=5
         Number of draws.
     random_state : int, RandomState instance or None, default=None
@@ -44,13 +44,13 @@ class GallerySplit(BaseCrossValidator):
         a smaller gallery is part of a larger one in the same repeat; repeats do not
         change when more of them are asked for.
     unlabeled : scalar, default=None
-        A value in `y` that means "not labelled", besides the missing values.
+        A value in `y` that means "not labeled", besides the missing values.
 
     See Also
     --------
     skplankton.evaluation.cross_modal_benchmark : Many gallery sizes at once, with the
         same draws.
-    LabeledTestSplit : Cross-validation in which the unlabelled rows train.
+    LabeledTestSplit : Cross-validation in which the unlabeled rows train.
 
     Notes
     -----
@@ -98,7 +98,7 @@ class GallerySplit(BaseCrossValidator):
         X : array-like of shape (n_samples, n_features)
             The data; only its length is read.
         y : array-like of shape (n_samples,)
-            The labels, with None, NaN or `unlabeled` for unlabelled rows.
+            The labels, with None, NaN or `unlabeled` for unlabeled rows.
         groups : None
             Ignored; there because scikit-learn passes it.
 
@@ -107,20 +107,20 @@ class GallerySplit(BaseCrossValidator):
         train : ndarray of shape (n_gallery,)
             The gallery's rows, ascending.
         test : ndarray of shape (n_queries,)
-            The other labelled rows, ascending.
+            The other labeled rows, ascending.
 
         Raises
         ------
         ValueError
-            If no row is labelled, or if the gallery takes them all.
+            If no row is labeled, or if the gallery takes them all.
         """
-        labels, rows = _labelled_rows(X, y, self.unlabeled)
+        labels, rows = _labeled_rows(X, y, self.unlabeled)
         for seed in draw_seeds(self.n_repeats, self.random_state):
             drawn = draw_per_class(labels, self.gallery_size, seed)
             rest = np.delete(rows, drawn)
             if not rest.size:
                 raise ValueError(
-                    f"gallery_size={self.gallery_size} takes all {len(rows)} labelled "
+                    f"gallery_size={self.gallery_size} takes all {len(rows)} labeled "
                     "rows, which leaves none to test. Use a smaller gallery_size, or "
                     "label more particles."
                 )
@@ -143,29 +143,29 @@ class GallerySplit(BaseCrossValidator):
 
 
 class LabeledTestSplit(BaseCrossValidator):
-    """Cross-validation that trains on unlabelled rows and tests only labelled ones.
+    """Cross-validation that trains on unlabeled rows and tests only labeled ones.
 
-    Plain cross-validation puts unlabelled rows into the test sets, where every name is
-    wrong. Here another splitter divides the labelled rows, and all unlabelled rows join
+    Plain cross-validation puts unlabeled rows into the test sets, where every name is
+    wrong. Here another splitter divides the labeled rows, and all unlabeled rows join
     every training set.
 
     Parameters
     ----------
     cv : int, splitter or iterable, default=5
-        How the labelled rows are split. An int is the number of stratified folds, as in
-        scikit-learn; a splitter gets the labelled rows alone; an iterable yields pairs
-        of positions among the labelled rows, counted from 0.
+        How the labeled rows are split. An int is the number of stratified folds, as in
+        scikit-learn; a splitter gets the labeled rows alone; an iterable yields pairs
+        of positions among the labeled rows, counted from 0.
     unlabeled : scalar, default=None
-        A value in `y` that means "not labelled", besides the missing values.
+        A value in `y` that means "not labeled", besides the missing values.
 
     See Also
     --------
-    GallerySplit : Trains on a few labelled rows a class.
+    GallerySplit : Trains on a few labeled rows a class.
 
     Notes
     -----
     An int means ``StratifiedKFold`` without shuffling, which warns of a class with
-    fewer labelled rows than folds. Pass ``StratifiedKFold(5, shuffle=True)`` for
+    fewer labeled rows than folds. Pass ``StratifiedKFold(5, shuffle=True)`` for
     rows that come sorted, for example by station.
 
     Examples
@@ -202,35 +202,35 @@ class LabeledTestSplit(BaseCrossValidator):
     def split(
         self, X: ArrayLike, y: ArrayLike | None = None, groups: ArrayLike | None = None
     ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-        """Split the labelled rows, and add the unlabelled ones to the training sets.
+        """Split the labeled rows, and add the unlabeled ones to the training sets.
 
         Parameters
         ----------
         X : array-like of shape (n_samples, n_features)
             The data.
         y : array-like of shape (n_samples,)
-            The labels, with None, NaN or `unlabeled` for unlabelled rows.
+            The labels, with None, NaN or `unlabeled` for unlabeled rows.
         groups : array-like of shape (n_samples,), default=None
-            Groups of all rows; those of the labelled rows are passed on to `cv`.
+            Groups of all rows; those of the labeled rows are passed on to `cv`.
 
         Yields
         ------
         train : ndarray of shape (n_train,)
-            Labelled rows for training and all unlabelled rows, ascending.
+            Labeled rows for training and all unlabeled rows, ascending.
         test : ndarray of shape (n_test,)
-            Labelled rows.
+            Labeled rows.
 
         Raises
         ------
         ValueError
-            If no row is labelled, or if `cv` raises one.
+            If no row is labeled, or if `cv` raises one.
         """
-        labels, rows = _labelled_rows(X, y, self.unlabeled)
-        unlabelled = np.setdiff1d(np.arange(_n_rows(X, y)), rows)
+        labels, rows = _labeled_rows(X, y, self.unlabeled)
+        unlabeled = np.setdiff1d(np.arange(_n_rows(X, y)), rows)
         folds = check_cv(self.cv, labels, classifier=True)
-        labelled_groups = _take(groups, rows)
-        for train, test in folds.split(_take(X, rows), labels, labelled_groups):
-            yield np.sort(np.concatenate([rows[train], unlabelled])), rows[test]
+        labeled_groups = _take(groups, rows)
+        for train, test in folds.split(_take(X, rows), labels, labeled_groups):
+            yield np.sort(np.concatenate([rows[train], unlabeled])), rows[test]
 
     def get_n_splits(
         self,
@@ -252,7 +252,7 @@ class LabeledTestSplit(BaseCrossValidator):
         """
         if y is None:
             return check_cv(self.cv).get_n_splits(X, y, groups)
-        labels, rows = _labelled_rows(X, y, self.unlabeled)
+        labels, rows = _labeled_rows(X, y, self.unlabeled)
         folds = check_cv(self.cv, labels, classifier=True)
         return folds.get_n_splits(_take(X, rows), labels, _take(groups, rows))
 
@@ -260,9 +260,9 @@ class LabeledTestSplit(BaseCrossValidator):
 class TrainValidationTestFolds(BaseCrossValidator):
     """Stratified folds of which a part validates and the rest is tested.
 
-    With the defaults, the labelled rows are dealt to five folds; of the fold that is
+    With the defaults, the labeled rows are dealt to five folds; of the fold that is
     held out, a quarter is for validation (of the temperature, of the epochs) and three
-    quarters for testing: 80/5/15 % as in [1]_. Unlabelled rows join every training
+    quarters for testing: 80/5/15 % as in [1]_. Unlabeled rows join every training
     set.
 
     Parameters
@@ -274,13 +274,13 @@ class TrainValidationTestFolds(BaseCrossValidator):
     random_state : int, RandomState instance or None, default=None
         Shuffles the rows. With an int, every call splits alike.
     unlabeled : scalar, default=None
-        A value in `y` that means "not labelled", besides the missing values.
+        A value in `y` that means "not labeled", besides the missing values.
 
     See Also
     --------
     sklearn.model_selection.train_test_split : Splits without labels:
         ``train_test_split(X, test_size=0.05)`` is the 95/5 % in which [1]_ splits
-        unlabelled particles into training and validation.
+        unlabeled particles into training and validation.
 
     Notes
     -----
@@ -322,7 +322,7 @@ class TrainValidationTestFolds(BaseCrossValidator):
             raise ValueError(
                 f"validation_fraction={validation_fraction!r}; expected a number "
                 "between 0 and 1. For folds without validation, use scikit-learn's "
-                "StratifiedKFold, in LabeledTestSplit where rows are unlabelled."
+                "StratifiedKFold, in LabeledTestSplit where rows are unlabeled."
             )
         self.n_splits = n_splits
         self.validation_fraction = validation_fraction
@@ -339,7 +339,7 @@ class TrainValidationTestFolds(BaseCrossValidator):
         X : array-like of shape (n_samples, n_features)
             The data; only its length is read.
         y : array-like of shape (n_samples,)
-            The labels, with None, NaN or `unlabeled` for unlabelled rows.
+            The labels, with None, NaN or `unlabeled` for unlabeled rows.
         groups : None
             Ignored; there because scikit-learn passes it.
 
@@ -368,24 +368,24 @@ class TrainValidationTestFolds(BaseCrossValidator):
         X : array-like of shape (n_samples, n_features)
             The data; only its length is read.
         y : array-like of shape (n_samples,)
-            The labels, with None, NaN or `unlabeled` for unlabelled rows.
+            The labels, with None, NaN or `unlabeled` for unlabeled rows.
 
         Yields
         ------
         train : ndarray of shape (n_train,)
-            The rows for training, ascending: labelled ones and all unlabelled ones.
+            The rows for training, ascending: labeled ones and all unlabeled ones.
         validation : ndarray of shape (n_validation,)
-            The rows for validation, ascending. All are labelled.
+            The rows for validation, ascending. All are labeled.
         test : ndarray of shape (n_test,)
-            The rows to test, ascending. All are labelled.
+            The rows to test, ascending. All are labeled.
 
         Raises
         ------
         ValueError
-            If so few rows are labelled that a fold would have nothing to validate or
+            If so few rows are labeled that a fold would have nothing to validate or
             nothing to test.
         """
-        labels, rows = _labelled_rows(X, y, self.unlabeled)
+        labels, rows = _labeled_rows(X, y, self.unlabeled)
         self._check_enough(len(rows))
         random = fresh_random_state(self.random_state)
         dealt = _shuffled_by_class(labels, random)
@@ -412,13 +412,13 @@ class TrainValidationTestFolds(BaseCrossValidator):
         """
         return self.n_splits
 
-    def _check_enough(self, n_labelled: int) -> None:
-        smallest_fold = n_labelled // self.n_splits
+    def _check_enough(self, n_labeled: int) -> None:
+        smallest_fold = n_labeled // self.n_splits
         smaller_part = min(self.validation_fraction, 1 - self.validation_fraction)
         # Rounding may take a whole row from the smaller part, but no more.
         if int(smallest_fold * smaller_part + _ROUNDING) < 1:
             raise ValueError(
-                f"{n_labelled} labelled rows are too few for n_splits={self.n_splits} "
+                f"{n_labeled} labeled rows are too few for n_splits={self.n_splits} "
                 f"and validation_fraction={self.validation_fraction}: a fold of "
                 f"{smallest_fold} may have nothing to validate or to test. Label more "
                 "particles, use fewer folds, or a validation_fraction nearer to 0.5."
@@ -433,16 +433,16 @@ def draw_seeds(
     return [int(random.randint(_LARGEST_SEED)) for _ in range(n_repeats)]
 
 
-def _labelled_rows(X, y, unlabeled) -> tuple[np.ndarray, np.ndarray]:
+def _labeled_rows(X, y, unlabeled) -> tuple[np.ndarray, np.ndarray]:
     """The labels that are there, and their rows."""
-    labels, labelled = split_labels(y, unlabeled)
-    check_consistent_length(X, labelled)
-    if not labelled.any():
+    labels, labeled = split_labels(y, unlabeled)
+    check_consistent_length(X, labeled)
+    if not labeled.any():
         raise ValueError(
-            f"All {len(labelled)} rows are unlabelled: there is nothing to test. Pass "
+            f"All {len(labeled)} rows are unlabeled: there is nothing to test. Pass "
             "rows of which some have a label."
         )
-    return labels, np.flatnonzero(labelled)
+    return labels, np.flatnonzero(labeled)
 
 
 def _n_rows(X, y) -> int:

@@ -34,7 +34,7 @@ def one_thread():
 
 
 def particles(seed=0, n_rows=80, n_columns=4, missing=0.3, grid=None):
-    """[image | profile] embeddings: missing views, a rare class, some unlabelled."""
+    """[image | profile] embeddings: missing views, a rare class, some unlabeled."""
     rng = np.random.default_rng(seed)
     names = np.array(["ciliate", "diatom", "flagellate", "rare"], dtype=object)
     codes = rng.integers(3, size=n_rows)
@@ -152,7 +152,7 @@ def test_gallery_of_its_own(dtype):
     X_gallery, y_gallery = particles(seed=2, missing=0.2)
     X, X_gallery = X.astype(dtype), X_gallery.astype(dtype)
     y[y == "diatom"] = "never seen"
-    labelled = ~pd.isna(y)
+    labeled = ~pd.isna(y)
     results = cross_modal_benchmark(
         X,
         y,
@@ -165,13 +165,13 @@ def test_gallery_of_its_own(dtype):
     )
     assert results["gallery_size"].drop_duplicates().tolist() == [2, 4]
     draws = (
-        (size, repeat, X_drawn, y_drawn, X[labelled], y[labelled])
+        (size, repeat, X_drawn, y_drawn, X[labeled], y[labeled])
         for size, repeat, X_drawn, y_drawn, _, _ in draws_from_itself(
             X_gallery, y_gallery, (2, 4), 2, seed=0
         )
     )
     assert_same(results, plain_benchmark(draws, [3]))
-    assert results.query("query == 'both'")["n_queries"].unique() == labelled.sum()
+    assert results.query("query == 'both'")["n_queries"].unique() == labeled.sum()
 
 
 def brute_force_name(query_views, entries, k, weights):
@@ -385,14 +385,14 @@ class Halver(TransformerMixin, BaseEstimator):
 def test_embedder_is_asked_once_and_stays_what_it_is():
     X, y = particles(missing=0.0)
     embedder = Halver().fit(X)
-    n_labelled = np.sum(~pd.isna(y))
+    n_labeled = np.sum(~pd.isna(y))
     params = {"gallery_sizes": [2], "n_repeats": 2, "random_state": 0}
     results = cross_modal_benchmark(X, y, embedder=embedder, **params)
     pd.testing.assert_frame_equal(results, cross_modal_benchmark(X, y, **params))
     assert embedder.output == "fused"
-    assert embedder.embedded_ == [("concat", n_labelled)]
+    assert embedder.embedded_ == [("concat", n_labeled)]
     cross_modal_benchmark(X, y, embedder=embedder, setups=None, **params)
-    assert embedder.embedded_[1:] == [("fused", n_labelled)]
+    assert embedder.embedded_[1:] == [("fused", n_labeled)]
     several = cross_modal_benchmark(
         X, y, embedder={"ours": embedder, "raw": FunctionTransformer()}, **params
     )
@@ -516,7 +516,7 @@ def test_nothing_to_ask_with_or_to_enter():
         ({"setups": []}, r"setups=\[\]; expected 'all'"),
         ({"setups": [("image", "all")]}, "expected 'all', None, or different pairs"),
         ({"random_state": "x"}, "'x' cannot be used to seed"),
-        ({"gallery_sizes": [99]}, "gallery_size=99 takes all 7. labelled rows"),
+        ({"gallery_sizes": [99]}, "gallery_size=99 takes all 7. labeled rows"),
         ({"y_gallery": [0, 1]}, "y_gallery was given without X_gallery"),
         ({"X_gallery": np.eye(8)}, "X_gallery was given without y_gallery"),
         (
@@ -529,7 +529,7 @@ def test_nothing_to_ask_with_or_to_enter():
         ),
         (
             {"X_gallery": np.eye(8), "y_gallery": [None] * 8},
-            "All 8 rows of y_gallery are unlabelled",
+            "All 8 rows of y_gallery are unlabeled",
         ),
         ({"embedder": object()}, "has no method transform"),
         ({"embedder": {}}, "The dict of models is empty"),
@@ -545,7 +545,7 @@ def test_data_errors(X):
     embeddings, labels = particles()
     with pytest.raises(ValueError, match="X has 80 rows, and y 79 labels"):
         cross_modal_benchmark(embeddings, labels[:-1])
-    with pytest.raises(ValueError, match="All 80 rows of y are unlabelled"):
+    with pytest.raises(ValueError, match="All 80 rows of y are unlabeled"):
         cross_modal_benchmark(embeddings, [None] * 80)
     with pytest.raises(ValueError, match="X has 7 columns, which n_modalities=2"):
         cross_modal_benchmark(embeddings[:, 1:], labels)

@@ -89,7 +89,7 @@ def test_gallery_sizes_means_and_deviations_by_hand():
     assert band[:, 1].min() == pytest.approx(40)
     assert band[:, 1].max() == pytest.approx(90)
     assert display.ax_.get_ylabel() == "macro F1 (%)"
-    assert display.ax_.get_xlabel() == "labelled particles a species"
+    assert display.ax_.get_xlabel() == "labeled particles a species"
     labels = [label.get_text() for label in display.ax_.get_xticklabels()]
     assert labels == ["1", "8"]
 
@@ -173,15 +173,15 @@ def test_embedding_legend_and_markers(two_views):
     X, y = two_views[0][12:, :4], two_views[1][12:].astype(object)
     y[::4] = None
     display = EmbeddingDisplay.from_embeddings(X, y, unlabeled="flagellate")
-    assert texts(display.figure_.legends[0]) == ["unlabelled", "diatom"]
-    grey, coloured = display.ax_.collections
-    assert len(grey.get_offsets()) == np.sum((y == "flagellate") | (y == None))  # noqa: E711
-    assert len(coloured.get_offsets()) == np.sum(y == "diatom")
-    assert to_hex(grey.get_facecolor()[0]) != to_hex(coloured.get_facecolor()[0])
+    assert texts(display.figure_.legends[0]) == ["unlabeled", "diatom"]
+    gray, colored = display.ax_.collections
+    assert len(gray.get_offsets()) == np.sum((y == "flagellate") | (y == None))  # noqa: E711
+    assert len(colored.get_offsets()) == np.sum(y == "diatom")
+    assert to_hex(gray.get_facecolor()[0]) != to_hex(colored.get_facecolor()[0])
     assert_nothing_is_clipped(display.figure_)
 
 
-def test_embedding_species_differ_in_colour_and_marker():
+def test_embedding_species_differ_in_color_and_marker():
     y = [f"species {n:02}" for n in range(12)]
     display = EmbeddingDisplay.from_embeddings(np.eye(12), y)
     looks = {
@@ -404,7 +404,7 @@ def test_confusions_of_setups_are_the_classifiers(two_views):
     assert drawn.gallery_modalities == "all"
 
 
-def test_confusions_all_setups_and_unlabelled_rows(two_views):
+def test_confusions_all_setups_and_unlabeled_rows(two_views):
     X, y = two_views
     y = y.astype(object).copy()
     y[::3] = None
@@ -441,7 +441,7 @@ def test_confusions_errors(two_views):
         SetupConfusionDisplay.from_estimator(two, X, y, setups=["image"])
     with pytest.raises(ValueError, match="inconsistent numbers of samples"):
         SetupConfusionDisplay.from_estimator(two, X, y[1:])
-    with pytest.raises(ValueError, match="No labelled query has the view of 'gall"):
+    with pytest.raises(ValueError, match="No labeled query has the view of 'gall"):
         SetupConfusionDisplay.from_estimator(two, X[:1], y[:1])
     with pytest.raises(ValueError, match="no panel to draw"):
         SetupConfusionDisplay.from_predictions(y, {})

@@ -99,7 +99,7 @@ def test_gallery_sizes_are_chosen():
         pd.testing.assert_frame_equal(table, whole[columns])
 
 
-def test_numbers_of_neighbours_are_not_mixed():
+def test_numbers_of_neighbors_are_not_mixed():
     frame = pd.concat([results(), results().assign(n_neighbors=5, accuracy=0.5)])
     with pytest.raises(
         ValueError, match=r"n_neighbors \[3, 5\], which a mean would mix"

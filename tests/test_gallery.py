@@ -25,7 +25,7 @@ SPECIES = np.array(["ciliate", "diatom", "flagellate"])
 
 
 def blobs(n_samples=60, n_columns=4, seed=0):
-    """Float embeddings round one centre a species, and the species."""
+    """Float embeddings round one center a species, and the species."""
     rng = np.random.default_rng(seed)
     codes = np.arange(n_samples) % len(SPECIES)
     centers = 2 * rng.normal(size=(len(SPECIES), n_columns))
@@ -169,7 +169,7 @@ def test_nan_tag(n_modalities):
         (pd.Index(["a", None, "b", "a"]), None, ["a", "b"]),
     ],
 )
-def test_unlabelled_rows_are_left_out(y, unlabeled, classes):
+def test_unlabeled_rows_are_left_out(y, unlabeled, classes):
     X = np.array([[1.0, 0.0], [0.5, 0.5], [0.0, 1.0], [2.0, 0.1]])
     knn = GalleryKNNClassifier(n_neighbors=1, unlabeled=unlabeled).fit(X, y)
     assert knn.classes_.tolist() == classes
@@ -203,12 +203,12 @@ def test_unlabeled_matches_its_own_kind_only(y, unlabeled):
         (
             [None, np.nan, None],
             None,
-            r"All 3 rows are unlabelled.* missing values\. Lab",
+            r"All 3 rows are unlabeled.* missing values\. Lab",
         ),
         (
             [-1, -1, -1],
             -1,
-            r"All 3 rows are unlabelled.* missing values and -1\. Label",
+            r"All 3 rows are unlabeled.* missing values and -1\. Label",
         ),
         (
             ["a", None, "a"],
@@ -278,7 +278,7 @@ def test_labels_in_a_column_warn():
     assert knn.gallery_labels_.shape == y.shape
 
 
-def test_score_skips_unlabelled_rows():
+def test_score_skips_unlabeled_rows():
     X, y = blobs()
     knn = GalleryKNNClassifier(unlabeled="?").fit(X[:30], y[:30])
     labels = y[30:].astype(object)
@@ -298,7 +298,7 @@ def test_score_without_labels():
     X, y = blobs()
     knn = GalleryKNNClassifier().fit(X, y)
     with pytest.raises(
-        ValueError, match=r"All 60 rows are unlabelled: .*nothing to score"
+        ValueError, match=r"All 60 rows are unlabeled: .*nothing to score"
     ):
         knn.score(X, [None] * 60)
 
@@ -417,7 +417,7 @@ def test_identical_rows_are_at_distance_zero(metric, dtype):
 
 @pytest.mark.parametrize("factor", [3.0, 0.1, 1e-200, 1e200])
 def test_rows_of_one_direction_are_at_distance_zero(factor):
-    """Normalising rounds: the scaled copy ties with the row, and is not nearer."""
+    """Normalizing rounds: the scaled copy ties with the row, and is not nearer."""
     rng = np.random.default_rng(0)
     X = rng.normal(size=(50, 33))
     y = np.arange(100) % 2
@@ -458,13 +458,13 @@ def test_rows_of_zeros_have_no_direction(zero_in_gallery):
     assert indices[-1].tolist() == list(range(len(X)))
 
 
-def test_neighbour_at_distance_zero_outvotes_the_rest():
+def test_neighbor_at_distance_zero_outvotes_the_rest():
     X = np.array([[1.0, 0.0], [1.0, 1e-3], [1.0, -1e-3], [2.0, 0.0]])
     knn = GalleryKNNClassifier(4).fit(X, ["a", "b", "b", "c"])
     assert knn.predict_proba(X[:1]).tolist() == [[0.5, 0.0, 0.5]]
 
 
-def test_neighbours_next_to_distance_zero():
+def test_neighbors_next_to_distance_zero():
     """1 / distance overflows, and the shares do not."""
     distances, classes = np.array([[1e-310, 2e-310, 1.0]]), np.array([[0, 1, 2]])
     shares = vote_shares(distances, classes, 3, "distance")
@@ -557,7 +557,7 @@ def test_the_cost_does_not_depend_on_the_data(metric, noise, monkeypatch):
 
 @pytest.mark.parametrize("metric", ["cosine", "euclidean"])
 @pytest.mark.parametrize("offset", [0.0, 100.0])
-def test_float32_neighbours_are_the_exact_ones(metric, offset, monkeypatch):
+def test_float32_neighbors_are_the_exact_ones(metric, offset, monkeypatch):
     """Wherever distances differ by more than float32 rounds; in many small blocks."""
     monkeypatch.setattr(nearest, "_BLOCK_SIZE", 64)
     monkeypatch.setattr(nearest, "_N_PRODUCTS", 2048)
@@ -702,9 +702,9 @@ def test_one_class_with_the_view():
         (
             "image",
             slice(0, 2),
-            "no labelled row of X has an image. .* or use gallery_m",
+            "no labeled row of X has an image. .* or use gallery_m",
         ),
-        ("all", slice(0, 4), "no labelled row of X has an image or a profile. Label"),
+        ("all", slice(0, 4), "no labeled row of X has an image or a profile. Label"),
     ],
 )
 def test_no_class_with_the_view(modalities, lost, words):

@@ -126,7 +126,7 @@ class Oracle:
 
 
 def assert_right_up_to_ties(distances, indices, expected, oracle, queries):
-    """The exact distances; the exact rows, but for ties with the last neighbour."""
+    """The exact distances; the exact rows, but for ties with the last neighbor."""
     exact = np.array([d for d, _ in expected])
     np.testing.assert_allclose(distances, exact, rtol=1e-9, atol=1e-14)
     np.testing.assert_array_equal(distances == 0, exact == 0)
@@ -272,7 +272,7 @@ def test_true_ties_between_views(data, params):
 
 
 @pytest.mark.parametrize("metric", ["cosine", "euclidean"])
-def test_ties_reach_far_beyond_the_last_neighbour(metric):
+def test_ties_reach_far_beyond_the_last_neighbor(metric):
     """More copies than there are candidates for."""
     rng = np.random.default_rng(3)
     far = embeddings(rng, 20, 4)
@@ -284,7 +284,7 @@ def test_ties_reach_far_beyond_the_last_neighbour(metric):
 
 
 def test_euclidean_far_from_the_origin():
-    """Products of rows as they are would lose the order of neighbours to rounding."""
+    """Products of rows as they are would lose the order of neighbors to rounding."""
     rng = np.random.default_rng(0)
     X = 2.0**20 + rng.integers(-8, 9, size=(60, 3)) / 64
     y = np.arange(60) % 3

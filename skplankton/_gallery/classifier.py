@@ -1,4 +1,4 @@
-"""Classifying particles by their nearest neighbours in a small labelled gallery."""
+"""Classifying particles by their nearest neighbors in a small labeled gallery."""
 
 import warnings
 from numbers import Integral
@@ -30,17 +30,17 @@ _VIEWS = {
     "profile": "a profile",
 }
 
-# Rows of which the scales of the views are learnt, taken evenly.
+# Rows of which the scales of the views are learned, taken evenly.
 _N_FOR_SCALES = 2000
 
 
 class GalleryKNNClassifier(ClassifierMixin, BaseEstimator):
-    """Nearest-neighbour classifier with a small labelled gallery.
+    """Nearest-neighbor classifier with a small labeled gallery.
 
-    Keeps some labelled rows of each class as the gallery, and classifies a query by the
+    Keeps some labeled rows of each class as the gallery, and classifies a query by the
     votes of its k nearest gallery entries. Where the columns hold an image embedding
     and a profile embedding side by side, each view of a query is compared with each
-    view in the gallery, and the votes are summed [1]_. Unlabelled rows may be
+    view in the gallery, and the votes are summed [1]_. Unlabeled rows may be
     passed to `fit`; they are left out.
 
     Parameters
@@ -51,11 +51,11 @@ class GalleryKNNClassifier(ClassifierMixin, BaseEstimator):
 
     gallery_size : int, default=None
         At most so many gallery rows for each class, drawn at random. A class with
-        fewer keeps all of them. None keeps every labelled row. With the same
+        fewer keeps all of them. None keeps every labeled row. With the same
         `random_state`, an int, a smaller gallery is part of a larger one.
 
     weights : {"distance", "uniform"}, default="distance"
-        "distance" weighs a vote by the inverse of the distance. If any neighbour of a
+        "distance" weighs a vote by the inverse of the distance. If any neighbor of a
         query is at distance 0, only those at distance 0 vote, equally. "uniform"
         counts each vote once.
 
@@ -83,7 +83,7 @@ class GalleryKNNClassifier(ClassifierMixin, BaseEstimator):
         smaller outvotes the other. False sums the votes as they are, as [1]_ does.
 
     unlabeled : scalar, default=None
-        A value in `y` that means "not labelled", besides None, NaN, NaT and
+        A value in `y` that means "not labeled", besides None, NaN, NaT and
         ``pandas.NA``, which always do. Compared by kind: 0 does not match False, nor
         "0".
 
@@ -112,7 +112,7 @@ class GalleryKNNClassifier(ClassifierMixin, BaseEstimator):
 
     view_scales_ : ndarray of shape (`n_modalities`,)
         For each view of a query, the median distance to the nearest entry: of the rows
-        given to `fit`, labelled or not, or 2,000 of them taken evenly. A row's own
+        given to `fit`, labeled or not, or 2,000 of them taken evenly. A row's own
         entries do not count, nor do distances of 0. 1 where there is none, with one
         modality, or without `scale_views`.
 
@@ -134,9 +134,9 @@ class GalleryKNNClassifier(ClassifierMixin, BaseEstimator):
     The nearest entries are found by products of matrices in the precision of X, float32
     or float64. The distances of those found are computed again in float64 from the
     differences: equal rows are at distance 0, and with "cosine" so are rows that differ
-    by a positive factor. Neighbours are ordered by distance, then by gallery row, with
+    by a positive factor. Neighbors are ordered by distance, then by gallery row, with
     a row's image before its profile. Among entries whose distances differ by less than
-    the products round, and of which not all are neighbours, it is not specified which
+    the products round, and of which not all are neighbors, it is not specified which
     are. Among classes with equal votes the first of `classes_` is predicted. The search
     holds the gallery once more in the precision of X, but no array of
     n_queries × n_gallery distances, and its cost does not depend on the values.
@@ -222,7 +222,7 @@ class GalleryKNNClassifier(ClassifierMixin, BaseEstimator):
             The embeddings. With ``n_modalities=2``, [image columns | profile columns],
             where NaN throughout a half means that the view is missing.
         y : array-like of shape (n_samples,)
-            The labels, with None, NaN or `unlabeled` for unlabelled rows.
+            The labels, with None, NaN or `unlabeled` for unlabeled rows.
 
         Returns
         -------
@@ -232,7 +232,7 @@ class GalleryKNNClassifier(ClassifierMixin, BaseEstimator):
         Raises
         ------
         ValueError
-            If X and y differ in length, no row is labelled, there is only one class, or
+            If X and y differ in length, no row is labeled, there is only one class, or
             a view is partly NaN or infinite.
         TypeError
             If the labels mix strings, numbers and bools.
@@ -249,18 +249,18 @@ class GalleryKNNClassifier(ClassifierMixin, BaseEstimator):
         X = self._validate_embeddings(X, reset=True)
         if y is not None:
             check_y(X, y)
-        labels, labelled = split_labels(y, self.unlabeled)
+        labels, labeled = split_labels(y, self.unlabeled)
         warn_of_missing_words(labels, stacklevel=4)
-        if not labelled.any():
+        if not labeled.any():
             also = "" if self.unlabeled is None else f" and {self.unlabeled!r}"
             raise ValueError(
-                f"All {len(labelled)} rows are unlabelled: y holds nothing but missing "
+                f"All {len(labeled)} rows are unlabeled: y holds nothing but missing "
                 f"values{also}. Label at least one particle of each of two classes."
             )
         check_two_classes(labels)
         usable = np.any(present_views(self._views(X, self.gallery_modalities)), axis=1)
-        labels = self._drop_unusable(labels, usable[labelled])
-        rows = np.flatnonzero(labelled & usable)
+        labels = self._drop_unusable(labels, usable[labeled])
+        rows = np.flatnonzero(labeled & usable)
         kept = draw_per_class(labels, self.gallery_size, self.random_state)
         self.gallery_indices_ = rows[kept]
         self.gallery_labels_ = labels[kept]
@@ -269,7 +269,7 @@ class GalleryKNNClassifier(ClassifierMixin, BaseEstimator):
         self.classes_ = np.unique(self.gallery_labels_)
         self.missing_label_ = label_of_no_class(self.classes_)
         self._build_search()
-        self.view_scales_ = self._learnt_scales(X)
+        self.view_scales_ = self._learned_scales(X)
         return self
 
     def predict(self, X: ArrayLike) -> np.ndarray:
@@ -338,7 +338,7 @@ class GalleryKNNClassifier(ClassifierMixin, BaseEstimator):
         X : array-like of shape (n_queries, n_features)
             The embeddings.
         n_neighbors : int, default=None
-            Number of neighbours for each view a query asks with; None takes the
+            Number of neighbors for each view a query asks with; None takes the
             parameter `n_neighbors`. At most the number of gallery entries are found.
         return_distance : bool, default=True
             Whether to return the distances too.
@@ -346,7 +346,7 @@ class GalleryKNNClassifier(ClassifierMixin, BaseEstimator):
         Returns
         -------
         distances : ndarray of shape (n_queries, n_views * n_neighbors)
-            Ascending for each view: first the image's neighbours, then the profile's.
+            Ascending for each view: first the image's neighbors, then the profile's.
             Infinite where the query lacks the view. As `metric` has them, whatever
             `view_scales_` are. Only if `return_distance`.
         indices : ndarray of shape (n_queries, n_views * n_neighbors)
@@ -380,38 +380,38 @@ class GalleryKNNClassifier(ClassifierMixin, BaseEstimator):
     def score(
         self, X: ArrayLike, y: ArrayLike, sample_weight: ArrayLike | None = None
     ) -> float:
-        """Accuracy on the labelled rows.
+        """Accuracy on the labeled rows.
 
         Parameters
         ----------
         X : array-like of shape (n_queries, n_features)
             The embeddings.
         y : array-like of shape (n_queries,)
-            The true labels. Rows that are unlabelled, as in `fit`, are skipped.
+            The true labels. Rows that are unlabeled, as in `fit`, are skipped.
         sample_weight : array-like of shape (n_queries,), default=None
             Weights of the rows.
 
         Returns
         -------
         float
-            The share of labelled rows whose predicted label is right.
+            The share of labeled rows whose predicted label is right.
 
         Raises
         ------
         ValueError
-            If no row is labelled.
+            If no row is labeled.
         """
-        labels, labelled = split_labels(y, self.unlabeled)
-        check_consistent_length(X, labelled, sample_weight)
-        if not labelled.any():
+        labels, labeled = split_labels(y, self.unlabeled)
+        check_consistent_length(X, labeled, sample_weight)
+        if not labeled.any():
             raise ValueError(
-                f"All {len(labelled)} rows are unlabelled: there is nothing to score. "
+                f"All {len(labeled)} rows are unlabeled: there is nothing to score. "
                 "Pass rows of which some have a label."
             )
-        if not labelled.all():
-            X = safe_indexing(X, np.flatnonzero(labelled))
+        if not labeled.all():
+            X = safe_indexing(X, np.flatnonzero(labeled))
             if sample_weight is not None:
-                sample_weight = np.asarray(sample_weight)[labelled]
+                sample_weight = np.asarray(sample_weight)[labeled]
         return super().score(X, labels, sample_weight)
 
     def _validate_embeddings(self, X, reset: bool) -> np.ndarray:
@@ -455,7 +455,7 @@ class GalleryKNNClassifier(ClassifierMixin, BaseEstimator):
         entries = views.reshape(-1, views.shape[2]) if present.all() else views[present]
         self._search = NearestEntries(entries, self._metric)
 
-    def _learnt_scales(self, X: np.ndarray) -> np.ndarray:
+    def _learned_scales(self, X: np.ndarray) -> np.ndarray:
         """Median distance of each view of X to the nearest entry of another row."""
         scales = np.ones(self._n_modalities)
         if self._n_modalities == 1 or not self.scale_views:
@@ -519,7 +519,7 @@ class GalleryKNNClassifier(ClassifierMixin, BaseEstimator):
             remedy += ", or use gallery_modalities='all'"
         if not usable.any():
             raise ValueError(
-                f"The gallery is empty: no labelled row of X has {view}. {remedy}."
+                f"The gallery is empty: no labeled row of X has {view}. {remedy}."
             )
         warnings.warn(
             f"Left out of the gallery, and never predicted: {_list(left_out)}; no row "

@@ -8,25 +8,25 @@ from sklearn.utils import gen_batches
 _BLOCK_SIZE = 2**11
 _N_PRODUCTS = 2**20
 
-# So many candidates beyond the neighbours asked for: where products round, the last
-# neighbour may be among them.
+# So many candidates beyond the neighbors asked for: where products round, the last
+# neighbor may be among them.
 _N_MORE = 2
 
 # Up to so many, the nearest are found faster one by one than by a partial sort.
 _FEW = 50
 
-# Rows of which the centre is the median, taken evenly.
+# Rows of which the center is the median, taken evenly.
 _N_FOR_CENTER = 1000
 
-# Normalising rounds: unit vectors closer than this are one direction.
+# Normalizing rounds: unit vectors closer than this are one direction.
 _SAME_DIRECTION = 1e-13
 
 
 class NearestEntries:
-    """Brute-force k nearest neighbours: bounded memory, at one cost whatever the data.
+    """Brute-force k nearest neighbors: bounded memory, at one cost whatever the data.
 
     Products of matrices in the entries' own precision, ``|g|² / 2 - q·g`` of rows that
-    are centred, give for each query a few candidates more than it asks for. Their
+    are centered, give for each query a few candidates more than it asks for. Their
     distances are computed again in float64 from the differences ``q - g``, so that
     equal rows are at distance 0, and they are ordered by distance, then by position.
     Among entries whose distances differ by less than the products round, of which not
@@ -108,7 +108,7 @@ class NearestEntries:
         return distances, positions
 
     def rows(self, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Rows in float64 between which chords order neighbours as `metric` does, and
+        """Rows in float64 between which chords order neighbors as `metric` does, and
         by what they were divided for it; 0 for rows without a direction.
         """
         rows = np.array(rows, dtype=np.float64)
@@ -196,7 +196,7 @@ def smallest(values: np.ndarray, n_smallest: int) -> tuple[np.ndarray, np.ndarra
 def neighbors_of_views(
     search: NearestEntries, queries: np.ndarray, present: np.ndarray, n_neighbors: int
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Neighbours of each view of each query.
+    """Neighbors of each view of each query.
 
     Parameters
     ----------

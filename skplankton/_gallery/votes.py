@@ -9,14 +9,14 @@ _SAME_VOTES = 1e-12
 def vote_shares(
     distances: np.ndarray, classes: np.ndarray, n_classes: int, weights: str
 ) -> np.ndarray:
-    """Share of the neighbours' votes for each class.
+    """Share of the neighbors' votes for each class.
 
     Parameters
     ----------
     distances : ndarray of shape (n_queries, n_neighbors)
-        Infinite where there is no neighbour, which casts no vote.
+        Infinite where there is no neighbor, which casts no vote.
     classes : ndarray of shape (n_queries, n_neighbors), int
-        The neighbours' classes, from 0.
+        The neighbors' classes, from 0.
     n_classes : int
         Number of classes.
     weights : {"distance", "uniform"}
@@ -52,7 +52,7 @@ def summed_votes(
 def _votes(distances: np.ndarray, weights: str) -> np.ndarray:
     if weights == "uniform":
         return np.isfinite(distances).astype(np.float64)
-    # Relative to the nearest neighbour's vote, which 1 / distance would make infinite
+    # Relative to the nearest neighbor's vote, which 1 / distance would make infinite
     # for a distance of 0 or next to it.
     nearest = distances.min(axis=1, keepdims=True)
     exact = distances == 0

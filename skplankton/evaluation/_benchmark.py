@@ -53,7 +53,7 @@ def cross_modal_benchmark(
 ) -> pd.DataFrame:
     """Score the classification for all combinations of gallery and query views.
 
-    Every repeat draws galleries of a few labelled particles a class, each part of the
+    Every repeat draws galleries of a few labeled particles a class, each part of the
     next larger one, and classifies the queries by the votes of their nearest entries,
     with images, profiles or both in the gallery and in the queries: the nine set-ups of
     [1]_. The votes are summed as they are there: the predicted labels are those of
@@ -67,21 +67,21 @@ def cross_modal_benchmark(
         missing view. With `embedder`, what it transforms. A dict of embeddings compares
         several models, each under its key.
     y : array-like of shape (n_samples,)
-        The labels, with None, NaN or `unlabeled` for unlabelled rows, which are left
+        The labels, with None, NaN or `unlabeled` for unlabeled rows, which are left
         out.
     embedder : fitted transformer or dict of them, default=None
-        Embeds the labelled rows of X, and of `X_gallery`, once. Unless
+        Embeds the labeled rows of X, and of `X_gallery`, once. Unless
         ``setups=None``, one with a parameter `output` is asked for ``"concat"``; the
         embedder itself stays what it is. A dict compares several, each under its key.
     X_gallery : array-like, DataFrame or dict, default=None
-        Where the galleries are drawn from, in the form of `X`; all labelled rows of X
-        are then queries. None draws them from X; the other labelled rows are queries.
+        Where the galleries are drawn from, in the form of `X`; all labeled rows of X
+        are then queries. None draws them from X; the other labeled rows are queries.
     y_gallery : array-like of shape (n_gallery_samples,), default=None
         The labels of `X_gallery`.
     gallery_sizes : int or sequence of int, default=(1, 2, 4, 8, 16)
         Numbers of gallery rows for each class. A class with fewer gives all it has.
     n_neighbors : int or sequence of int, default=(3,)
-        Numbers of neighbours that vote for each view of a query.
+        Numbers of neighbors that vote for each view of a query.
     n_repeats : int, default=5
         Number of draws.
     setups : "all", iterable of (str, str) or None, default="all"
@@ -93,7 +93,7 @@ def cross_modal_benchmark(
     metric : {"cosine", "euclidean"}, default="cosine"
         As in :class:`~skplankton.GalleryKNNClassifier`.
     unlabeled : scalar, default=None
-        A value in `y` and `y_gallery` that means "not labelled", besides the missing
+        A value in `y` and `y_gallery` that means "not labeled", besides the missing
         values.
     random_state : int, RandomState instance or None, default=None
         Draws the galleries. With an int, repeat r draws the rows that
@@ -108,7 +108,7 @@ def cross_modal_benchmark(
     Returns
     -------
     DataFrame
-        A row a model, set-up, gallery size, number of neighbours and repeat, with the
+        A row a model, set-up, gallery size, number of neighbors and repeat, with the
         columns
 
         - `model`: the key, if `X` or `embedder` is a dict;
@@ -122,8 +122,8 @@ def cross_modal_benchmark(
     Raises
     ------
     ValueError
-        If a parameter is out of its range, if no row is labelled, if a view is partly
-        NaN or infinite, or if the galleries take all labelled rows.
+        If a parameter is out of its range, if no row is labeled, if a view is partly
+        NaN or infinite, or if the galleries take all labeled rows.
     TypeError
         If the labels of `y` and `y_gallery` are of different kinds.
 
@@ -145,16 +145,16 @@ def cross_modal_benchmark(
       set-ups are for the same particles only if it is the same number.
 
     Without `X_gallery`, fewer rows are queries of a larger gallery, and a class with no
-    more than `gallery_size` labelled rows is not tested at all.
+    more than `gallery_size` labeled rows is not tested at all.
 
     For cross-validation, call this once a fold with ``X_gallery=X[train]`` and
     ``X=X[test]``, add a column `fold` to each result and join them by
     ``pandas.concat``. `benchmark_table` takes it from there.
 
     Each view of a query is compared with each view of the largest gallery once for all
-    set-ups, sizes and numbers of neighbours, by the classifier's own search. The
+    set-ups, sizes and numbers of neighbors, by the classifier's own search. The
     predicted labels are the classifier's, but where entries tie that are not all
-    neighbours: which of them are is not specified. Memory does not grow with the number
+    neighbors: which of them are is not specified. Memory does not grow with the number
     of queries times the gallery's size.
 
     References
@@ -244,7 +244,7 @@ def _scored(
     asked: np.ndarray,
     sizes: Sequence[int],
 ) -> pd.DataFrame:
-    """A row for each gallery size, set-up and number of neighbours."""
+    """A row for each gallery size, set-up and number of neighbors."""
     questions = galleries.questions
     labels = galleries.predict(queries, asked)
     present = present_views(queries)
@@ -322,7 +322,7 @@ def _check_some_ask(asked: np.ndarray, sizes: Sequence[int]) -> None:
     for size, asking in zip(sizes, asked, strict=True):
         if not asking.any():
             raise ValueError(
-                f"A gallery of gallery_size={size} takes all {len(asking)} labelled "
+                f"A gallery of gallery_size={size} takes all {len(asking)} labeled "
                 "rows, which leaves none to name. Use smaller gallery_sizes, label "
                 "more particles, or draw the galleries from X_gallery."
             )

@@ -29,15 +29,15 @@ class Model:
     def views(
         self, labels: "Labels", n_modalities: int
     ) -> tuple[np.ndarray, np.ndarray]:
-        """The labelled queries' views and those that galleries are drawn from."""
-        X = _embed(self.embedder, self.X, "X", labels.labelled, n_modalities)
-        if labels.labelled_gallery is None:
+        """The labeled queries' views and those that galleries are drawn from."""
+        X = _embed(self.embedder, self.X, "X", labels.labeled, n_modalities)
+        if labels.labeled_gallery is None:
             return X, X
         X_gallery = _embed(
             self.embedder,
             self.X_gallery,
             "X_gallery",
-            labels.labelled_gallery,
+            labels.labeled_gallery,
             n_modalities,
         )
         if X_gallery.shape[1:] != X.shape[1:]:
@@ -51,14 +51,14 @@ class Model:
 
 @dataclass(frozen=True)
 class Labels:
-    """Which rows of X and X_gallery are labelled, and the positions of their labels
+    """Which rows of X and X_gallery are labeled, and the positions of their labels
     among the classes; None where galleries are drawn from X.
     """
 
     classes: np.ndarray
-    labelled: np.ndarray
+    labeled: np.ndarray
     codes: np.ndarray
-    labelled_gallery: np.ndarray | None = None
+    labeled_gallery: np.ndarray | None = None
     codes_gallery: np.ndarray | None = None
 
 
@@ -88,19 +88,19 @@ def named_models(X: Any, X_gallery: Any, embedder: Any) -> dict:
 
 
 def _embed(
-    embedder: Any, X: Any, name: str, labelled: np.ndarray, n_modalities: int
+    embedder: Any, X: Any, name: str, labeled: np.ndarray, n_modalities: int
 ) -> np.ndarray:
-    """Views of the labelled rows, of shape (n_labelled, n_modalities, n_columns)."""
+    """Views of the labeled rows, of shape (n_labeled, n_modalities, n_columns)."""
     n_rows = num_samples(X)
-    if n_rows != len(labelled):
+    if n_rows != len(labeled):
         raise ValueError(
-            f"{name} has {n_rows} rows, and y{name[1:]} {len(labelled)} labels. Pass "
-            "one label a row, None for those that are unlabelled."
+            f"{name} has {n_rows} rows, and y{name[1:]} {len(labeled)} labels. Pass "
+            "one label a row, None for those that are unlabeled."
         )
     if embedder is not None:
         transform = _transform(embedder, n_modalities)
-        X = transform(safe_indexing(X, np.flatnonzero(labelled)))
-        labelled = np.ones(num_samples(X), dtype=bool)
+        X = transform(safe_indexing(X, np.flatnonzero(labeled)))
+        labeled = np.ones(num_samples(X), dtype=bool)
     elif is_particle_table(X):
         raise ValueError(
             f"{name} is a table of particles, where embeddings were expected. Pass a "
@@ -109,7 +109,7 @@ def _embed(
     X = check_array(
         X, dtype=[np.float64, np.float32], ensure_all_finite=False, input_name=name
     )
-    return split_views(X, n_modalities)[labelled]
+    return split_views(X, n_modalities)[labeled]
 
 
 def _transform(embedder: Any, n_modalities: int) -> Callable:
@@ -136,11 +136,11 @@ def benchmark_labels(
             f"{given}_gallery was given without {lacking}_gallery. Pass both, or "
             "neither to draw the galleries from X."
         )
-    names, labelled = _some_labels(y, "y", unlabeled)
+    names, labeled = _some_labels(y, "y", unlabeled)
     if y_gallery is None:
         classes, codes = np.unique(names, return_inverse=True)
-        return Labels(classes, labelled, codes)
-    gallery_names, labelled_gallery = _some_labels(y_gallery, "y_gallery", unlabeled)
+        return Labels(classes, labeled, codes)
+    gallery_names, labeled_gallery = _some_labels(y_gallery, "y_gallery", unlabeled)
     kinds = {names.dtype.kind, gallery_names.dtype.kind}
     if len(kinds) > 1 and not kinds <= set("iuf"):
         raise TypeError(
@@ -150,14 +150,14 @@ def benchmark_labels(
     joined = np.concatenate([names, gallery_names])
     classes, codes = np.unique(joined, return_inverse=True)
     of_queries, of_gallery = np.split(codes, [len(names)])
-    return Labels(classes, labelled, of_queries, labelled_gallery, of_gallery)
+    return Labels(classes, labeled, of_queries, labeled_gallery, of_gallery)
 
 
 def _some_labels(y: ArrayLike, name: str, unlabeled: Any):
-    labels, labelled = split_labels(y, unlabeled)
+    labels, labeled = split_labels(y, unlabeled)
     if not labels.size:
         raise ValueError(
-            f"All {len(labelled)} rows of {name} are unlabelled. Pass rows of which "
+            f"All {len(labeled)} rows of {name} are unlabeled. Pass rows of which "
             "some have a label."
         )
-    return labels, labelled
+    return labels, labeled

@@ -1,9 +1,9 @@
 """Predicted labels of nested galleries in every set-up, each view searched once.
 
 A `GalleryKNNClassifier` for each of nine set-ups, five gallery sizes and a few numbers
-of neighbours would make nine out of ten of its comparisons again. Here each view of a
+of neighbors would make nine out of ten of its comparisons again. Here each view of a
 query is compared once with each view of the rows that a gallery adds to the one before.
-The neighbours in a larger gallery, or among both views, are the nearest of those in its
+The neighbors in a larger gallery, or among both views, are the nearest of those in its
 parts. Search and votes are the classifier's own.
 """
 
@@ -47,7 +47,7 @@ class Questions:
     setups : sequence of (str, str)
         The gallery's and the query's views, names in `BLOCKS`.
     n_neighbors : sequence of int
-        The numbers of neighbours that vote.
+        The numbers of neighbors that vote.
     weights : {"distance", "uniform"}
         As in `GalleryKNNClassifier`.
     metric : {"cosine", "euclidean"}
@@ -145,7 +145,7 @@ class NestedGalleries:
         def compared(view: int) -> _Compared:
             return _Compared(search, views[:, view], max(asks.n_neighbors))
 
-        @cache  # the neighbours in one gallery are part of those in many
+        @cache  # the neighbors in one gallery are part of those in many
         def nearest(size: int, blocks: tuple[int, ...], view: int) -> _Neighbors:
             if len(blocks) == 2:
                 return _merged(*(nearest(size, (block,), view) for block in blocks))
@@ -212,7 +212,7 @@ class _Compared:
 
 
 def _merged(one: _Neighbors, other: _Neighbors) -> _Neighbors:
-    """The nearest of two sets of neighbours, as many as either has."""
+    """The nearest of two sets of neighbors, as many as either has."""
     distances, entries = map(np.vstack, zip(one, other, strict=True))
     order = np.lexsort((entries, distances), axis=0)[: len(one[0])]
     return (

@@ -41,7 +41,7 @@ def benchmark_table(
     gallery_size : int or sequence of int, default=None
         The columns of the table. None shows every gallery size, ascending.
     n_neighbors : int, default=None
-        Results with so many neighbours are shown. None takes all of them, which must
+        Results with so many neighbors are shown. None takes all of them, which must
         then be of one number, unless `by` tells them apart.
     by : sequence of str, default=("gallery", "query")
         Columns of `results` that make the rows of the table. If there are several
@@ -60,7 +60,7 @@ def benchmark_table(
     Raises
     ------
     ValueError
-        If a column is lacking, nothing is left to show, several numbers of neighbours
+        If a column is lacking, nothing is left to show, several numbers of neighbors
         would be mixed, or a parameter is none of its choices.
 
     See Also

@@ -92,7 +92,7 @@ class SetupConfusionDisplay:
         X : array-like of shape (n_queries, n_features)
             The queries' embeddings, [image columns | profile columns].
         y : array-like of shape (n_queries,)
-            Their labels; rows that are unlabelled, as in the classifier, are skipped.
+            Their labels; rows that are unlabeled, as in the classifier, are skipped.
         setups : "all" or iterable of (str, str), default="all"
             Pairs of the gallery's and the query's views, each "image", "profile" or
             "both". "all" is all nine.
@@ -106,7 +106,7 @@ class SetupConfusionDisplay:
         ------
         ValueError
             If the classifier's gallery does not hold both views, `setups` is none of
-            its choices, no row is labelled, or no query has a set-up's view.
+            its choices, no row is labeled, or no query has a set-up's view.
         """
         if classifier.n_modalities != 2 or classifier.gallery_modalities != "all":
             raise ValueError(
@@ -118,16 +118,16 @@ class SetupConfusionDisplay:
         embeddings: np.ndarray = check_array(
             X, dtype=np.float64, ensure_all_finite=False
         )
-        true, labelled = split_labels(y, classifier.unlabeled)
-        check_consistent_length(embeddings, labelled)
-        embeddings = embeddings[labelled]
+        true, labeled = split_labels(y, classifier.unlabeled)
+        check_consistent_length(embeddings, labeled)
+        embeddings = embeddings[labeled]
         present = present_views(split_views(embeddings))
         predictions, truths = {}, {}
         for gallery, query in pairs:
             asking = present[:, BLOCKS[query]].any(axis=1)
             name = setup_name(gallery, query)
             if not asking.any():
-                raise ValueError(f"No labelled query has the view of {name!r}.")
+                raise ValueError(f"No labeled query has the view of {name!r}.")
             refitted = _with_views(classifier, gallery, query)
             predictions[name] = refitted.predict(embeddings[asking])
             truths[name] = true[asking]
@@ -146,11 +146,11 @@ class SetupConfusionDisplay:
         Parameters
         ----------
         y_true : array-like of shape (n_samples,)
-            The true labels; rows that are unlabelled are skipped.
+            The true labels; rows that are unlabeled are skipped.
         predictions : dict of str to array-like of shape (n_samples,)
             The names that were given, under the title of their panel.
         unlabeled : scalar, default=None
-            A value in `y_true` that means "not labelled", besides the missing values.
+            A value in `y_true` that means "not labeled", besides the missing values.
 
         Returns
         -------
@@ -160,14 +160,14 @@ class SetupConfusionDisplay:
         Raises
         ------
         ValueError
-            If lengths differ, there are no predictions, or no row is labelled.
+            If lengths differ, there are no predictions, or no row is labeled.
         """
         if not predictions:
             raise ValueError("predictions is empty: there is no panel to draw.")
-        true, labelled = split_labels(y_true, unlabeled)
-        check_consistent_length(labelled, *predictions.values())
+        true, labeled = split_labels(y_true, unlabeled)
+        check_consistent_length(labeled, *predictions.values())
         named = {
-            name: np.asarray(values)[labelled] for name, values in predictions.items()
+            name: np.asarray(values)[labeled] for name, values in predictions.items()
         }
         return cls._from_named(dict.fromkeys(named, true), named, true)
 
@@ -177,7 +177,7 @@ class SetupConfusionDisplay:
             np.concatenate([labels, *truths.values(), *predictions.values()])
         )
         if not all(map(len, truths.values())):
-            raise ValueError("All rows are unlabelled: there is nothing to compare.")
+            raise ValueError("All rows are unlabeled: there is nothing to compare.")
         matrices = [
             confusion_matrix(truths[name], predictions[name], labels=labels)
             for name in predictions
@@ -190,7 +190,7 @@ class SetupConfusionDisplay:
         Parameters
         ----------
         cmap : str, default="Blues"
-            A colour map of matplotlib.
+            A color map of matplotlib.
 
         Returns
         -------

@@ -11,10 +11,10 @@ from sklearn.utils import check_array, check_consistent_length
 from skplankton._gallery.classifier import present_views, split_views
 from skplankton._utils.labels import split_labels
 from skplankton.evaluation._displays.style import (
-    COLOURS,
+    COLORS,
     FONT_SIZE,
     MARKERS,
-    UNLABELLED,
+    UNLABELED,
     as_labels,
     axis_and_figure,
     place_legend,
@@ -27,7 +27,7 @@ _LEGEND_ROW = 0.15  # inches
 
 
 class EmbeddingDisplay:
-    """Map of an embedding in two dimensions, coloured by species.
+    """Map of an embedding in two dimensions, colored by species.
 
     It is recommended to use :meth:`from_embeddings` to make one. The arguments are
     stored as attributes.
@@ -38,7 +38,7 @@ class EmbeddingDisplay:
         Where each view of each particle lies; NaN where the view is missing. With two
         views the first is the image.
     labels : array-like of shape (n_samples,)
-        The species, or None for unlabelled particles.
+        The species, or None for unlabeled particles.
     axis_names : sequence of str, default=("dimension 1", "dimension 2")
         What the two axes are called.
 
@@ -95,17 +95,17 @@ class EmbeddingDisplay:
             The embeddings. Rows are scaled to unit length first, since they are
             compared by their cosine. NaN throughout is a missing view.
         y : array-like of shape (n_samples,), default=None
-            The labels, with None, NaN or `unlabeled` for unlabelled particles, which
-            are grey. None labels none.
+            The labels, with None, NaN or `unlabeled` for unlabeled particles, which
+            are gray. None labels none.
         n_modalities : {1, 2}, default=1
             With 2, the first half of the columns is the image view and the second half
             the profile view, as ``CrossModalEmbedder(output="concat")`` makes them.
             Both are projected together, and those of one particle are joined by a line.
         unlabeled : scalar, default=None
-            A value in `y` that means "not labelled", besides the missing values.
+            A value in `y` that means "not labeled", besides the missing values.
         method : {"pca", "tsne"}, default="pca"
             The projection: :class:`~sklearn.decomposition.PCA`, which keeps large
-            distances, or :class:`~sklearn.manifold.TSNE`, which keeps neighbours
+            distances, or :class:`~sklearn.manifold.TSNE`, which keeps neighbors
             together.
         random_state : int, RandomState instance or None, default=None
             Seeds the projection.
@@ -138,14 +138,14 @@ class EmbeddingDisplay:
             X, dtype=np.float64, ensure_all_finite=False
         )
         y = np.full(len(embeddings), None) if y is None else y
-        labels, labelled = split_labels(y, unlabeled)
-        check_consistent_length(embeddings, labelled)
+        labels, labeled = split_labels(y, unlabeled)
+        check_consistent_length(embeddings, labeled)
         views = split_views(embeddings, n_modalities)
         present = present_views(views)
         positions = np.full((*present.shape, 2), np.nan)
         points = normalize(views[present])
         positions[present], names = _projected(points, method, random_state)
-        display = cls(positions, labels=as_labels(labels, labelled), axis_names=names)
+        display = cls(positions, labels=as_labels(labels, labeled), axis_names=names)
         return display.plot(ax, size=size)
 
     def plot(
@@ -175,19 +175,19 @@ class EmbeddingDisplay:
         own_figure = ax is None
         positions = np.asarray(self.positions, dtype=float)
         labels = np.asarray(self.labels, dtype=object)
-        is_labelled = np.array([label is not None for label in labels], dtype=bool)
-        species = sorted(set(labels[is_labelled]))
+        is_labeled = np.array([label is not None for label in labels], dtype=bool)
+        species = sorted(set(labels[is_labeled]))
         height = 3.1 + _LEGEND_ROW * (-(-len(species) // 2) + 1) * legend
         self.ax_, self.figure_ = axis_and_figure(type(self).__name__, ax, height)
         if positions.shape[1] == 2:
             self._join_views(positions)
-        if not is_labelled.all():
-            self._scatter(positions[~is_labelled], "unlabelled", UNLABELLED, ".", size)
+        if not is_labeled.all():
+            self._scatter(positions[~is_labeled], "unlabeled", UNLABELED, ".", size)
         for number, name in enumerate(species):
             self._scatter(
                 positions[labels == name],
                 str(name),
-                COLOURS[number % len(COLOURS)],
+                COLORS[number % len(COLORS)],
                 MARKERS[number % len(MARKERS)],
                 size,
             )
@@ -202,16 +202,14 @@ class EmbeddingDisplay:
         joined = np.concatenate([positions, gaps], axis=1).reshape(-1, 2)
         self.ax_.plot(*joined.T, color="0.8", linewidth=0.4, zorder=1)
 
-    def _scatter(self, positions, name, colour, marker, size) -> None:
+    def _scatter(self, positions, name, color, marker, size) -> None:
         """Images, or the only view, filled; profiles hollow."""
-        for view, face in zip(
-            range(positions.shape[1]), (colour, "none"), strict=False
-        ):
+        for view, face in zip(range(positions.shape[1]), (color, "none"), strict=False):
             self.ax_.scatter(
                 *positions[:, view].T,
                 s=size,
                 facecolors=face,
-                edgecolors=colour,
+                edgecolors=color,
                 marker=marker,
                 linewidths=0.7 if face == "none" else 0,
                 label=name if view == 0 else None,

@@ -8,7 +8,7 @@ import pandas as pd
 from numpy.typing import ArrayLike
 
 from skplankton.evaluation._displays.style import (
-    COLOURS,
+    COLORS,
     DASHES,
     FONT_SIZE,
     MARKERS,
@@ -49,8 +49,8 @@ class GallerySizeDisplay:
     metric : {"accuracy", "precision", "recall", "f1"}, default="accuracy"
         Which score it is.
     families : sequence of int, default=None
-        Lines of one family share a colour and differ by marker and dashes. None gives
-        each line a colour of its own.
+        Lines of one family share a color and differ by marker and dashes. None gives
+        each line a color of its own.
 
     Attributes
     ----------
@@ -204,7 +204,7 @@ class GallerySizeDisplay:
         self.ax_.set_xscale("log", base=2)
         self.ax_.set_xticks(sizes, labels=map(str, sizes))
         self.ax_.minorticks_off()
-        self.ax_.set_xlabel("labelled particles a species", fontsize=FONT_SIZE)
+        self.ax_.set_xlabel("labeled particles a species", fontsize=FONT_SIZE)
         self.ax_.set_ylabel(f"{_SCORES[self.metric]} (%)", fontsize=FONT_SIZE)
         self.ax_.tick_params(labelsize=FONT_SIZE - 1)
         self.ax_.spines[["top", "right"]].set_visible(False)
@@ -272,7 +272,7 @@ def _line_name(key: dict[str, Any], metric: str) -> str:
 
 
 def _families(keys: list[dict[str, Any]]) -> list[int] | None:
-    """Number of the line's model, or gallery: what is compared first has a colour."""
+    """Number of the line's model, or gallery: what is compared first has a color."""
     first = next(iter(keys[0]))
     if len(keys[0]) == 1:
         return None
@@ -281,7 +281,7 @@ def _families(keys: list[dict[str, Any]]) -> list[int] | None:
 
 
 def _looks(families: Sequence[int] | None, n_lines: int) -> list[dict[str, str]]:
-    """Colour, marker and dashes of each line: no line is told by its colour alone."""
+    """Color, marker and dashes of each line: no line is told by its color alone."""
     if families is None:
         pairs = [(line, line) for line in range(n_lines)]
     else:
@@ -291,9 +291,9 @@ def _looks(families: Sequence[int] | None, n_lines: int) -> list[dict[str, str]]
         ]
     return [
         {
-            "color": COLOURS[colour % len(COLOURS)],
+            "color": COLORS[color % len(COLORS)],
             "marker": MARKERS[marker % len(MARKERS)],
             "linestyle": DASHES[marker % len(DASHES)],
         }
-        for colour, marker in pairs
+        for color, marker in pairs
     ]

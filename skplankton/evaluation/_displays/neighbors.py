@@ -10,7 +10,7 @@ from skplankton._utils.labels import split_labels
 from skplankton._views.entries import image_pixels, is_missing, read_profile
 from skplankton.evaluation._displays.style import (
     BLUE,
-    COLOURS,
+    COLORS,
     FONT_SIZE,
     PAGE_WIDTH,
     SMALL_FONT_SIZE,
@@ -20,7 +20,7 @@ from skplankton.evaluation._displays.style import (
     wrapped,
 )
 
-_PROFILE_COLOURS = ("#000000", "#E69F00", "#009E73", "#CC79A7", "#D55E00", "#56B4E9")
+_PROFILE_COLORS = ("#000000", "#E69F00", "#009E73", "#CC79A7", "#D55E00", "#56B4E9")
 _CELL_WIDTH, _IMAGE_HEIGHT, _PROFILE_HEIGHT = 1.18, 0.75, 0.5  # inches
 _TITLE_WIDTH = 18  # signs
 _FLOOR_MV = 1.0  # a log scale has no 0
@@ -43,7 +43,7 @@ class NeighborsDisplay:
     indices : array-like of shape (n_queries, n_neighbors)
         Rows of `gallery`, the nearest first; -1 where there is none.
     similarities : array-like of shape (n_queries, n_neighbors)
-        How similar the neighbours are.
+        How similar the neighbors are.
     predicted : array-like of shape (n_queries,)
         The names that were given.
     y_true : array-like of shape (n_queries,), default=None
@@ -60,7 +60,7 @@ class NeighborsDisplay:
 
     See Also
     --------
-    skplankton.GalleryKNNClassifier : Finds the neighbours.
+    skplankton.GalleryKNNClassifier : Finds the neighbors.
 
     Examples
     --------
@@ -108,7 +108,7 @@ class NeighborsDisplay:
         n_neighbors: int = 3,
         channel_names: Any = None,
     ) -> "NeighborsDisplay":
-        """Find the neighbours of some queries and draw them.
+        """Find the neighbors of some queries and draw them.
 
         Parameters
         ----------
@@ -124,7 +124,7 @@ class NeighborsDisplay:
         y_true : array-like of shape (n_queries,), default=None
             The true labels, or a missing value where one is not known.
         n_neighbors : int, default=3
-            Number of neighbours to show; they need not be those that voted. A particle
+            Number of neighbors to show; they need not be those that voted. A particle
             that is near with both of its views is shown once.
         channel_names : sequence of str, default=None
             Names of the profile's channels, for the legend, where profiles are arrays.
@@ -162,7 +162,7 @@ class NeighborsDisplay:
         return display.plot(channel_names=channel_names)
 
     def plot(self, *, channel_names: Any = None) -> "NeighborsDisplay":
-        """Draw a row a query: the query, then its neighbours.
+        """Draw a row a query: the query, then its neighbors.
 
         Parameters
         ----------
@@ -278,7 +278,7 @@ def _check_tables(classifier, X, particles, gallery_particles, y_true) -> None:
 
 
 def _nearest_particles(distances, indices, n_neighbors):
-    """Of each query's neighbours with any view, the nearest different particles."""
+    """Of each query's neighbors with any view, the nearest different particles."""
     found = np.full((len(indices), n_neighbors), -1)
     how_far = np.full(found.shape, np.inf)
     for query in range(len(indices)):
@@ -307,14 +307,14 @@ def _draw_particle(axes, particle: pd.Series, channel_names) -> dict[str, Any]:
         _say(profile_axis, "no profile")
         return {}
     profile = _read_profile(particle["profile"], channel_names)
-    profile_axis.set_prop_cycle(color=_colours(profile.shape[1]))
+    profile_axis.set_prop_cycle(color=_colors(profile.shape[1]))
     lines = profile_axis.semilogy(profile.clip(lower=_FLOOR_MV), linewidth=0.7)
     profile_axis.minorticks_off()
     return dict(zip(profile.columns, lines, strict=True))
 
 
-def _colours(n_channels: int) -> tuple[str, ...]:
-    return _PROFILE_COLOURS if n_channels <= len(_PROFILE_COLOURS) else COLOURS
+def _colors(n_channels: int) -> tuple[str, ...]:
+    return _PROFILE_COLORS if n_channels <= len(_PROFILE_COLORS) else COLORS
 
 
 def _read_profile(cell: Any, channel_names) -> pd.DataFrame:
@@ -325,17 +325,17 @@ def _read_profile(cell: Any, channel_names) -> pd.DataFrame:
 
 
 def _verdict(name: Any, truth: Any) -> str:
-    """A sign as well as a colour, for those who see no colours."""
+    """A sign as well as a color, for those who see no colors."""
     return "" if truth is None else "✓ " if name == truth else "✗ "
 
 
 def _title(ax: Any, text: str, name: Any, truth: Any) -> None:
-    colour = "black" if truth is None else BLUE if name == truth else VERMILION
-    ax.set_title(text, fontsize=SMALL_FONT_SIZE - 0.5, color=colour, pad=2)
+    color = "black" if truth is None else BLUE if name == truth else VERMILION
+    ax.set_title(text, fontsize=SMALL_FONT_SIZE - 0.5, color=color, pad=2)
     # Comes with matplotlib, and has the two signs whatever the user's font has.
     ax.title.set_fontfamily([*ax.title.get_fontfamily(), "DejaVu Sans"])
     for spine in ax.spines.values():
-        spine.set(color=colour, linewidth=0.8 if truth is None else 1.4)
+        spine.set(color=color, linewidth=0.8 if truth is None else 1.4)
 
 
 def _say(ax: Any, words: str) -> None:

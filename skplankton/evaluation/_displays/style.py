@@ -1,17 +1,17 @@
-"""What the displays share: colours, markers, late matplotlib, place for a legend."""
+"""What the displays share: colors, markers, late matplotlib, place for a legend."""
 
 from typing import Any
 
 import numpy as np
 
-# Colours that colour-blind eyes tell apart (Okabe and Ito 2008), without the yellow,
+# Colors that color-blind eyes tell apart (Okabe and Ito 2008), without the yellow,
 # which is too pale for a line on white.
 BLUE, VERMILION = "#0072B2", "#D55E00"
-COLOURS = (BLUE, "#E69F00", "#009E73", "#CC79A7", "#000000", "#56B4E9", VERMILION)
-# One more marker than colours: a colour comes back with another marker.
+COLORS = (BLUE, "#E69F00", "#009E73", "#CC79A7", "#000000", "#56B4E9", VERMILION)
+# One more marker than colors: a color comes back with another marker.
 MARKERS = ("o", "s", "^", "D", "v", "P", "X", "p")
 DASHES = ("-", "--", ":", "-.")
-UNLABELLED = "0.65"  # a grey
+UNLABELED = "0.65"  # a gray
 
 # Inches: a column of a journal (9 cm), and the full width of its page (18 cm).
 COLUMN_WIDTH, PAGE_WIDTH = 3.54, 7.09
@@ -78,8 +78,8 @@ def wrapped(label: Any, width: int) -> str:
     return "\n".join(lines)
 
 
-def as_labels(labels: np.ndarray, labelled: np.ndarray) -> np.ndarray:
+def as_labels(labels: np.ndarray, labeled: np.ndarray) -> np.ndarray:
     """The labels in a column of objects, with None for those that are missing."""
-    column = np.full(len(labelled), None, dtype=object)
-    column[labelled] = labels
+    column = np.full(len(labeled), None, dtype=object)
+    column[labeled] = labels
     return column
