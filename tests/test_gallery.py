@@ -578,7 +578,7 @@ def test_float32_neighbors_are_the_exact_ones(metric, offset, monkeypatch):
         np.testing.assert_array_equal(indices[apart], order[apart, :k])
 
 
-def test_entries_that_products_cannot_tell_apart():
+def test_entries_that_products_cannot_distinguish():
     """Any of them may be found; the distances are as good as those of the nearest."""
     rng = np.random.default_rng(0)
     base = rng.normal(size=(5, 16))
@@ -720,18 +720,18 @@ def test_no_class_with_the_view(modalities, lost, words):
     [
         (
             "image",
-            r"asks with an image, and X has none in rows 0, 5, 10, 15, 20 and 7 more\.",
+            r"needs an image, and X has none in rows 0, 5, 10, 15, 20 and 7 more\.",
         ),
         (
             "profile",
-            r"asks with a profile, and X has none in rows 1, 6, 11, 16, 21 and 7 more",
+            r"needs a profile, and X has none in rows 1, 6, 11, 16, 21 and 7 more",
         ),
     ],
 )
-def test_query_without_the_view_that_is_asked_for(modalities, words):
+def test_query_without_the_view_of_query_modalities(modalities, words):
     X, y = two_views()
     knn = GalleryKNNClassifier(n_modalities=2, query_modalities=modalities).fit(X, y)
-    hint = "or ask with the views that are there by query_modalities='all'"
+    hint = "or use the available views by query_modalities='all'"
     with pytest.raises(ValueError, match=rf"{words}.*Drop such rows, {hint}"):
         knn.predict(X)
 
@@ -758,7 +758,7 @@ def test_a_row_without_any_view_gets_a_label_of_no_class(
     knn = GalleryKNNClassifier(n_modalities=n_modalities).fit(X, y)
     expected, shares = knn.predict(X), knn.predict_proba(X)
     X[[1, 4]] = np.nan
-    with pytest.warns(UserWarning, match=r"X is NaN throughout in rows 1, 4: wit") as w:
+    with pytest.warns(UserWarning, match=r"X is all NaN in rows 1, 4: wit") as w:
         labels = knn.predict(X)
     assert len(w) == 1
     assert knn.missing_label_ == missing
@@ -776,7 +776,7 @@ def test_a_row_without_any_view_gets_a_label_of_no_class(
 
 
 @pytest.mark.parametrize("as_type", [str, int, bool])
-@pytest.mark.filterwarnings("ignore:X is NaN throughout:UserWarning")
+@pytest.mark.filterwarnings("ignore:X is all NaN:UserWarning")
 @pytest.mark.filterwarnings("ignore:y_pred contains classes not in y_true:UserWarning")
 def test_a_row_without_any_view_counts_as_a_mistake(as_type):
     X, y = blobs()
@@ -804,9 +804,13 @@ def test_a_row_without_any_view_counts_as_a_mistake(as_type):
         (
             (2, 1),
             np.nan,
-            r"The image half of X is partly NaN in row 2\. A view that is",
+            r"The image half of X is partly NaN in row 2\. A missing view is",
         ),
-        ((3, 4), np.nan, r"The profile half of X is partly NaN in row 3\. A view that"),
+        (
+            (3, 4),
+            np.nan,
+            r"The profile half of X is partly NaN in row 3\. A missing view",
+        ),
         ((0, 4), np.inf, r"X is infinite in row 0\. Expected finite embeddings"),
         ((slice(2, 4), 2), -np.inf, r"X is infinite in rows 2, 3\. Expected"),
     ],
@@ -837,8 +841,8 @@ def test_nan_with_one_modality(value):
             method(*data)
 
 
-def test_each_query_is_named_on_its_own():
-    """A query's answer depends neither on the other queries nor on their order."""
+def test_each_query_is_classified_on_its_own():
+    """A prediction depends neither on the other queries nor on their order."""
     X, y = two_views()
     queries, _ = two_views(40, seed=1)
     knn = GalleryKNNClassifier(n_modalities=2).fit(X, y)
@@ -853,7 +857,7 @@ def test_each_query_is_named_on_its_own():
 
 
 def lopsided(seed=0):
-    """Images that lie close together and tell little, profiles that tell the class."""
+    """Images that are close together, profiles that separate the classes."""
     X, y = blobs(120, n_columns=16, seed=seed)
     rng = np.random.default_rng(seed)
     X[:, :8] = 5 + 0.1 * rng.normal(size=(120, 8))
@@ -910,7 +914,7 @@ def test_a_scale_changes_no_single_view():
     assert one.view_scales_.tolist() == [1]
 
 
-def test_nothing_to_learn_a_scale_from():
+def test_no_distances_to_learn_a_scale_from():
     X = np.tile([[1.0, 2.0, np.nan, np.nan], [1.0, 2.0, np.nan, np.nan]], (2, 1))
     knn = GalleryKNNClassifier(n_modalities=2).fit(X, [0, 1, 0, 1])
     assert knn.view_scales_.tolist() == [1, 1]

@@ -183,9 +183,9 @@ class _Compared:
         self.n_neighbors = n_neighbors
         self.here = ~np.isnan(view[:, 0])
         self.rows, self.lengths = search.rows(view[self.here])
-        asking = search.asking(self.rows)
-        self.squared = squared_norms(asking[:, :-1])[:, None]
-        self.products = asking @ search.answering.T
+        factors = search.query_factors(self.rows)
+        self.squared = squared_norms(factors[:, :-1])[:, None]
+        self.products = factors @ search.entry_factors.T
 
     def nearest(self, part: slice) -> _Neighbors:
         """The nearest of some entries that lie side by side."""
@@ -201,7 +201,7 @@ class _Compared:
             if self.search.metric == "cosine"
             else self.search.scale * np.sqrt(squared)
         )
-        lengths = self.squared + 2 * self.search.answering[where, -1]
+        lengths = self.squared + 2 * self.search.entry_factors[where, -1]
         queries, ranks = np.nonzero(squared <= _NEXT_TO_ZERO * lengths)
         pairs = where[queries, ranks][:, None]
         far[queries, ranks] = self.search.distances(self.rows[queries], pairs)[:, 0]
