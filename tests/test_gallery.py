@@ -25,7 +25,7 @@ SPECIES = np.array(["ciliate", "diatom", "flagellate"])
 
 
 def blobs(n_samples=60, n_columns=4, seed=0):
-    """Float embeddings round one center a species, and the species."""
+    """Float embeddings around one center per species, and the species."""
     rng = np.random.default_rng(seed)
     codes = np.arange(n_samples) % len(SPECIES)
     centers = 2 * rng.normal(size=(len(SPECIES), n_columns))
@@ -233,7 +233,7 @@ def test_labels_of_two_kinds():
 
 
 def test_words_for_missing_labels_are_classes_and_warned_of():
-    y = np.array(["a", None, None, "b"], dtype=str)  # as a careless caller does
+    y = np.array(["a", None, None, "b"], dtype=str)  # turns None into text
     words = r"y holds the text 'None' \(2 rows\), which is taken for a class"
     with pytest.warns(UserWarning, match=words) as warned:
         knn = GalleryKNNClassifier().fit(np.eye(4), y)
@@ -396,7 +396,9 @@ def test_same_as_scikit_learn():
             np.testing.assert_allclose(
                 ours.kneighbors(queries)[0], theirs.kneighbors(queries)[0], atol=1e-12
             )
-            if metric == "euclidean":  # theirs has cosine distances of 1e-16, not 0
+            if (
+                metric == "euclidean"
+            ):  # scikit-learn has cosine distances of 1e-16, not 0
                 np.testing.assert_allclose(
                     ours.predict_proba(queries), theirs.predict_proba(queries)
                 )
@@ -417,7 +419,7 @@ def test_identical_rows_are_at_distance_zero(metric, dtype):
 
 @pytest.mark.parametrize("factor", [3.0, 0.1, 1e-200, 1e200])
 def test_rows_of_one_direction_are_at_distance_zero(factor):
-    """Normalizing rounds: the scaled copy ties with the row, and is not nearer."""
+    """Normalizing rounds: the scaled copy ties with the row and is not nearer."""
     rng = np.random.default_rng(0)
     X = rng.normal(size=(50, 33))
     y = np.arange(100) % 2
@@ -449,7 +451,7 @@ def test_rows_of_zeros_have_no_direction(zero_in_gallery):
     knn = GalleryKNNClassifier(len(X)).fit(X, np.arange(len(X)) % 2)
     distances, indices = knn.kneighbors(queries)
     expected = cosine_distances(queries, X)
-    if zero_in_gallery:  # theirs puts a row on the diagonal at 0, whatever it is
+    if zero_in_gallery:  # scikit-learn sets the diagonal to 0 for any row
         expected[3:, 3:] = 1.0
     np.testing.assert_allclose(
         np.take_along_axis(expected, indices, axis=1), distances, atol=1e-12
@@ -799,7 +801,7 @@ def test_a_row_without_any_view_counts_as_a_mistake(as_type):
 
 
 @pytest.mark.parametrize(
-    ("cell", "value", "words"),
+    ("index", "value", "words"),
     [
         (
             (2, 1),
@@ -815,10 +817,10 @@ def test_a_row_without_any_view_counts_as_a_mistake(as_type):
         ((slice(2, 4), 2), -np.inf, r"X is infinite in rows 2, 3\. Expected"),
     ],
 )
-def test_views_with_gaps(cell, value, words):
+def test_views_with_gaps(index, value, words):
     X, y = two_views()
     knn = GalleryKNNClassifier(n_modalities=2).fit(X, y)
-    X[cell] = value
+    X[index] = value
     for method, data in [(knn.predict, (X,)), (clone(knn).fit, (X, y))]:
         with pytest.raises(ValueError, match=words):
             method(*data)
@@ -886,7 +888,7 @@ def test_view_scales():
 
 
 def test_scaled_votes():
-    """One over the distance in units of the scale; the nearer view cannot drown it."""
+    """Distances are divided by the scale; the nearer view does not dominate."""
     X, y = lopsided()
     queries, truth = lopsided()[0][60:], y[60:]
     knn = GalleryKNNClassifier(1, n_modalities=2).fit(X[:60], y[:60])
@@ -1069,7 +1071,7 @@ def brute_force(entries, query, metric):
     ],
 )
 def test_large_and_small_entries(metric, dtype, sign, scale):
-    """Squares would overflow, or vanish; all numbers may be negative."""
+    """Squares would overflow or underflow; all numbers may be negative."""
     entries = sign * (1 + np.random.RandomState(0).rand(30, 4))
     entries[:, 0] *= -sign * 1e-20  # the largest may be next to nothing
     entries = (scale * entries).astype(dtype)
