@@ -1,4 +1,4 @@
-"""Splitters: what they draw, what they refuse, and scikit-learn's tools with them."""
+"""Splitters: their draws, their errors, and their use in scikit-learn."""
 
 import copy
 import inspect
@@ -59,7 +59,7 @@ labels_with_gaps = st.lists(
 )
 
 
-# --- what all have in common ------------------------------------------------------
+# --- all splitters ----------------------------------------------------------------
 
 
 @each_splitter
@@ -78,7 +78,7 @@ def test_scikit_learn_interface(splitter):
 
 
 @each_splitter
-def test_an_int_seed_splits_alike(splitter):
+def test_an_int_seed_gives_the_same_splits(splitter):
     X, y = particles()
     first = as_lists(splitter.split(X, y))
     assert as_lists(splitter.split(X, y)) == first
@@ -105,7 +105,7 @@ def test_random_states(make):
 
 
 @each_splitter
-def test_repr_names_every_parameter(splitter):
+def test_repr_contains_every_parameter(splitter):
     text = repr(splitter)
     assert text.startswith(type(splitter).__name__ + "(")
     for name in inspect.signature(type(splitter)).parameters:
@@ -200,7 +200,7 @@ def test_a_rare_class_is_all_gallery():
         assert set(test) < set(range(6))
 
 
-def test_a_gallery_of_everything_is_refused():
+def test_a_gallery_of_all_rows_is_an_error():
     split = GallerySplit(3)
     with pytest.raises(ValueError, match=r"gallery_size=3 takes all 4 labeled rows"):
         next(split.split(np.zeros(5), ["a", "a", "b", "b", None]))
@@ -235,7 +235,7 @@ def test_unlabeled_rows_train_and_are_not_tested():
         assert train.tolist() == sorted([*labeled[fold_train], *unlabeled])
 
 
-def test_everything_labeled_is_the_wrapped_splitter():
+def test_all_labeled_rows_are_split_as_by_the_wrapped_splitter():
     X = np.zeros((12, 1))
     y = np.arange(12) % 3
     cv = StratifiedKFold(3, shuffle=True, random_state=0)
@@ -279,7 +279,7 @@ def test_groups_are_passed_on(routing):
 
 
 def test_plain_cross_validation_counts_unlabeled_rows_as_wrong():
-    """The trap that LabeledTestSplit is for."""
+    """The error that LabeledTestSplit avoids."""
     X, y = particles()
     codes = np.where(pd.isna(y), "?", y.astype(str))
     knn = KNeighborsClassifier()
@@ -354,7 +354,7 @@ def test_paper_proportions():
 
 
 def test_rare_classes_split_without_a_warning():
-    """StratifiedKFold warns of them, and refuses if all are rare."""
+    """StratifiedKFold warns of them, and raises an error if all are rare."""
     y = [name for name in "abcdefghij" for _ in range(3)]
     folds = TrainValidationTestFolds(5, validation_fraction=0.5, random_state=0)
     for train, validation, test in folds.split_with_validation(y, y):
