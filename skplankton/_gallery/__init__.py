@@ -1,4 +1,4 @@
-"""Embeddings and a few labels → predicted labels, by nearest neighbours."""
+"""Predicted labels from embeddings and a few labels, by nearest neighbors."""
 
 from skplankton._gallery.classifier import GalleryKNNClassifier
 

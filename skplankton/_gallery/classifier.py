@@ -1,4 +1,4 @@
-"""Classifying particles by their nearest neighbours in a small labelled gallery."""
+"""Classification of particles by nearest neighbors in a small labeled gallery."""
 
 import warnings
 from numbers import Integral
@@ -22,7 +22,7 @@ from skplankton._utils.labels import (
 )
 from skplankton._utils.sklearn import Interval, StrOptions, fit_context, safe_indexing
 
-# With one modality there is block 0 alone, which "all" takes too.
+# With one modality there is only block 0, which "all" selects too.
 _BLOCKS = {"all": slice(0, 2), "image": slice(0, 1), "profile": slice(1, 2)}
 _VIEWS = {
     "all": "an image or a profile",
@@ -30,32 +30,32 @@ _VIEWS = {
     "profile": "a profile",
 }
 
-# Rows of which the scales of the views are learnt, taken evenly.
+# Number of evenly spaced rows from which the scales of the views are learned.
 _N_FOR_SCALES = 2000
 
 
 class GalleryKNNClassifier(ClassifierMixin, BaseEstimator):
-    """Nearest-neighbour classifier with a small labelled gallery.
+    """Nearest-neighbor classifier with a small labeled gallery.
 
-    Keeps some labelled rows of each class as the gallery, and classifies a query by the
-    votes of its k nearest gallery entries. Where the columns hold an image embedding
+    Keeps some labeled rows of each class as the gallery, and classifies a query by the
+    votes of its k nearest gallery entries. If the columns contain an image embedding
     and a profile embedding side by side, each view of a query is compared with each
-    view in the gallery, and the votes are summed [1]_. Unlabelled rows may be
-    passed to `fit`; they are left out.
+    view in the gallery, and the votes are summed [1]_. Unlabeled rows may be
+    passed to `fit`; they are ignored.
 
     Parameters
     ----------
     n_neighbors : int, default=3
-        Number of gallery entries that vote, for each view a query asks with. If the
-        gallery has fewer entries, all of them vote.
+        Number of gallery entries that vote, for each view of a query. If the gallery
+        has fewer entries, all of them vote.
 
     gallery_size : int, default=None
-        At most so many gallery rows for each class, drawn at random. A class with
-        fewer keeps all of them. None keeps every labelled row. With the same
-        `random_state`, an int, a smaller gallery is part of a larger one.
+        Maximum number of gallery rows per class, drawn at random. A class with fewer
+        keeps all of them. None keeps every labeled row. With the same int as
+        `random_state`, a smaller gallery is a subset of a larger one.
 
     weights : {"distance", "uniform"}, default="distance"
-        "distance" weighs a vote by the inverse of the distance. If any neighbour of a
+        "distance" weights a vote by the inverse of the distance. If any neighbor of a
         query is at distance 0, only those at distance 0 vote, equally. "uniform"
         counts each vote once.
 
@@ -65,31 +65,32 @@ class GalleryKNNClassifier(ClassifierMixin, BaseEstimator):
 
     n_modalities : {1, 2}, default=1
         With 2, the first half of the columns is the image view and the second half
-        the profile view, as ``CrossModalEmbedder(output="concat")`` makes them, and a
-        half that is all NaN is a view that is not there. With 1, all columns are one
+        the profile view, as ``CrossModalEmbedder(output="concat")`` returns them, and
+        a half that is all NaN is a missing view. With 1, all columns are one
         embedding.
 
     gallery_modalities : {"all", "image", "profile"}, default="all"
-        The views with which a gallery row is entered. With "all" and two views, it
-        counts as two entries. Anything but "all" needs ``n_modalities=2``.
+        The views of a gallery row that become entries. With "all", a row with two views
+        makes two entries. Other values than "all" require ``n_modalities=2``.
 
     query_modalities : {"all", "image", "profile"}, default="all"
-        The views with which a query asks. With "all" and two views, it asks twice, and
-        the votes are summed. Anything but "all" needs ``n_modalities=2``.
+        The views of a query that are compared with the gallery. With "all" and two
+        views, each finds its own neighbors, and the votes are summed. Other values than
+        "all" require ``n_modalities=2``.
 
     scale_views : bool, default=True
-        With two views, whether the votes of ``weights="distance"`` are one over the
-        distance in units of `view_scales_`. Otherwise the view whose distances are
-        smaller outvotes the other. False sums the votes as they are, as [1]_ does.
+        With two views, whether ``weights="distance"`` uses the distances divided by
+        `view_scales_`. Without scaling, the view with the smaller distances outvotes
+        the other. False sums the unscaled votes, as [1]_ does.
 
     unlabeled : scalar, default=None
-        A value in `y` that means "not labelled", besides None, NaN, NaT and
-        ``pandas.NA``, which always do. Compared by kind: 0 does not match False, nor
+        A value in `y` that means "not labeled", besides None, NaN, NaT and
+        ``pandas.NA``, which always do. Types must match: 0 matches neither False nor
         "0".
 
     random_state : int, RandomState instance or None, default=None
-        Draws the gallery; of no effect with ``gallery_size=None``. Pass an int for the
-        same gallery in every call.
+        Seed for drawing the gallery; no effect with ``gallery_size=None``. Pass an int
+        for the same gallery in every call.
 
     Attributes
     ----------
@@ -97,7 +98,7 @@ class GalleryKNNClassifier(ClassifierMixin, BaseEstimator):
         The class labels in the gallery, sorted.
 
     gallery_ : ndarray of shape (n_gallery, `n_features_in_`)
-        The rows of X that were kept, with both views where there are two.
+        The rows of X that were kept, with all their views.
 
     gallery_labels_ : ndarray of shape (n_gallery,)
         Their labels.
@@ -106,15 +107,16 @@ class GalleryKNNClassifier(ClassifierMixin, BaseEstimator):
         Their positions in the X given to `fit`, ascending.
 
     missing_label_ : str, int or float
-        The label that `predict` gives a row without any view: no class, so that it
-        counts as a mistake. "" for strings (with "?" joined while that is a class); for
-        numbers and bools -1, or the smallest class minus 1 if that is negative.
+        The label that `predict` returns for a row without any view. It is not a class,
+        so the row counts as an error. "" for strings ("?" is appended while that is a
+        class); for numbers and bools -1, or the smallest class minus 1 if that is
+        negative.
 
     view_scales_ : ndarray of shape (`n_modalities`,)
-        For each view of a query, the median distance to the nearest entry: of the rows
-        given to `fit`, labelled or not, or 2,000 of them taken evenly. A row's own
-        entries do not count, nor do distances of 0. 1 where there is none, with one
-        modality, or without `scale_views`.
+        For each view, the median distance to the nearest entry, over the rows passed to
+        `fit`, labeled or not, or 2,000 of them evenly spaced. A row's own entries and
+        distances of 0 do not count. 1 if no distance remains, with one modality, or
+        without `scale_views`.
 
     n_features_in_ : int
         Number of columns seen by `fit`.
@@ -125,29 +127,30 @@ class GalleryKNNClassifier(ClassifierMixin, BaseEstimator):
 
     See Also
     --------
-    skplankton.CrossModalEmbedder : Makes the embeddings, without labels.
-    sklearn.neighbors.KNeighborsClassifier : The same vote with every row as gallery
-        and one view.
+    skplankton.CrossModalEmbedder : Computes the embeddings, without labels.
+    sklearn.neighbors.KNeighborsClassifier : The same vote with one view, and every row
+        in the gallery.
 
     Notes
     -----
-    The nearest entries are found by products of matrices in the precision of X, float32
-    or float64. The distances of those found are computed again in float64 from the
-    differences: equal rows are at distance 0, and with "cosine" so are rows that differ
-    by a positive factor. Neighbours are ordered by distance, then by gallery row, with
-    a row's image before its profile. Among entries whose distances differ by less than
-    the products round, and of which not all are neighbours, it is not specified which
-    are. Among classes with equal votes the first of `classes_` is predicted. The search
-    holds the gallery once more in the precision of X, but no array of
-    n_queries × n_gallery distances, and its cost does not depend on the values.
+    The nearest entries are found by matrix products in the precision of X, float32 or
+    float64. Their distances are computed again in float64 from the differences: equal
+    rows are at distance 0, and with "cosine" so are rows that differ by a positive
+    factor. Neighbors are ordered by distance, then by gallery row, with a row's image
+    before its profile. If the distances of several entries differ by less than the
+    rounding error of the products, and not all of them are neighbors, it is not
+    specified which are. Among classes with equal votes the first of `classes_` is
+    predicted. The search stores a second copy of the gallery in the precision of X, but
+    no array of n_queries × n_gallery distances, and its cost does not depend on the
+    values.
 
     `n_neighbors`, `weights` and `query_modalities` may be changed after `fit`, and are
-    validated when a query is classified. The other parameters belong to `fit`: to
-    change them takes effect with the next one.
+    validated when a query is classified. Changes of the other parameters take effect
+    with the next `fit`.
 
-    With two classes, a row without any view makes a third value among the predicted
-    labels. Metrics for exactly two then raise an error, such as F1 with
-    ``average="binary"``; take ``average="macro"``, or drop such rows.
+    With two classes, a row without any view adds a third value to the predicted labels.
+    Metrics for exactly two, such as F1 with ``average="binary"``, then raise an error;
+    use ``average="macro"``, or drop such rows.
 
     References
     ----------
@@ -183,7 +186,7 @@ class GalleryKNNClassifier(ClassifierMixin, BaseEstimator):
         "gallery_modalities": [StrOptions(set(_BLOCKS))],
         "query_modalities": [StrOptions(set(_BLOCKS))],
         "scale_views": ["boolean"],
-        "unlabeled": "no_validation",  # any scalar, checked where y is
+        "unlabeled": "no_validation",  # any scalar, checked together with y
         "random_state": ["random_state"],
     }
 
@@ -214,15 +217,15 @@ class GalleryKNNClassifier(ClassifierMixin, BaseEstimator):
 
     @fit_context(prefer_skip_nested_validation=True)
     def fit(self, X: ArrayLike, y: ArrayLike) -> "GalleryKNNClassifier":
-        """Keep the gallery.
+        """Draw and store the gallery.
 
         Parameters
         ----------
         X : array-like of shape (n_samples, n_features)
             The embeddings. With ``n_modalities=2``, [image columns | profile columns],
-            where NaN throughout a half means that the view is missing.
+            where a half that is all NaN means that the view is missing.
         y : array-like of shape (n_samples,)
-            The labels, with None, NaN or `unlabeled` for unlabelled rows.
+            The labels, with None, NaN or `unlabeled` for unlabeled rows.
 
         Returns
         -------
@@ -232,7 +235,7 @@ class GalleryKNNClassifier(ClassifierMixin, BaseEstimator):
         Raises
         ------
         ValueError
-            If X and y differ in length, no row is labelled, there is only one class, or
+            If X and y differ in length, no row is labeled, there is only one class, or
             a view is partly NaN or infinite.
         TypeError
             If the labels mix strings, numbers and bools.
@@ -241,7 +244,7 @@ class GalleryKNNClassifier(ClassifierMixin, BaseEstimator):
         -----
         UserWarning
             If no row of a class has a view in `gallery_modalities`: the class is left
-            out. If a class is called "None", "nan" or the like.
+            out. If a class is "None", "nan" or a similar text.
         """
         self._n_modalities = self.n_modalities
         self._metric = self.metric
@@ -249,27 +252,27 @@ class GalleryKNNClassifier(ClassifierMixin, BaseEstimator):
         X = self._validate_embeddings(X, reset=True)
         if y is not None:
             check_y(X, y)
-        labels, labelled = split_labels(y, self.unlabeled)
+        labels, labeled = split_labels(y, self.unlabeled)
         warn_of_missing_words(labels, stacklevel=4)
-        if not labelled.any():
+        if not labeled.any():
             also = "" if self.unlabeled is None else f" and {self.unlabeled!r}"
             raise ValueError(
-                f"All {len(labelled)} rows are unlabelled: y holds nothing but missing "
+                f"All {len(labeled)} rows are unlabeled: y contains only missing "
                 f"values{also}. Label at least one particle of each of two classes."
             )
         check_two_classes(labels)
         usable = np.any(present_views(self._views(X, self.gallery_modalities)), axis=1)
-        labels = self._drop_unusable(labels, usable[labelled])
-        rows = np.flatnonzero(labelled & usable)
+        labels = self._drop_unusable(labels, usable[labeled])
+        rows = np.flatnonzero(labeled & usable)
         kept = draw_per_class(labels, self.gallery_size, self.random_state)
         self.gallery_indices_ = rows[kept]
         self.gallery_labels_ = labels[kept]
-        # A copy: X stays the caller's.
+        # A copy, so that changes to X do not affect the gallery.
         self.gallery_ = np.ascontiguousarray(X[self.gallery_indices_])
         self.classes_ = np.unique(self.gallery_labels_)
         self.missing_label_ = label_of_no_class(self.classes_)
         self._build_search()
-        self.view_scales_ = self._learnt_scales(X)
+        self.view_scales_ = self._fit_view_scales(X)
         return self
 
     def predict(self, X: ArrayLike) -> np.ndarray:
@@ -283,24 +286,24 @@ class GalleryKNNClassifier(ClassifierMixin, BaseEstimator):
         Returns
         -------
         ndarray of shape (n_queries,)
-            The labels. On a tie, the first in `classes_`. A row that is NaN throughout
-            has no view, and gets `missing_label_`.
+            The labels. On a tie, the first in `classes_`. A row that is all NaN has no
+            view, and gets `missing_label_`.
 
         Raises
         ------
         ValueError
-            If a query has views, but none in `query_modalities`, or a view that is
-            partly NaN or infinite.
+            If a query has views, but none of those in `query_modalities`, or a view
+            that is partly NaN or infinite.
 
         Warns
         -----
         UserWarning
-            If a row is NaN throughout.
+            If a row is all NaN.
         """
         shares, no_view = self._shares(X)
         labels = self.classes_[np.argmax(shares, axis=1)]
         if no_view.any():
-            # An array, which makes signed numbers of unsigned ones and of bools.
+            # An array, so that unsigned numbers and bools become signed numbers.
             labels = np.where(no_view, np.array([self.missing_label_]), labels)
         return labels
 
@@ -316,7 +319,7 @@ class GalleryKNNClassifier(ClassifierMixin, BaseEstimator):
         -------
         ndarray of shape (n_queries, n_classes)
             The shares, in the order of `classes_`; each row sums to 1. A row that is
-            NaN throughout has equal shares: nothing is known of it.
+            all NaN has equal shares.
 
         Raises
         ------
@@ -338,20 +341,20 @@ class GalleryKNNClassifier(ClassifierMixin, BaseEstimator):
         X : array-like of shape (n_queries, n_features)
             The embeddings.
         n_neighbors : int, default=None
-            Number of neighbours for each view a query asks with; None takes the
-            parameter `n_neighbors`. At most the number of gallery entries are found.
+            Number of neighbors for each view of a query; None uses the parameter
+            `n_neighbors`. At most the number of gallery entries are found.
         return_distance : bool, default=True
-            Whether to return the distances too.
+            Whether to return the distances as well.
 
         Returns
         -------
         distances : ndarray of shape (n_queries, n_views * n_neighbors)
-            Ascending for each view: first the image's neighbours, then the profile's.
-            Infinite where the query lacks the view. As `metric` has them, whatever
-            `view_scales_` are. Only if `return_distance`.
+            Ascending for each view: first the image's neighbors, then the profile's.
+            Infinite where the query lacks the view. Distances of `metric`, not scaled
+            by `view_scales_`. Only if `return_distance`.
         indices : ndarray of shape (n_queries, n_views * n_neighbors)
             Rows of `gallery_`; -1 where the query lacks the view. With two views in
-            the gallery, one row may be there twice, once for either view.
+            the gallery, a row may occur twice, once for each view.
 
         Raises
         ------
@@ -380,38 +383,38 @@ class GalleryKNNClassifier(ClassifierMixin, BaseEstimator):
     def score(
         self, X: ArrayLike, y: ArrayLike, sample_weight: ArrayLike | None = None
     ) -> float:
-        """Accuracy on the labelled rows.
+        """Accuracy on the labeled rows.
 
         Parameters
         ----------
         X : array-like of shape (n_queries, n_features)
             The embeddings.
         y : array-like of shape (n_queries,)
-            The true labels. Rows that are unlabelled, as in `fit`, are skipped.
+            The true labels. Rows that are unlabeled, as in `fit`, are skipped.
         sample_weight : array-like of shape (n_queries,), default=None
             Weights of the rows.
 
         Returns
         -------
         float
-            The share of labelled rows whose predicted label is right.
+            The share of labeled rows whose predicted label is correct.
 
         Raises
         ------
         ValueError
-            If no row is labelled.
+            If no row is labeled.
         """
-        labels, labelled = split_labels(y, self.unlabeled)
-        check_consistent_length(X, labelled, sample_weight)
-        if not labelled.any():
+        labels, labeled = split_labels(y, self.unlabeled)
+        check_consistent_length(X, labeled, sample_weight)
+        if not labeled.any():
             raise ValueError(
-                f"All {len(labelled)} rows are unlabelled: there is nothing to score. "
-                "Pass rows of which some have a label."
+                f"All {len(labeled)} rows are unlabeled: there is nothing to score. "
+                "Pass some labeled rows."
             )
-        if not labelled.all():
-            X = safe_indexing(X, np.flatnonzero(labelled))
+        if not labeled.all():
+            X = safe_indexing(X, np.flatnonzero(labeled))
             if sample_weight is not None:
-                sample_weight = np.asarray(sample_weight)[labelled]
+                sample_weight = np.asarray(sample_weight)[labeled]
         return super().score(X, labels, sample_weight)
 
     def _validate_embeddings(self, X, reset: bool) -> np.ndarray:
@@ -420,7 +423,7 @@ class GalleryKNNClassifier(ClassifierMixin, BaseEstimator):
             X,
             reset=reset,
             dtype=[np.float64, np.float32],
-            ensure_all_finite=False,  # split_views knows what NaN means
+            ensure_all_finite=False,  # split_views checks NaN
         )
         if self._n_modalities == 1:
             for name in ("gallery_modalities", "query_modalities"):
@@ -434,10 +437,10 @@ class GalleryKNNClassifier(ClassifierMixin, BaseEstimator):
         return X
 
     def _shares(self, X: ArrayLike) -> tuple[np.ndarray, np.ndarray]:
-        """Shares of the votes, and which rows have no view and so equal shares."""
+        """Shares of the votes, and which rows have no view and thus equal shares."""
         distances, rows = self.kneighbors(X)
         no_view = np.all(rows < 0, axis=1)
-        distances[no_view] = 1.0  # any number: their votes are not used
+        distances[no_view] = 1.0  # any value: their votes are not used
         if self.query_modalities == "all":
             n_neighbors = distances.shape[1] // len(self.view_scales_)
             distances /= np.repeat(self.view_scales_, n_neighbors)
@@ -447,22 +450,23 @@ class GalleryKNNClassifier(ClassifierMixin, BaseEstimator):
         return shares, no_view
 
     def _build_search(self) -> None:
-        """What searches the gallery's views, and the gallery row of each entry."""
+        """Build the search over the gallery's views."""
         views = self._views(self.gallery_, self._gallery_modalities)
         present = present_views(views)
-        self._entry_rows = np.nonzero(present)[0]  # one entry a view
-        # Where every view is there, no copy.
+        self._entry_rows = np.nonzero(present)[0]  # one entry per view
+        # No copy if every view is present.
         entries = views.reshape(-1, views.shape[2]) if present.all() else views[present]
         self._search = NearestEntries(entries, self._metric)
 
-    def _learnt_scales(self, X: np.ndarray) -> np.ndarray:
+    def _fit_view_scales(self, X: np.ndarray) -> np.ndarray:
         """Median distance of each view of X to the nearest entry of another row."""
         scales = np.ones(self._n_modalities)
         if self._n_modalities == 1 or not self.scale_views:
             return scales
         rows = np.linspace(0, len(X) - 1, min(len(X), _N_FOR_SCALES)).astype(int)
         views = self._views(X[rows])
-        # Two entries may be a row's own, and there are two classes: one is another's.
+        # At most two entries are a row's own, and the gallery has two classes or more:
+        # one of three entries is another row's.
         distances, entries = neighbors_of_views(
             self._search, views, present_views(views), min(3, len(self._entry_rows))
         )
@@ -476,7 +480,7 @@ class GalleryKNNClassifier(ClassifierMixin, BaseEstimator):
         return scales
 
     def __getstate__(self):
-        # The search holds the gallery once more, and is quickly built.
+        # The search stores the gallery a second time, and is quickly rebuilt.
         state = super().__getstate__()
         return {k: v for k, v in state.items() if k not in ("_search", "_entry_rows")}
 
@@ -489,22 +493,20 @@ class GalleryKNNClassifier(ClassifierMixin, BaseEstimator):
         no_view = ~np.any(present_views(self._views(X)), axis=1)
         if no_view.any():
             warnings.warn(
-                f"X is NaN throughout in {_name(no_view)}: without a view there is "
-                f"nothing to classify. The predicted label is {self.missing_label_!r}, "
-                "which is no class.",
+                f"X is all NaN in {_rows(no_view)}: without a view there is nothing to "
+                f"classify. The predicted label is {self.missing_label_!r}, which is "
+                "not a class.",
                 UserWarning,
                 stacklevel=3,
             )
-        lost = ~np.any(present, axis=1) & ~no_view
-        if lost.any():
+        lacking = ~np.any(present, axis=1) & ~no_view
+        if lacking.any():
             remedy = "Drop such rows"
             if self.query_modalities != "all":
-                remedy += (
-                    ", or ask with the views that are there by query_modalities='all'"
-                )
+                remedy += ", or use the available views by query_modalities='all'"
             raise ValueError(
-                f"query_modalities={self.query_modalities!r} asks with "
-                f"{_VIEWS[self.query_modalities]}, and X has none in {_name(lost)}. "
+                f"query_modalities={self.query_modalities!r} needs "
+                f"{_VIEWS[self.query_modalities]}, and X has none in {_rows(lacking)}. "
                 f"{remedy}."
             )
 
@@ -519,7 +521,7 @@ class GalleryKNNClassifier(ClassifierMixin, BaseEstimator):
             remedy += ", or use gallery_modalities='all'"
         if not usable.any():
             raise ValueError(
-                f"The gallery is empty: no labelled row of X has {view}. {remedy}."
+                f"The gallery is empty: no labeled row of X has {view}. {remedy}."
             )
         warnings.warn(
             f"Left out of the gallery, and never predicted: {_list(left_out)}; no row "
@@ -546,7 +548,7 @@ def split_views(X: np.ndarray, n_modalities: int = 2) -> np.ndarray:
     Parameters
     ----------
     X : ndarray of shape (n_samples, n_features)
-        The embeddings. Where a view is missing, its columns are NaN throughout.
+        The embeddings. Where a view is missing, its columns are all NaN.
     n_modalities : {1, 2}, default=2
         With 1, all columns are one view.
 
@@ -564,7 +566,7 @@ def split_views(X: np.ndarray, n_modalities: int = 2) -> np.ndarray:
         raise ValueError(
             f"X has {X.shape[1]} columns, which n_modalities=2 cannot split into "
             "an image half and a profile half. Pass embeddings of the form "
-            "[image | profile], of one width, or set n_modalities=1."
+            "[image | profile], of equal width, or set n_modalities=1."
         )
     views = X.reshape(len(X), n_modalities, -1)
     missing = np.isnan(views)
@@ -573,24 +575,24 @@ def split_views(X: np.ndarray, n_modalities: int = 2) -> np.ndarray:
     parts = halves if n_modalities == 2 else ("X",)
     for block, part in enumerate(parts):
         if partly[:, block].any():
-            one = " Set n_modalities=2 if X is [image | profile]."
+            hint = " Set n_modalities=2 if X is [image | profile]."
             raise ValueError(
-                f"{part} is partly NaN in {_name(partly[:, block])}. "
-                "A view that is missing is NaN throughout; fill in or drop a view "
-                f"with gaps.{one if n_modalities == 1 else ''}"
+                f"{part} is partly NaN in {_rows(partly[:, block])}. "
+                "A missing view is all NaN; fill in or drop a view with gaps."
+                f"{hint if n_modalities == 1 else ''}"
             )
     infinite = np.isinf(X).any(axis=1)
     if infinite.any():
         raise ValueError(
-            f"X is infinite in {_name(infinite)}. Expected finite embeddings, or a "
-            "half that is NaN throughout where the view is missing."
+            f"X is infinite in {_rows(infinite)}. Expected finite embeddings, or a "
+            "half that is all NaN where the view is missing."
         )
     return views
 
 
 def present_views(views: np.ndarray) -> np.ndarray:
-    """Which views are there, of shape (n_samples, n_views)."""
-    return ~np.isnan(views[:, :, 0])  # a view is NaN throughout or not at all
+    """Which views are present, of shape (n_samples, n_views)."""
+    return ~np.isnan(views[:, :, 0])  # a view is all NaN or has no NaN
 
 
 def _list(values: list) -> str:
@@ -598,7 +600,7 @@ def _list(values: list) -> str:
     return shown + (f" and {len(values) - 5} more" if len(values) > 5 else "")
 
 
-def _name(mask: np.ndarray) -> str:
+def _rows(mask: np.ndarray) -> str:
     """The rows of X where `mask` is True, counted from 0."""
     rows = np.flatnonzero(mask).tolist()
     return ("row " if len(rows) == 1 else "rows ") + _list(rows)

@@ -1,41 +1,41 @@
-"""Nearest gallery entries, by products of matrices."""
+"""Nearest gallery entries by matrix multiplication."""
 
 import numpy as np
 from sklearn.utils import gen_batches
 
-# Entries multiplied at a time, and products held at a time (4 MB of float32): they stay
-# in the processor's cache, and memory does not grow with queries × entries.
+# Entries multiplied at a time, and products held at a time (4 MB of float32), so that
+# they stay in the processor's cache and memory does not grow with queries × entries.
 _BLOCK_SIZE = 2**11
 _N_PRODUCTS = 2**20
 
-# So many candidates beyond the neighbours asked for: where products round, the last
-# neighbour may be among them.
+# Additional candidates beyond `n_neighbors`: because products round, the last neighbor
+# may be among them.
 _N_MORE = 2
 
-# Up to so many, the nearest are found faster one by one than by a partial sort.
+# Up to this number, repeated argmin is faster than a partial sort.
 _FEW = 50
 
-# Rows of which the centre is the median, taken evenly.
+# Number of evenly spaced rows whose median is the center.
 _N_FOR_CENTER = 1000
 
-# Normalising rounds: unit vectors closer than this are one direction.
+# Normalizing rounds: unit vectors closer than this have the same direction.
 _SAME_DIRECTION = 1e-13
 
 
 class NearestEntries:
-    """Brute-force k nearest neighbours: bounded memory, at one cost whatever the data.
+    """Brute-force k nearest neighbors, with memory and cost independent of the values.
 
-    Products of matrices in the entries' own precision, ``|g|² / 2 - q·g`` of rows that
-    are centred, give for each query a few candidates more than it asks for. Their
-    distances are computed again in float64 from the differences ``q - g``, so that
-    equal rows are at distance 0, and they are ordered by distance, then by position.
-    Among entries whose distances differ by less than the products round, of which not
-    all have room among the candidates, it is not specified which are found.
+    Matrix products ``|g|² / 2 - q·g`` of centered rows, in the entries' own precision,
+    select a few more candidates per query than requested. Their distances are computed
+    again in float64 from the differences ``q - g``, so that equal rows are at distance
+    0. Candidates are ordered by distance, then by position. If the distances of more
+    entries than fit among the candidates differ by less than the rounding error of the
+    products, it is not specified which of them are found.
 
     Parameters
     ----------
     entries : ndarray of shape (n_entries, n_columns)
-        The rows to search, finite, float32 or float64. They are kept, not copied.
+        The rows to search, finite, float32 or float64. No copy is made.
     metric : {"cosine", "euclidean"}
         "cosine" is ``1 - cos``, from 0 to 2. Rows that differ by a positive factor are
         at distance 0. Rows of zeros are at distance 1 from everything, another row of
@@ -50,26 +50,28 @@ class NearestEntries:
     def __init__(self, entries: np.ndarray, metric: str):
         self.entries = entries
         self.metric = metric
-        # Far from the origin, and in embeddings that are all alike, products of rows as
-        # they are would drown the differences.
+        # Without centering, rounding of the products would hide the differences between
+        # rows far from the origin or nearly equal embeddings.
         every = -(-len(entries) // _N_FOR_CENTER)
         self.center = np.median(self.rows(entries[::every])[0], axis=0)
-        # Squares must neither overflow nor vanish in float32.
+        # Squares must neither overflow nor underflow in float32.
         largest = max(entries.max(), -entries.min())
-        # A power of two, by which to divide is exact.
+        # Division by a power of two is exact.
         exponent = np.frexp(largest)[1] if metric == "euclidean" else 0
         self.scale = float(np.ldexp(1.0, exponent))
         self.lengths = np.empty(len(entries))
-        # The negative rows, and half their squared norms for a column of ones.
-        self.answering = np.empty((len(entries), len(self.center) + 1), entries.dtype)
+        # The negated rows, and half their squared norms for the column of ones.
+        self.entry_factors = np.empty(
+            (len(entries), len(self.center) + 1), entries.dtype
+        )
         for batch in gen_batches(len(entries), _BLOCK_SIZE):
             rows, self.lengths[batch] = self.rows(entries[batch])
             rows -= self.center
             rows /= -self.scale
-            self.answering[batch, :-1] = rows
-            self.answering[batch, -1] = squared_norms(rows) / 2
-        if metric == "cosine":  # as far from all as a right angle, (√2)² / 2
-            self.answering[self.lengths == 0, -1] += 0.5
+            self.entry_factors[batch, :-1] = rows
+            self.entry_factors[batch, -1] = squared_norms(rows) / 2
+        if metric == "cosine":  # orthogonal to every row: (√2)² / 2
+            self.entry_factors[self.lengths == 0, -1] += 0.5
 
     def kneighbors(
         self, queries: np.ndarray, n_neighbors: int
@@ -81,21 +83,21 @@ class NearestEntries:
         queries : ndarray of shape (n_queries, n_columns)
             Finite rows.
         n_neighbors : int
-            How many to find, at most the number of entries.
+            Number of neighbors, at most the number of entries.
 
         Returns
         -------
         distances : ndarray of shape (n_queries, n_neighbors), float64
             Ascending.
         positions : ndarray of shape (n_queries, n_neighbors), int64
-            Rows of the entries. Of those found at equal distances, the lower one comes
-            first; a query of zeros, under "cosine", finds the first entries.
+            Rows of the entries. At equal distances, the lower position comes first;
+            with "cosine", a query of zeros finds the first entries.
         """
         distances = np.empty((len(queries), n_neighbors))
         positions = np.empty(distances.shape, dtype=np.int64)
         n_candidates = min(n_neighbors + _N_MORE, len(self.entries))
-        # A chunk holds so many products, or so many numbers of the queries themselves.
-        width = max(min(_BLOCK_SIZE, len(self.entries)), self.answering.shape[1])
+        # A batch is limited by its products or by the size of the queries themselves.
+        width = max(min(_BLOCK_SIZE, len(self.entries)), self.entry_factors.shape[1])
         for batch in gen_batches(len(queries), max(1, _N_PRODUCTS // width)):
             rows, lengths = self.rows(queries[batch])
             found = self._candidates(rows, n_candidates)
@@ -108,12 +110,13 @@ class NearestEntries:
         return distances, positions
 
     def rows(self, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Rows in float64 between which chords order neighbours as `metric` does, and
-        by what they were divided for it; 0 for rows without a direction.
+        """Rows in float64 whose Euclidean distances rank neighbors as `metric` does.
+
+        Also returns the divisor of each row; 0 for rows without a direction.
         """
         rows = np.array(rows, dtype=np.float64)
         if self.metric == "cosine":
-            # A power of two first: exact, and squares can neither overflow nor vanish.
+            # A power of two first: exact, and squares cannot overflow or underflow.
             _, exponents = np.frexp(np.maximum(rows.max(axis=1), -rows.min(axis=1)))
             np.ldexp(rows, -exponents[:, None], out=rows)
             lengths = np.sqrt(squared_norms(rows))
@@ -129,25 +132,26 @@ class NearestEntries:
             )
         return rows, np.ones(len(rows))
 
-    def asking(self, rows: np.ndarray) -> np.ndarray:
-        """What to multiply with `answering`, of shape (n_rows, n_columns + 1)."""
-        asking = np.ones((len(rows), self.answering.shape[1]))
-        np.subtract(rows, self.center, out=asking[:, :-1])
-        asking[:, :-1] /= self.scale
-        return asking
+    def query_factors(self, rows: np.ndarray) -> np.ndarray:
+        """Factors for `entry_factors`, of shape (n_rows, n_columns + 1)."""
+        factors = np.ones((len(rows), self.entry_factors.shape[1]))
+        np.subtract(rows, self.center, out=factors[:, :-1])
+        factors[:, :-1] /= self.scale
+        return factors
 
     def _candidates(self, queries: np.ndarray, n_candidates: int) -> np.ndarray:
-        """Positions of the nearest entries, as products tell, of shape (n_queries,
-        n_candidates).
+        """Positions of the nearest entries according to the products.
+
+        Of shape (n_queries, n_candidates).
         """
-        asking = self.asking(queries)
+        factors = self.query_factors(queries)
         # A query far from all entries must not overflow float32 either.
-        asking /= np.maximum(1.0, np.abs(asking).max(axis=1, keepdims=True))
-        asking = asking.astype(self.answering.dtype)
-        nearest = np.empty((len(queries), 0), self.answering.dtype)
+        factors /= np.maximum(1.0, np.abs(factors).max(axis=1, keepdims=True))
+        factors = factors.astype(self.entry_factors.dtype)
+        nearest = np.empty((len(queries), 0), self.entry_factors.dtype)
         positions = np.empty(nearest.shape, dtype=np.int64)
         for block in gen_batches(len(self.entries), _BLOCK_SIZE):
-            found = smallest(asking @ self.answering[block].T, n_candidates)
+            found = smallest(factors @ self.entry_factors[block].T, n_candidates)
             nearest = np.hstack([nearest, found[0]])
             positions = np.hstack([positions, found[1] + block.start])
             if block.start:
@@ -159,7 +163,9 @@ class NearestEntries:
     def distances(self, queries: np.ndarray, positions: np.ndarray) -> np.ndarray:
         """Distances to the entries at `positions`, from the differences."""
         squared = np.empty(positions.shape)
-        for rank, column in enumerate(positions.T):  # as much as the cache holds
+        for rank, column in enumerate(
+            positions.T
+        ):  # one rank at a time, to fit into the cache
             differences = self.entries[column].astype(np.float64)
             if self.metric == "cosine":
                 lengths = self.lengths[column]
@@ -196,18 +202,18 @@ def smallest(values: np.ndarray, n_smallest: int) -> tuple[np.ndarray, np.ndarra
 def neighbors_of_views(
     search: NearestEntries, queries: np.ndarray, present: np.ndarray, n_neighbors: int
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Neighbours of each view of each query.
+    """Neighbors of each view of each query.
 
     Parameters
     ----------
     search : NearestEntries
         The entries.
     queries : ndarray of shape (n_queries, n_views, n_columns)
-        The queries' views; what a missing one holds is not read.
+        The queries' views; values of a missing view are not read.
     present : ndarray of shape (n_queries, n_views), bool
-        Which views are there.
+        Which views are present.
     n_neighbors : int
-        How many to find for each view, at most the number of entries.
+        Number of neighbors per view, at most the number of entries.
 
     Returns
     -------
@@ -219,10 +225,10 @@ def neighbors_of_views(
     distances = np.full((*present.shape, n_neighbors), np.inf)
     positions = np.zeros(distances.shape, dtype=np.int64)
     for view in range(present.shape[1]):
-        here = present[:, view]
-        if here.any():
-            distances[here, view], positions[here, view] = search.kneighbors(
-                queries[here, view], n_neighbors
+        has_view = present[:, view]
+        if has_view.any():
+            distances[has_view, view], positions[has_view, view] = search.kneighbors(
+                queries[has_view, view], n_neighbors
             )
     return distances, positions
 

@@ -1,4 +1,4 @@
-"""How well embeddings name species, by the views and the labels there are."""
+"""Evaluation of classification by embeddings: benchmark, table and figures."""
 
 from skplankton.evaluation._benchmark import cross_modal_benchmark
 from skplankton.evaluation._displays.confusion import SetupConfusionDisplay

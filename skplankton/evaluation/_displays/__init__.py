@@ -1,1 +1,1 @@
-"""Results and embeddings → figures."""
+"""Figures of results and embeddings."""

@@ -1,4 +1,4 @@
-"""Which species are taken for which, set-up by set-up."""
+"""Confusion matrices of several set-ups."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -22,8 +22,8 @@ from skplankton.evaluation._displays.style import (
 )
 from skplankton.evaluation._nested_galleries import BLOCKS
 
-_PANELS_A_ROW = 3
-_PANEL_SIDES = 1.2, 2.4  # inches, least and most
+_PANELS_PER_ROW = 3
+_PANEL_SIDES = 1.2, 2.4  # inches, minimum and maximum
 
 
 class SetupConfusionDisplay:
@@ -35,7 +35,7 @@ class SetupConfusionDisplay:
     Parameters
     ----------
     confusion_matrices : array-like of shape (n_setups, n_classes, n_classes)
-        Numbers of particles: rows are true, columns are named species.
+        Numbers of particles: rows are true, columns are predicted species.
     labels : array-like of shape (n_classes,)
         The species.
     names : sequence of str
@@ -50,7 +50,7 @@ class SetupConfusionDisplay:
 
     See Also
     --------
-    sklearn.metrics.ConfusionMatrixDisplay : One matrix, with numbers in its cells.
+    sklearn.metrics.ConfusionMatrixDisplay : One matrix, with numbers.
 
     Examples
     --------
@@ -82,17 +82,17 @@ class SetupConfusionDisplay:
         *,
         setups: Any = "all",
     ) -> "SetupConfusionDisplay":
-        """Name queries with the views of each set-up, from one gallery.
+        """Classify queries with the views of each set-up, from one gallery.
 
         Parameters
         ----------
         classifier : GalleryKNNClassifier
             Fitted, with ``n_modalities=2`` and ``gallery_modalities="all"``, so that
-            its gallery holds both views.
+            its gallery contains both views.
         X : array-like of shape (n_queries, n_features)
             The queries' embeddings, [image columns | profile columns].
         y : array-like of shape (n_queries,)
-            Their labels; rows that are unlabelled, as in the classifier, are skipped.
+            Their labels; rows that are unlabeled for the classifier are skipped.
         setups : "all" or iterable of (str, str), default="all"
             Pairs of the gallery's and the query's views, each "image", "profile" or
             "both". "all" is all nine.
@@ -105,8 +105,8 @@ class SetupConfusionDisplay:
         Raises
         ------
         ValueError
-            If the classifier's gallery does not hold both views, `setups` is none of
-            its choices, no row is labelled, or no query has a set-up's view.
+            If the classifier's gallery does not contain both views, `setups` is
+            invalid, no row is labeled, or no query has a set-up's view.
         """
         if classifier.n_modalities != 2 or classifier.gallery_modalities != "all":
             raise ValueError(
@@ -118,20 +118,20 @@ class SetupConfusionDisplay:
         embeddings: np.ndarray = check_array(
             X, dtype=np.float64, ensure_all_finite=False
         )
-        true, labelled = split_labels(y, classifier.unlabeled)
-        check_consistent_length(embeddings, labelled)
-        embeddings = embeddings[labelled]
+        true, labeled = split_labels(y, classifier.unlabeled)
+        check_consistent_length(embeddings, labeled)
+        embeddings = embeddings[labeled]
         present = present_views(split_views(embeddings))
         predictions, truths = {}, {}
         for gallery, query in pairs:
-            asking = present[:, BLOCKS[query]].any(axis=1)
+            queried = present[:, BLOCKS[query]].any(axis=1)
             name = setup_name(gallery, query)
-            if not asking.any():
-                raise ValueError(f"No labelled query has the view of {name!r}.")
+            if not queried.any():
+                raise ValueError(f"No labeled query has the view of {name!r}.")
             refitted = _with_views(classifier, gallery, query)
-            predictions[name] = refitted.predict(embeddings[asking])
-            truths[name] = true[asking]
-        return cls._from_named(truths, predictions, classifier.classes_)
+            predictions[name] = refitted.predict(embeddings[queried])
+            truths[name] = true[queried]
+        return cls._from_labels(truths, predictions, classifier.classes_)
 
     @classmethod
     def from_predictions(
@@ -146,11 +146,11 @@ class SetupConfusionDisplay:
         Parameters
         ----------
         y_true : array-like of shape (n_samples,)
-            The true labels; rows that are unlabelled are skipped.
+            The true labels; rows that are unlabeled are skipped.
         predictions : dict of str to array-like of shape (n_samples,)
-            The names that were given, under the title of their panel.
+            The predicted labels, with the title of their panel as key.
         unlabeled : scalar, default=None
-            A value in `y_true` that means "not labelled", besides the missing values.
+            A value in `y_true` that means "not labeled", besides the missing values.
 
         Returns
         -------
@@ -160,24 +160,26 @@ class SetupConfusionDisplay:
         Raises
         ------
         ValueError
-            If lengths differ, there are no predictions, or no row is labelled.
+            If lengths differ, there are no predictions, or no row is labeled.
         """
         if not predictions:
             raise ValueError("predictions is empty: there is no panel to draw.")
-        true, labelled = split_labels(y_true, unlabeled)
-        check_consistent_length(labelled, *predictions.values())
-        named = {
-            name: np.asarray(values)[labelled] for name, values in predictions.items()
+        true, labeled = split_labels(y_true, unlabeled)
+        check_consistent_length(labeled, *predictions.values())
+        labeled_predictions = {
+            name: np.asarray(values)[labeled] for name, values in predictions.items()
         }
-        return cls._from_named(dict.fromkeys(named, true), named, true)
+        return cls._from_labels(
+            dict.fromkeys(labeled_predictions, true), labeled_predictions, true
+        )
 
     @classmethod
-    def _from_named(cls, truths, predictions, labels) -> "SetupConfusionDisplay":
+    def _from_labels(cls, truths, predictions, labels) -> "SetupConfusionDisplay":
         labels = np.unique(
             np.concatenate([labels, *truths.values(), *predictions.values()])
         )
         if not all(map(len, truths.values())):
-            raise ValueError("All rows are unlabelled: there is nothing to compare.")
+            raise ValueError("All rows are unlabeled: there is nothing to compare.")
         matrices = [
             confusion_matrix(truths[name], predictions[name], labels=labels)
             for name in predictions
@@ -185,12 +187,12 @@ class SetupConfusionDisplay:
         return cls(np.stack(matrices), labels=labels, names=list(predictions)).plot()
 
     def plot(self, *, cmap: str = "Blues") -> "SetupConfusionDisplay":
-        """Draw a panel for each matrix, a row summing to 100 %.
+        """Draw one panel per matrix, with rows that sum to 100 %.
 
         Parameters
         ----------
         cmap : str, default="Blues"
-            A colour map of matplotlib.
+            A color map of matplotlib.
 
         Returns
         -------
@@ -205,18 +207,20 @@ class SetupConfusionDisplay:
         plt = import_pyplot(type(self).__name__)
         matrices = np.asarray(self.confusion_matrices)
         labels = [str(label) for label in np.asarray(self.labels)]
-        n_columns = min(len(matrices), _PANELS_A_ROW)
+        n_columns = min(len(matrices), _PANELS_PER_ROW)
         n_rows = -(-len(matrices) // n_columns)
-        has_bar_below = n_columns == 1  # a column is too narrow for one beside
-        names_width = 0.065 * max(map(len, labels)) + 0.3  # inches
-        beside = names_width + (0.4 if has_bar_below else 1.0)
+        has_bar_below = (
+            n_columns == 1
+        )  # a single panel is too narrow for a bar beside it
+        labels_width = 0.065 * max(map(len, labels)) + 0.3  # inches
+        beside = labels_width + (0.4 if has_bar_below else 1.0)
         width = COLUMN_WIDTH if n_columns == 1 else PAGE_WIDTH
         side = float(np.clip((width - beside) / n_columns, *_PANEL_SIDES))
         height = n_rows * (side + 0.3) + (1.0 if has_bar_below else 0.35)
         self.figure_, axes = plt.subplots(
             n_rows,
             n_columns,
-            # Long names widen the figure, rather than squeeze the panels.
+            # Long labels widen the figure instead of shrinking the panels.
             figsize=(max(width, beside + n_columns * side), height),
             layout="constrained",
             squeeze=False,
@@ -232,7 +236,7 @@ class SetupConfusionDisplay:
             ax.set_title(f"{name}: {100 * accuracy:.0f} %", fontsize=FONT_SIZE - 1)
             _number_species(ax, labels, with_names=number % n_columns == 0)
         for ax in self.axes_[-n_columns:]:
-            ax.set_xlabel("named species (number)", fontsize=FONT_SIZE)
+            ax.set_xlabel("predicted species (number)", fontsize=FONT_SIZE)
         self.figure_.supylabel("true species", fontsize=FONT_SIZE)
         bar = self.figure_.colorbar(
             image,
@@ -246,10 +250,10 @@ class SetupConfusionDisplay:
 
 
 def _with_views(classifier: Any, gallery: str, query: str) -> Any:
-    """The same gallery, entered and asked with other views."""
+    """The same gallery with other views of its rows and of the queries."""
     views = {"both": "all"}
     other = clone(classifier).set_params(
-        gallery_size=None,  # all that was drawn
+        gallery_size=None,  # all rows that were drawn
         gallery_modalities=views.get(gallery, gallery),
         query_modalities=views.get(query, query),
         unlabeled=None,
@@ -259,12 +263,12 @@ def _with_views(classifier: Any, gallery: str, query: str) -> Any:
 
 def _draw_matrix(ax: Any, matrix: np.ndarray, cmap: str) -> Any:
     n_true = matrix.sum(axis=1, keepdims=True)
-    percent = 100 * matrix / np.maximum(n_true, 1)  # a species never asked is blank
+    percent = 100 * matrix / np.maximum(n_true, 1)  # a species without queries is blank
     return ax.imshow(percent, cmap=cmap, vmin=0, vmax=100, interpolation="nearest")
 
 
 def _number_species(ax: Any, labels: list[str], with_names: bool) -> None:
-    """Names on the left, numbers below: names below would take half the panel."""
+    """Names on the left, numbers below, where names would take half the panel."""
     numbers = [str(number) for number in range(1, len(labels) + 1)]
     rows = [f"{label}  {number}" for label, number in zip(labels, numbers, strict=True)]
     ax.set_xticks(range(len(labels)), labels=numbers)

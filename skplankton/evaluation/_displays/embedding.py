@@ -1,4 +1,4 @@
-"""A map of the embedding."""
+"""Embeddings projected to two dimensions."""
 
 from typing import Any
 
@@ -11,23 +11,23 @@ from sklearn.utils import check_array, check_consistent_length
 from skplankton._gallery.classifier import present_views, split_views
 from skplankton._utils.labels import split_labels
 from skplankton.evaluation._displays.style import (
-    COLOURS,
+    COLORS,
     FONT_SIZE,
     MARKERS,
-    UNLABELLED,
+    UNLABELED,
     as_labels,
     axis_and_figure,
     place_legend,
 )
 
 _METHODS = ("pca", "tsne")
-_LEAST_POINTS = 4
-_PERPLEXITY = 30  # scikit-learn's, which small sets cannot have
+_MIN_POINTS = 4
+_PERPLEXITY = 30  # scikit-learn's default, too large for small sets
 _LEGEND_ROW = 0.15  # inches
 
 
 class EmbeddingDisplay:
-    """Map of an embedding in two dimensions, coloured by species.
+    """Map of an embedding in two dimensions, colored by species.
 
     It is recommended to use :meth:`from_embeddings` to make one. The arguments are
     stored as attributes.
@@ -35,12 +35,12 @@ class EmbeddingDisplay:
     Parameters
     ----------
     positions : array-like of shape (n_samples, n_views, 2)
-        Where each view of each particle lies; NaN where the view is missing. With two
-        views the first is the image.
+        Coordinates of each view of each particle; NaN where the view is missing. With
+        two views the first is the image.
     labels : array-like of shape (n_samples,)
-        The species, or None for unlabelled particles.
+        The species, or None for unlabeled particles.
     axis_names : sequence of str, default=("dimension 1", "dimension 2")
-        What the two axes are called.
+        Labels of the two axes.
 
     Attributes
     ----------
@@ -51,7 +51,7 @@ class EmbeddingDisplay:
 
     See Also
     --------
-    NeighborsDisplay : The particles themselves.
+    NeighborsDisplay : The images and profiles.
 
     Examples
     --------
@@ -93,20 +93,20 @@ class EmbeddingDisplay:
         ----------
         X : array-like of shape (n_samples, n_features)
             The embeddings. Rows are scaled to unit length first, since they are
-            compared by their cosine. NaN throughout is a missing view.
+            compared by their cosine. A view that is all NaN is missing.
         y : array-like of shape (n_samples,), default=None
-            The labels, with None, NaN or `unlabeled` for unlabelled particles, which
-            are grey. None labels none.
+            The labels, with None, NaN or `unlabeled` for unlabeled particles, which
+            are gray. None means no labels.
         n_modalities : {1, 2}, default=1
             With 2, the first half of the columns is the image view and the second half
-            the profile view, as ``CrossModalEmbedder(output="concat")`` makes them.
-            Both are projected together, and those of one particle are joined by a line.
+            the profile view, as ``CrossModalEmbedder(output="concat")`` returns them.
+            Both are projected together, and the two of a particle are joined by a line.
         unlabeled : scalar, default=None
-            A value in `y` that means "not labelled", besides the missing values.
+            A value in `y` that means "not labeled", besides the missing values.
         method : {"pca", "tsne"}, default="pca"
-            The projection: :class:`~sklearn.decomposition.PCA`, which keeps large
-            distances, or :class:`~sklearn.manifold.TSNE`, which keeps neighbours
-            together.
+            The projection: :class:`~sklearn.decomposition.PCA`, which preserves large
+            distances, or :class:`~sklearn.manifold.TSNE`, which preserves
+            neighborhoods.
         random_state : int, RandomState instance or None, default=None
             Seeds the projection.
         ax : matplotlib Axes, default=None
@@ -122,15 +122,15 @@ class EmbeddingDisplay:
         Raises
         ------
         ValueError
-            If a parameter is none of its choices, the lengths of X and y differ, there
+            If a parameter is invalid, the lengths of X and y differ, there
             are fewer than four points or two columns to project, or a view is partly
             NaN or infinite.
 
         Notes
         -----
-        With ``CrossModalEmbedder(features="both")``, views of different kinds differ
-        first of all by their kind. Use ``features="projection"`` to see how close the
-        two views of a particle come.
+        With ``CrossModalEmbedder(features="both")``, modality is the main difference
+        between views. Use ``features="projection"`` to see how close the two views of a
+        particle are.
         """
         _check_choice("method", method, _METHODS)
         _check_choice("n_modalities", n_modalities, (1, 2))
@@ -138,14 +138,14 @@ class EmbeddingDisplay:
             X, dtype=np.float64, ensure_all_finite=False
         )
         y = np.full(len(embeddings), None) if y is None else y
-        labels, labelled = split_labels(y, unlabeled)
-        check_consistent_length(embeddings, labelled)
+        labels, labeled = split_labels(y, unlabeled)
+        check_consistent_length(embeddings, labeled)
         views = split_views(embeddings, n_modalities)
         present = present_views(views)
         positions = np.full((*present.shape, 2), np.nan)
         points = normalize(views[present])
         positions[present], names = _projected(points, method, random_state)
-        display = cls(positions, labels=as_labels(labels, labelled), axis_names=names)
+        display = cls(positions, labels=as_labels(labels, labeled), axis_names=names)
         return display.plot(ax, size=size)
 
     def plot(
@@ -160,7 +160,7 @@ class EmbeddingDisplay:
         size : float, default=12.0
             Area of a marker in points².
         legend : bool, default=True
-            Whether to name the species.
+            Whether to draw a legend of the species.
 
         Returns
         -------
@@ -175,19 +175,19 @@ class EmbeddingDisplay:
         own_figure = ax is None
         positions = np.asarray(self.positions, dtype=float)
         labels = np.asarray(self.labels, dtype=object)
-        is_labelled = np.array([label is not None for label in labels], dtype=bool)
-        species = sorted(set(labels[is_labelled]))
+        is_labeled = np.array([label is not None for label in labels], dtype=bool)
+        species = sorted(set(labels[is_labeled]))
         height = 3.1 + _LEGEND_ROW * (-(-len(species) // 2) + 1) * legend
         self.ax_, self.figure_ = axis_and_figure(type(self).__name__, ax, height)
         if positions.shape[1] == 2:
             self._join_views(positions)
-        if not is_labelled.all():
-            self._scatter(positions[~is_labelled], "unlabelled", UNLABELLED, ".", size)
+        if not is_labeled.all():
+            self._scatter(positions[~is_labeled], "unlabeled", UNLABELED, ".", size)
         for number, name in enumerate(species):
             self._scatter(
                 positions[labels == name],
                 str(name),
-                COLOURS[number % len(COLOURS)],
+                COLORS[number % len(COLORS)],
                 MARKERS[number % len(MARKERS)],
                 size,
             )
@@ -197,21 +197,19 @@ class EmbeddingDisplay:
         return self
 
     def _join_views(self, positions: np.ndarray) -> None:
-        # Matplotlib breaks a line at NaN: one line is all of them, and one artist.
+        # Matplotlib breaks a line at NaN, so one artist can draw all of them.
         gaps = np.full((len(positions), 1, 2), np.nan)
         joined = np.concatenate([positions, gaps], axis=1).reshape(-1, 2)
         self.ax_.plot(*joined.T, color="0.8", linewidth=0.4, zorder=1)
 
-    def _scatter(self, positions, name, colour, marker, size) -> None:
-        """Images, or the only view, filled; profiles hollow."""
-        for view, face in zip(
-            range(positions.shape[1]), (colour, "none"), strict=False
-        ):
+    def _scatter(self, positions, name, color, marker, size) -> None:
+        """Filled markers for images or the only view, hollow ones for profiles."""
+        for view, face in zip(range(positions.shape[1]), (color, "none"), strict=False):
             self.ax_.scatter(
                 *positions[:, view].T,
                 s=size,
                 facecolors=face,
-                edgecolors=colour,
+                edgecolors=color,
                 marker=marker,
                 linewidths=0.7 if face == "none" else 0,
                 label=name if view == 0 else None,
@@ -248,20 +246,20 @@ class EmbeddingDisplay:
     def _label_axes(self) -> None:
         self.ax_.set_xlabel(self.axis_names[0], fontsize=FONT_SIZE)
         self.ax_.set_ylabel(self.axis_names[1], fontsize=FONT_SIZE)
-        # Positions have no unit, and no meaning but their distances.
+        # Coordinates have no unit; only their distances have a meaning.
         self.ax_.set_xticks([])
         self.ax_.set_yticks([])
         self.ax_.set_aspect("equal", adjustable="datalim")
 
 
 def _projected(points, method, random_state) -> tuple[np.ndarray, tuple[str, str]]:
-    if len(points) < _LEAST_POINTS or points.shape[1] < 2:
+    if len(points) < _MIN_POINTS or points.shape[1] < 2:
         raise ValueError(
             f"X has {len(points)} points of {points.shape[1]} columns to project; "
-            f"expected at least {_LEAST_POINTS} points and 2 columns a view."
+            f"expected at least {_MIN_POINTS} points and 2 columns per view."
         )
     if method == "tsne":
-        from sklearn.manifold import TSNE  # slow to load, and seldom asked for
+        from sklearn.manifold import TSNE  # slow to import, and rarely used
 
         perplexity = min(_PERPLEXITY, (len(points) - 1) / 3)
         projection = TSNE(perplexity=perplexity, random_state=random_state)

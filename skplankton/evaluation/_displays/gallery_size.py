@@ -1,4 +1,4 @@
-"""Score over the number of labels: the display of a benchmark."""
+"""Score against the number of labels: the display of a benchmark."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -8,7 +8,7 @@ import pandas as pd
 from numpy.typing import ArrayLike
 
 from skplankton.evaluation._displays.style import (
-    COLOURS,
+    COLORS,
     DASHES,
     FONT_SIZE,
     MARKERS,
@@ -25,13 +25,13 @@ _SCORES = {
 }
 _LINE_COLUMNS = ("model", "gallery", "query", "n_neighbors")
 _SETUP = ["gallery", "query"]
-_FEW_LINES = 4  # whose bands can lie over each other
+_FEW_LINES = 4  # whose bands may overlap
 _LEGEND_COLUMNS = 2
 _LEGEND_ROW = 0.15  # inches
 
 
 class GallerySizeDisplay:
-    """Score over the size of the gallery, a line a model or set-up.
+    """Score against gallery size, one line per model or set-up.
 
     It is recommended to use :meth:`from_results` to make one. The arguments are stored
     as attributes.
@@ -45,12 +45,12 @@ class GallerySizeDisplay:
     stds : array-like of shape (n_lines, n_sizes)
         Their standard deviations.
     names : sequence of str
-        What the legend calls each line.
+        Names of the lines in the legend.
     metric : {"accuracy", "precision", "recall", "f1"}, default="accuracy"
-        Which score it is.
+        The score.
     families : sequence of int, default=None
-        Lines of one family share a colour and differ by marker and dashes. None gives
-        each line a colour of its own.
+        Lines of one family share a color and differ in marker and dashes. With None,
+        each line has its own color.
 
     Attributes
     ----------
@@ -63,8 +63,8 @@ class GallerySizeDisplay:
 
     See Also
     --------
-    cross_modal_benchmark : Makes the results.
-    benchmark_table : The same as a table.
+    cross_modal_benchmark : Computes the results.
+    benchmark_table : The same results as a table.
 
     Examples
     --------
@@ -103,7 +103,7 @@ class GallerySizeDisplay:
         ax: Any = None,
         band: bool = True,
     ) -> "GallerySizeDisplay":
-        """Plot what `cross_modal_benchmark` returned.
+        """Plot the result of `cross_modal_benchmark`.
 
         Parameters
         ----------
@@ -113,8 +113,8 @@ class GallerySizeDisplay:
         metric : {"accuracy", "precision", "recall", "f1"}, default="accuracy"
             The score to show.
         by : sequence of str, default=None
-            The columns of `results` that tell lines apart. None takes those of `model`,
-            `gallery`, `query` and `n_neighbors` that hold several values.
+            The columns of `results` that distinguish lines. None uses those of `model`,
+            `gallery`, `query` and `n_neighbors` that have several values.
         ax : matplotlib Axes, default=None
             The axis to draw on; None makes a figure 9 cm wide.
         band : bool, default=True
@@ -124,13 +124,13 @@ class GallerySizeDisplay:
         -------
         GallerySizeDisplay
             The display. Means and standard deviations (of the population, ``ddof=0``)
-            are over whatever `by` does not tell apart: repeats, and folds.
+            are over everything that is not in `by`: repeats, and folds.
 
         Raises
         ------
         ValueError
-            If a column is lacking, there are no results, `metric` is none of its
-            choices, or `by` leaves out a column that holds several values.
+            If a column is missing, there are no results, `metric` is invalid, or `by`
+            leaves out a column that has several values.
         """
         if metric not in _SCORES:
             raise ValueError(
@@ -200,11 +200,11 @@ class GallerySizeDisplay:
         return self
 
     def _label_axes(self, sizes: np.ndarray) -> None:
-        # Galleries double in the paper; as many steps to the right are as many labels.
+        # In the paper, each gallery is twice as large as the previous one.
         self.ax_.set_xscale("log", base=2)
         self.ax_.set_xticks(sizes, labels=map(str, sizes))
         self.ax_.minorticks_off()
-        self.ax_.set_xlabel("labelled particles a species", fontsize=FONT_SIZE)
+        self.ax_.set_xlabel("labeled particles per species", fontsize=FONT_SIZE)
         self.ax_.set_ylabel(f"{_SCORES[self.metric]} (%)", fontsize=FONT_SIZE)
         self.ax_.tick_params(labelsize=FONT_SIZE - 1)
         self.ax_.spines[["top", "right"]].set_visible(False)
@@ -215,11 +215,11 @@ class GallerySizeDisplay:
 def _line_columns(results: pd.DataFrame, by: Any, metric: str) -> list[str]:
     by = [by] if isinstance(by, str) else by
     needed = ["gallery_size", metric, *(by or [])]
-    lacking = [name for name in needed if name not in results]
-    if lacking:
+    missing = [name for name in needed if name not in results]
+    if missing:
         raise ValueError(
-            f"results has no column {', '.join(map(repr, lacking))}; it has "
-            f"{list(results.columns)}. Pass what cross_modal_benchmark returned."
+            f"results has no column {', '.join(map(repr, missing))}; it has "
+            f"{list(results.columns)}. Pass the result of cross_modal_benchmark."
         )
     if not len(results):
         raise ValueError("results has no rows: there is nothing to show.")
@@ -233,16 +233,16 @@ def _line_columns(results: pd.DataFrame, by: Any, metric: str) -> list[str]:
     mixed = [name for name in several if name not in by]
     if mixed or "gallery_size" in by:
         raise ValueError(
-            f"by={list(by)!r} would mix results of several {', '.join(mixed)} in a "
+            f"by={list(by)!r} would mix results of several {', '.join(mixed)} in one "
             "line. Add these columns to by, or select one value of each."
             if mixed
-            else f"by={list(by)!r}; 'gallery_size' runs along the lines."
+            else f"by={list(by)!r}; 'gallery_size' is the x-axis."
         )
     return list(by)
 
 
 def _by_line(scores: pd.Series, columns: list[str]) -> pd.DataFrame:
-    """A row a line, in the order of the results, and a column a gallery size."""
+    """One row per line, in the order of the results, one column per gallery size."""
     table = scores.unstack("gallery_size", sort=False).sort_index(axis="columns")
     if len(columns) == 1:
         table.index = pd.MultiIndex.from_arrays([table.index], names=columns)
@@ -250,7 +250,9 @@ def _by_line(scores: pd.Series, columns: list[str]) -> pd.DataFrame:
 
 
 def _mean(scores: pd.Series) -> float:
-    return np.mean(scores.to_numpy(dtype=float))  # NaN if any is, unlike pandas
+    return np.mean(
+        scores.to_numpy(dtype=float)
+    )  # unlike pandas, NaN if any score is NaN
 
 
 def _deviation(scores: pd.Series) -> float:
@@ -258,7 +260,7 @@ def _deviation(scores: pd.Series) -> float:
 
 
 def _line_name(key: dict[str, Any], metric: str) -> str:
-    """What the legend says: a set-up in short, all else as it is."""
+    """Legend entry: an abbreviated set-up, other columns with their values."""
     parts = []
     if "model" in key:
         parts.append(str(key["model"]))
@@ -272,7 +274,7 @@ def _line_name(key: dict[str, Any], metric: str) -> str:
 
 
 def _families(keys: list[dict[str, Any]]) -> list[int] | None:
-    """Number of the line's model, or gallery: what is compared first has a colour."""
+    """Family of each line: the value of the first column, which has one color."""
     first = next(iter(keys[0]))
     if len(keys[0]) == 1:
         return None
@@ -281,7 +283,7 @@ def _families(keys: list[dict[str, Any]]) -> list[int] | None:
 
 
 def _looks(families: Sequence[int] | None, n_lines: int) -> list[dict[str, str]]:
-    """Colour, marker and dashes of each line: no line is told by its colour alone."""
+    """Color, marker and dashes of each line: color is never the only difference."""
     if families is None:
         pairs = [(line, line) for line in range(n_lines)]
     else:
@@ -291,9 +293,9 @@ def _looks(families: Sequence[int] | None, n_lines: int) -> list[dict[str, str]]
         ]
     return [
         {
-            "color": COLOURS[colour % len(COLOURS)],
+            "color": COLORS[color % len(COLORS)],
             "marker": MARKERS[marker % len(MARKERS)],
             "linestyle": DASHES[marker % len(DASHES)],
         }
-        for colour, marker in pairs
+        for color, marker in pairs
     ]

@@ -1,4 +1,4 @@
-"""Queries beside the particles of the gallery that named them."""
+"""Queries beside their nearest particles in the gallery."""
 
 from typing import Any
 
@@ -10,7 +10,7 @@ from skplankton._utils.labels import split_labels
 from skplankton._views.entries import image_pixels, is_missing, read_profile
 from skplankton.evaluation._displays.style import (
     BLUE,
-    COLOURS,
+    COLORS,
     FONT_SIZE,
     PAGE_WIDTH,
     SMALL_FONT_SIZE,
@@ -20,14 +20,14 @@ from skplankton.evaluation._displays.style import (
     wrapped,
 )
 
-_PROFILE_COLOURS = ("#000000", "#E69F00", "#009E73", "#CC79A7", "#D55E00", "#56B4E9")
-_CELL_WIDTH, _IMAGE_HEIGHT, _PROFILE_HEIGHT = 1.18, 0.75, 0.5  # inches
-_TITLE_WIDTH = 18  # signs
+_PROFILE_COLORS = ("#000000", "#E69F00", "#009E73", "#CC79A7", "#D55E00", "#56B4E9")
+_PANEL_WIDTH, _IMAGE_HEIGHT, _PROFILE_HEIGHT = 1.18, 0.75, 0.5  # inches
+_TITLE_WIDTH = 18  # characters
 _FLOOR_MV = 1.0  # a log scale has no 0
 
 
 class NeighborsDisplay:
-    """Queries with their nearest gallery particles: images, profiles, names.
+    """Queries with their nearest gallery particles: images, profiles, labels.
 
     It is recommended to use :meth:`from_estimator` to make one. The arguments are
     stored as attributes.
@@ -35,21 +35,21 @@ class NeighborsDisplay:
     Parameters
     ----------
     queries : DataFrame of shape (n_queries, n_columns)
-        The queried particles, with the columns `image` and `profile`.
+        The query particles, with the columns `image` and `profile`.
     gallery : DataFrame of shape (n_gallery, n_columns)
-        The gallery's particles, likewise.
+        The gallery's particles, with the same columns.
     gallery_labels : array-like of shape (n_gallery,)
         Their species.
     indices : array-like of shape (n_queries, n_neighbors)
         Rows of `gallery`, the nearest first; -1 where there is none.
     similarities : array-like of shape (n_queries, n_neighbors)
-        How similar the neighbours are.
+        Similarities to the neighbors.
     predicted : array-like of shape (n_queries,)
-        The names that were given.
+        The predicted labels.
     y_true : array-like of shape (n_queries,), default=None
-        The true species, with None where it is not known. None knows none.
+        The true species, with None where unknown. None means that all are unknown.
     similarity_name : str, default="cos"
-        What the similarity is called.
+        Name of the similarity.
 
     Attributes
     ----------
@@ -60,7 +60,7 @@ class NeighborsDisplay:
 
     See Also
     --------
-    skplankton.GalleryKNNClassifier : Finds the neighbours.
+    skplankton.GalleryKNNClassifier : Finds the neighbors.
 
     Examples
     --------
@@ -108,7 +108,7 @@ class NeighborsDisplay:
         n_neighbors: int = 3,
         channel_names: Any = None,
     ) -> "NeighborsDisplay":
-        """Find the neighbours of some queries and draw them.
+        """Find the neighbors of some queries and draw them.
 
         Parameters
         ----------
@@ -119,16 +119,16 @@ class NeighborsDisplay:
         particles : DataFrame of shape (n_queries, n_columns)
             The queries, with the columns `image` and `profile`.
         gallery_particles : DataFrame of shape (n_samples, n_columns)
-            The particles whose embeddings the classifier was fitted on, all of them, in
-            the same order.
+            All particles whose embeddings the classifier was fitted on, in the same
+            order.
         y_true : array-like of shape (n_queries,), default=None
-            The true labels, or a missing value where one is not known.
+            The true labels, or a missing value where unknown.
         n_neighbors : int, default=3
-            Number of neighbours to show; they need not be those that voted. A particle
-            that is near with both of its views is shown once.
+            Number of neighbors to show, which may differ from those that voted. A
+            particle whose two views are both near is shown once.
         channel_names : sequence of str, default=None
             Names of the profile's channels, for the legend, where profiles are arrays.
-            Files name them themselves.
+            Files contain the names.
 
         Returns
         -------
@@ -138,11 +138,11 @@ class NeighborsDisplay:
         Raises
         ------
         ValueError
-            If a column is lacking, or a length does not fit to the others.
+            If a column is missing, or lengths differ.
         """
         X = np.asarray(X)
         _check_tables(classifier, X, particles, gallery_particles, y_true)
-        # A gallery row counts once a view: twice as many hold enough different ones.
+        # A gallery row occurs at most once per view, so twice as many are enough.
         distances, indices = classifier.kneighbors(X, 2 * n_neighbors)
         distances, indices = _nearest_particles(distances, indices, n_neighbors)
         is_cosine = classifier._metric == "cosine"
@@ -162,7 +162,7 @@ class NeighborsDisplay:
         return display.plot(channel_names=channel_names)
 
     def plot(self, *, channel_names: Any = None) -> "NeighborsDisplay":
-        """Draw a row a query: the query, then its neighbours.
+        """Draw one row per query: the query, then its neighbors.
 
         Parameters
         ----------
@@ -182,7 +182,7 @@ class NeighborsDisplay:
         plt = import_pyplot(type(self).__name__)
         indices = np.asarray(self.indices)
         n_queries, n_neighbors = indices.shape
-        width = min(_CELL_WIDTH * (1 + n_neighbors), PAGE_WIDTH)
+        width = min(_PANEL_WIDTH * (1 + n_neighbors), PAGE_WIDTH)
         height = n_queries * (_IMAGE_HEIGHT + _PROFILE_HEIGHT + 0.4) + 0.75
         self.figure_ = plt.figure(figsize=(width, height), layout="constrained")
         self.figure_.get_layout_engine().set(h_pad=0.01, w_pad=0.03, hspace=0.02)
@@ -215,20 +215,20 @@ class NeighborsDisplay:
         return None if pd.isna(truth) else truth
 
     def _title_query(self, ax: Any, query: int) -> None:
-        truth, name = self._truth(query), np.asarray(self.predicted)[query]
-        text = wrapped(f"{_verdict(name, truth)}{name}", _TITLE_WIDTH)
-        is_wrong = truth is not None and name != truth
+        truth, label = self._truth(query), np.asarray(self.predicted)[query]
+        text = wrapped(f"{_verdict(label, truth)}{label}", _TITLE_WIDTH)
+        is_wrong = truth is not None and label != truth
         note = "\n" + wrapped(f"is {truth}", _TITLE_WIDTH) if is_wrong else ""
-        _title(ax, text + note, name, truth)
+        _title(ax, text + note, label, truth)
         ax.title.set_fontweight("bold")
 
     def _title_neighbor(self, ax: Any, query: int, neighbor: int) -> None:
         index = np.asarray(self.indices)[query, neighbor]
-        name = np.asarray(self.gallery_labels)[index]
+        label = np.asarray(self.gallery_labels)[index]
         truth = self._truth(query)
         similarity = np.asarray(self.similarities)[query, neighbor]
-        text = wrapped(f"{_verdict(name, truth)}{name}", _TITLE_WIDTH)
-        _title(ax, f"{text}\n{self.similarity_name} {similarity:.2f}", name, truth)
+        text = wrapped(f"{_verdict(label, truth)}{label}", _TITLE_WIDTH)
+        _title(ax, f"{text}\n{self.similarity_name} {similarity:.2f}", label, truth)
 
     def _finish(self, channels: dict[str, Any]) -> None:
         self.figure_.suptitle(
@@ -256,39 +256,39 @@ def _check_tables(classifier, X, particles, gallery_particles, y_true) -> None:
         ("particles", particles),
         ("gallery_particles", gallery_particles),
     ):
-        lacking = [c for c in ("image", "profile") if c not in table]
-        if lacking:
+        missing = [c for c in ("image", "profile") if c not in table]
+        if missing:
             raise ValueError(
-                f"{name} has no column {lacking[0]!r}; got {list(table.columns)}. "
+                f"{name} has no column {missing[0]!r}; got {list(table.columns)}. "
                 "Expected a table of particles with 'image' and 'profile'."
             )
     n_true = len(X) if y_true is None else len(np.asarray(y_true, dtype=object))
     if not len(X) == len(particles) == n_true:
         raise ValueError(
             f"X has {len(X)} rows, particles {len(particles)} and y_true {n_true}. "
-            "Expected one row a query in each."
+            "Expected one row per query in each."
         )
     n_needed = classifier.gallery_indices_.max() + 1
     if len(gallery_particles) < n_needed:
         raise ValueError(
             f"gallery_particles has {len(gallery_particles)} rows, and the gallery "
-            f"holds row {n_needed - 1}. Pass all the particles whose embeddings the "
+            f"contains row {n_needed - 1}. Pass all the particles whose embeddings the "
             "classifier was fitted on, in the same order."
         )
 
 
 def _nearest_particles(distances, indices, n_neighbors):
-    """Of each query's neighbours with any view, the nearest different particles."""
+    """The nearest distinct particles among each query's neighbors of any view."""
     found = np.full((len(indices), n_neighbors), -1)
-    how_far = np.full(found.shape, np.inf)
+    kept_distances = np.full(found.shape, np.inf)
     for query in range(len(indices)):
         order = np.argsort(distances[query], kind="stable")
         order = order[indices[query, order] >= 0]
         _, first = np.unique(indices[query, order], return_index=True)
         kept = order[np.sort(first)][:n_neighbors]
         found[query, : len(kept)] = indices[query, kept]
-        how_far[query, : len(kept)] = distances[query, kept]
-    return how_far, found
+        kept_distances[query, : len(kept)] = distances[query, kept]
+    return kept_distances, found
 
 
 def _draw_particle(axes, particle: pd.Series, channel_names) -> dict[str, Any]:
@@ -297,51 +297,51 @@ def _draw_particle(axes, particle: pd.Series, channel_names) -> dict[str, Any]:
     image_axis.set_xticks([])
     image_axis.set_yticks([])
     if is_missing(particle["image"]):
-        _say(image_axis, "no image")
+        _write(image_axis, "no image")
     else:
         image_axis.imshow(image_pixels(particle["image"]), cmap="gray")
     profile_axis.tick_params(labelsize=SMALL_FONT_SIZE - 1.5, length=2, pad=1)
     if is_missing(particle["profile"]):
         profile_axis.set_xticks([])
         profile_axis.set_yticks([])
-        _say(profile_axis, "no profile")
+        _write(profile_axis, "no profile")
         return {}
     profile = _read_profile(particle["profile"], channel_names)
-    profile_axis.set_prop_cycle(color=_colours(profile.shape[1]))
+    profile_axis.set_prop_cycle(color=_colors(profile.shape[1]))
     lines = profile_axis.semilogy(profile.clip(lower=_FLOOR_MV), linewidth=0.7)
     profile_axis.minorticks_off()
     return dict(zip(profile.columns, lines, strict=True))
 
 
-def _colours(n_channels: int) -> tuple[str, ...]:
-    return _PROFILE_COLOURS if n_channels <= len(_PROFILE_COLOURS) else COLOURS
+def _colors(n_channels: int) -> tuple[str, ...]:
+    return _PROFILE_COLORS if n_channels <= len(_PROFILE_COLORS) else COLORS
 
 
-def _read_profile(cell: Any, channel_names) -> pd.DataFrame:
-    samples, channels = read_profile(cell)
-    counted = [f"channel {n}" for n in range(1, samples.shape[1] + 1)]
-    names = next(n for n in (channels, channel_names, counted) if n is not None)
+def _read_profile(profile: Any, channel_names) -> pd.DataFrame:
+    samples, channels = read_profile(profile)
+    numbered = [f"channel {n}" for n in range(1, samples.shape[1] + 1)]
+    names = next(n for n in (channels, channel_names, numbered) if n is not None)
     return pd.DataFrame(samples, columns=list(names))
 
 
-def _verdict(name: Any, truth: Any) -> str:
-    """A sign as well as a colour, for those who see no colours."""
-    return "" if truth is None else "✓ " if name == truth else "✗ "
+def _verdict(label: Any, truth: Any) -> str:
+    """A mark in addition to the color, for color-blind readers."""
+    return "" if truth is None else "✓ " if label == truth else "✗ "
 
 
-def _title(ax: Any, text: str, name: Any, truth: Any) -> None:
-    colour = "black" if truth is None else BLUE if name == truth else VERMILION
-    ax.set_title(text, fontsize=SMALL_FONT_SIZE - 0.5, color=colour, pad=2)
-    # Comes with matplotlib, and has the two signs whatever the user's font has.
+def _title(ax: Any, text: str, label: Any, truth: Any) -> None:
+    color = "black" if truth is None else BLUE if label == truth else VERMILION
+    ax.set_title(text, fontsize=SMALL_FONT_SIZE - 0.5, color=color, pad=2)
+    # Included in matplotlib, and has both marks if the user's font lacks them.
     ax.title.set_fontfamily([*ax.title.get_fontfamily(), "DejaVu Sans"])
     for spine in ax.spines.values():
-        spine.set(color=colour, linewidth=0.8 if truth is None else 1.4)
+        spine.set(color=color, linewidth=0.8 if truth is None else 1.4)
 
 
-def _say(ax: Any, words: str) -> None:
+def _write(ax: Any, text: str) -> None:
     ax.text(
         *(0.5, 0.5),
-        words,
+        text,
         transform=ax.transAxes,
         ha="center",
         va="center",

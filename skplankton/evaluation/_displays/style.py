@@ -1,28 +1,28 @@
-"""What the displays share: colours, markers, late matplotlib, place for a legend."""
+"""Shared by the displays: colors, markers, import of matplotlib, legends."""
 
 from typing import Any
 
 import numpy as np
 
-# Colours that colour-blind eyes tell apart (Okabe and Ito 2008), without the yellow,
-# which is too pale for a line on white.
+# Color-blind safe palette (Okabe and Ito 2008), without the yellow, which is too pale
+# for a line on white.
 BLUE, VERMILION = "#0072B2", "#D55E00"
-COLOURS = (BLUE, "#E69F00", "#009E73", "#CC79A7", "#000000", "#56B4E9", VERMILION)
-# One more marker than colours: a colour comes back with another marker.
+COLORS = (BLUE, "#E69F00", "#009E73", "#CC79A7", "#000000", "#56B4E9", VERMILION)
+# One more marker than colors, so that a repeated color has another marker.
 MARKERS = ("o", "s", "^", "D", "v", "P", "X", "p")
 DASHES = ("-", "--", ":", "-.")
-UNLABELLED = "0.65"  # a grey
+UNLABELED = "0.65"  # a gray
 
 # Inches: a column of a journal (9 cm), and the full width of its page (18 cm).
 COLUMN_WIDTH, PAGE_WIDTH = 3.54, 7.09
 FONT_SIZE, SMALL_FONT_SIZE = 8, 6.5
 
-# The letters of the paper's set-ups.
+# Abbreviations of the paper's set-ups.
 _VIEW_NAMES = {"image": "I", "profile": "P", "both": "I+P", "all": "I+P"}
 
 
 def import_pyplot(display: str) -> Any:
-    """Matplotlib's pyplot, or an ImportError that says how to get it."""
+    """Matplotlib's pyplot, or an ImportError with the command that installs it."""
     try:
         import matplotlib.pyplot as plt
     except ImportError as error:
@@ -40,7 +40,7 @@ def setup_name(gallery: str, query: str) -> str:
 
 
 def axis_and_figure(display: str, ax: Any, height: float) -> tuple[Any, Any]:
-    """The axis to draw on, new and at column width unless there is one."""
+    """The axis to draw on: `ax`, or a new one of column width."""
     plt = import_pyplot(display)
     if ax is not None:
         return ax, ax.figure
@@ -49,10 +49,10 @@ def axis_and_figure(display: str, ax: Any, height: float) -> tuple[Any, Any]:
 
 
 def place_legend(ax: Any, own_figure: bool, **kwargs: Any) -> Any:
-    """A legend beside the data: below a figure of ours, where there is room in others.
+    """A legend below our own figure, or where a figure of the user has room.
 
-    Of a figure that the user made, only a constrained layout makes room for a legend
-    outside the axis.
+    In a figure of the user, only a constrained layout makes room for a legend outside
+    the axis.
     """
     kwargs = {"fontsize": SMALL_FONT_SIZE, "frameon": False} | kwargs
     if own_figure:
@@ -67,7 +67,7 @@ def place_legend(ax: Any, own_figure: bool, **kwargs: Any) -> Any:
 
 
 def wrapped(label: Any, width: int) -> str:
-    """A label on lines of at most `width` signs, broken at spaces and underscores."""
+    """A label in lines of `width` characters at most, split at spaces and "_"."""
     lines = [""]
     for word in str(label).replace("_", "_ ").split():
         gap = "" if not lines[-1] or lines[-1].endswith("_") else " "
@@ -78,8 +78,8 @@ def wrapped(label: Any, width: int) -> str:
     return "\n".join(lines)
 
 
-def as_labels(labels: np.ndarray, labelled: np.ndarray) -> np.ndarray:
-    """The labels in a column of objects, with None for those that are missing."""
-    column = np.full(len(labelled), None, dtype=object)
-    column[labelled] = labels
+def as_labels(labels: np.ndarray, labeled: np.ndarray) -> np.ndarray:
+    """The labels in an array of objects, with None for missing ones."""
+    column = np.full(len(labeled), None, dtype=object)
+    column[labeled] = labels
     return column
