@@ -1,7 +1,7 @@
 """Contrastive losses: functions of two batches of embeddings, and of nothing else.
 
 Row i of the image embeddings and row i of the profile embeddings come from the same
-particle; every other pairing is a negative. Rows are expected L2-normalised, so that
+particle; every other pairing is a negative. Rows are expected L2-normalized, so that
 their products are cosines. Both losses are computed in float32 whatever the dtype of
 the embeddings, and are symmetric: swapping the two views does not change them.
 """
@@ -24,16 +24,16 @@ def clip_loss(
     Parameters
     ----------
     image_embeddings : Tensor of shape (n_pairs, n_components)
-        L2-normalised image embeddings.
+        L2-normalized image embeddings.
     profile_embeddings : Tensor of shape (n_pairs, n_components)
-        L2-normalised profile embeddings, row i from the same particle as image row i.
+        L2-normalized profile embeddings, row i from the same particle as image row i.
     logit_scale : Tensor of shape () or float
         Factor on the cosines: one over the temperature.
 
     Returns
     -------
     Tensor of shape ()
-        The loss; ``log(n_pairs)`` when nothing has been learnt.
+        The loss; ``log(n_pairs)`` when nothing has been learned.
 
     Raises
     ------
@@ -72,9 +72,9 @@ def siglip_loss(
     Parameters
     ----------
     image_embeddings : Tensor of shape (n_pairs, n_components)
-        L2-normalised image embeddings.
+        L2-normalized image embeddings.
     profile_embeddings : Tensor of shape (n_pairs, n_components)
-        L2-normalised profile embeddings, row i from the same particle as image row i.
+        L2-normalized profile embeddings, row i from the same particle as image row i.
     logit_scale : Tensor of shape () or float
         Factor on the cosines: one over the temperature.
     bias : Tensor of shape () or float

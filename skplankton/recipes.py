@@ -28,7 +28,7 @@ def kareinen2026(
     """Build the model of Kareinen et al. 2026, with their training.
 
     Images and profiles at 224 pixels and samples, an embedding 512 wide, 100 epochs of
-    SGD in batches of 512 with a learnt temperature, early stopping, and the projection
+    SGD in batches of 512 with a learned temperature, early stopping, and the projection
     as the embedding [1]_. It is made for tens of thousands of particles and a GPU; the
     defaults of :class:`CrossModalEmbedder` are made for fewer.
 
@@ -83,20 +83,20 @@ def kareinen2026(
 
     Where our building blocks are not the paper's, though they serve the same end:
 
-    - Grey values and profile channels are standardised by the mean and the standard
+    - Gray values and profile channels are standardized by the mean and the standard
       deviation of the training set, a profile channel by channel, where the paper
       scales to [-1, 1], profiles by ``log(1 + x) / 8.9211 * 2 - 1``, whose constant is
       the largest value of its own data. Profiles are log-compressed here as well.
-    - The original sizes are joined to the features as standardised logarithms, where
+    - The original sizes are joined to the features as standardized logarithms, where
       the paper divides them by 224.
-    - The 1-D CNN normalises by groups of channels, not by batch, so that a particle's
+    - The 1-D CNN normalizes by groups of channels, not by batch, so that a particle's
       features do not depend on its batch.
     - Training views are cropped from the 224 pixels or samples themselves, not from 236
       resized before; the crop's share is the paper's. One channel is dropped at most.
     - ``precision="auto"`` is bfloat16 on GPUs that have it, where the paper has
       float16.
     - Early stopping sets 5 % of the rows aside at random, as the paper does of
-      unlabelled sets; of labelled ones it takes 5 % of all by class.
+      unlabeled sets; of labeled ones it takes 5 % of all by class.
 
     References
     ----------

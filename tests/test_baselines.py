@@ -91,7 +91,7 @@ def test_an_embedding_is_the_same_in_whatever_company(fitted, X, monkeypatch):
     assert_allclose(fitted.transform(X), whole, **ROUNDING)
 
 
-def test_embeddings_are_centred_features_and_sizes_of_unit_length(fitted, X):
+def test_embeddings_are_centered_features_and_sizes_of_unit_length(fitted, X):
     embedded = fitted.transform(X)
     assert embedded.dtype == np.float32
     assert embedded.shape == (len(X), 16 + 2)  # two stages of 8, height and width
@@ -181,7 +181,7 @@ def test_every_choice_fits_and_is_deterministic(X, params):
 def test_it_stands_in_for_the_cross_modal_embedder_in_a_pipeline(X, y):
     for embedder in (quick(), CrossModalEmbedder(max_epochs=1, image_size=16)):
         pipe = make_pipeline(embedder, GalleryKNNClassifier(random_state=0))
-        assert pipe.fit(X, y).score(X, y) == 1  # each its own nearest neighbour
+        assert pipe.fit(X, y).score(X, y) == 1  # each its own nearest neighbor
 
 
 def test_pickle_keeps_the_bits_and_is_little_more_than_the_encoder(X):

@@ -221,7 +221,7 @@ def test_warm_start_continues_from_the_weights(X):
     assert not np.allclose(embedder.fit(X).transform(X), first, atol=1e-2)
 
 
-def test_warm_start_takes_the_present_temperature_unless_it_is_learnt(X):
+def test_warm_start_takes_the_present_temperature_unless_it_is_learned(X):
     embedder = quick(warm_start=True, max_epochs=1).fit(X)
     assert embedder.set_params(temperature=0.2).fit(X).temperature_ == pytest.approx(
         0.2

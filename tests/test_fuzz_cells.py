@@ -13,7 +13,7 @@ from skplankton._views.decoding import decode_image, decode_profile
 
 from .fuzzing import examples, mutated
 
-GREY = np.add.outer(np.arange(12), 9 * np.arange(20)).astype(np.uint8)
+GRAY = np.add.outer(np.arange(12), 9 * np.arange(20)).astype(np.uint8)
 
 
 def encoded(pixels, form, mode=None, **options):
@@ -24,19 +24,19 @@ def encoded(pixels, form, mode=None, **options):
 
 
 IMAGES = {
-    "PNG": encoded(GREY, "PNG"),
-    "PNG of 16 bits": encoded(GREY.astype(np.uint16) * 257, "PNG"),
-    "PNG with a palette": encoded(GREY, "PNG", "P", transparency=3),
-    "PNG with transparency": encoded(GREY, "PNG", "RGBA"),
-    "JPEG": encoded(GREY, "JPEG"),
-    "JPEG in colour": encoded(GREY, "JPEG", "RGB"),
-    "TIFF": encoded(GREY, "TIFF"),
-    "TIFF of floats": encoded(GREY / np.float32(255), "TIFF"),
-    "TIFF by libtiff": encoded(GREY, "TIFF", compression="tiff_lzw"),
-    "GIF": encoded(GREY, "GIF"),
-    "BMP": encoded(GREY, "BMP"),
-    "PPM": encoded(GREY, "PPM"),
-    "WEBP": encoded(GREY, "WEBP", lossless=True),
+    "PNG": encoded(GRAY, "PNG"),
+    "PNG of 16 bits": encoded(GRAY.astype(np.uint16) * 257, "PNG"),
+    "PNG with a palette": encoded(GRAY, "PNG", "P", transparency=3),
+    "PNG with transparency": encoded(GRAY, "PNG", "RGBA"),
+    "JPEG": encoded(GRAY, "JPEG"),
+    "JPEG in color": encoded(GRAY, "JPEG", "RGB"),
+    "TIFF": encoded(GRAY, "TIFF"),
+    "TIFF of floats": encoded(GRAY / np.float32(255), "TIFF"),
+    "TIFF by libtiff": encoded(GRAY, "TIFF", compression="tiff_lzw"),
+    "GIF": encoded(GRAY, "GIF"),
+    "BMP": encoded(GRAY, "BMP"),
+    "PPM": encoded(GRAY, "PPM"),
+    "WEBP": encoded(GRAY, "WEBP", lossless=True),
 }
 PROFILE = b"FWS,SWS,Fl Red\n" + b"".join(
     b"%d.5,-%d,1e%d\n" % (i, i, i) for i in range(9)

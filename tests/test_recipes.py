@@ -39,7 +39,7 @@ def test_every_encoder_trains_a_step(X, image, profile, loss):
 
 
 def test_the_papers_training(X, monkeypatch):
-    """What reaches the optimiser, and when the rate has risen to the paper's."""
+    """What reaches the optimizer, and when the rate has risen to the paper's."""
     groups = []
     step = torch.optim.SGD.step
 

@@ -117,15 +117,15 @@ def test_sgd_has_nesterov_momentum(arrays, monkeypatch):
     assert built[0]["momentum"] == 0.9
 
 
-def test_temperature_is_learnt_or_left(arrays):
+def test_temperature_is_learned_or_left(arrays):
     fixed, _ = train(arrays, **settings())
-    learnt, history = train(arrays, **settings(learn_temperature=True))
+    learned, history = train(arrays, **settings(learn_temperature=True))
     assert fixed.module_.temperature == pytest.approx(0.5)
-    assert learnt.module_.temperature != pytest.approx(0.5, rel=1e-3)
-    assert history[-1]["temperature"] == learnt.module_.temperature
+    assert learned.module_.temperature != pytest.approx(0.5, rel=1e-3)
+    assert history[-1]["temperature"] == learned.module_.temperature
 
 
-def test_standardisation_is_learnt_from_the_pairs(arrays):
+def test_standardization_is_learned_from_the_pairs(arrays):
     arrays["image"] = arrays["image"] * 100 + 7
     arrays["image"][:, 2] = 3.0  # a constant column keeps a scale of one
     net, _ = train(arrays, **settings(max_epochs=1))
@@ -137,7 +137,7 @@ def test_standardisation_is_learnt_from_the_pairs(arrays):
 
 
 @pytest.mark.parametrize("precision", ["32", "bf16"])
-def test_features_are_centred_on_the_training_pairs(arrays, precision):
+def test_features_are_centered_on_the_training_pairs(arrays, precision):
     """In the number format in which they are computed by transform."""
     arrays["profile"] = 10 + arrays["profile"]
     net, _ = train(arrays, **settings(precision=precision, batch_size=64))

@@ -38,7 +38,7 @@ class ParticleTransformer(
     # The columns of a table that are needed; a view that is not is not read either.
     _modalities: tuple[str, ...] = MODALITIES
 
-    # How X is read belongs to what was learnt: `fit` keeps these, and `transform` goes
+    # How X is read belongs to what was learned: `fit` keeps these, and `transform` goes
     # by what was kept, whatever set_params has changed since.
     _reading_parameters: tuple[str, ...] = (
         "image_size",

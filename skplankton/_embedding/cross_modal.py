@@ -19,7 +19,7 @@ class CrossModalEmbedder(ParticleTransformer):
     """Embed particles by what their image and their optical profile have in common.
 
     Two encoders, one for images and one for profiles, are trained without any label to
-    recognise which image and which profile come from the same particle. Particles of
+    recognize which image and which profile come from the same particle. Particles of
     one species end up close together, whichever of the views is at hand.
 
     Parameters
@@ -41,7 +41,7 @@ class CrossModalEmbedder(ParticleTransformer):
         timm model, ``{"pretrained": True}``.
     image_size : int, default=64
         Side in pixels of the square an image is fitted into: its longer side is
-        resized, the shorter filled up by repeating the edge. Colour becomes grey.
+        resized, the shorter filled up by repeating the edge. Color becomes gray.
     profile_length : int, default=64
         Number of time samples a profile is resampled to.
     crop_top : int, default=0
@@ -66,18 +66,18 @@ class CrossModalEmbedder(ParticleTransformer):
     loss : {"clip", "siglip"}, default="clip"
         Symmetric InfoNCE [2]_ or pairwise sigmoid loss [3]_.
     temperature : float, default=0.5
-        Divides the cosines in the loss; where it starts, if it is learnt.
+        Divides the cosines in the loss; where it starts, if it is learned.
     learn_temperature : bool, default=False
         Whether the temperature is trained along with the encoders.
     output : {"fused", "image", "profile", "concat"}, default="fused"
-        What `transform` returns: the L2-normalised mean of the views that are there;
+        What `transform` returns: the L2-normalized mean of the views that are there;
         one view; or ``[image | profile]`` side by side, for
         :class:`GalleryKNNClassifier` with ``n_modalities=2``. A view that is asked for
         and missing is a block of NaN.
     features : {"both", "encoder", "projection"}, default="both"
         What a view is embedded as: the projection that was trained to match, in
         which an image can be compared with a profile; the encoder's own features,
-        centred, which tell more but only between views of one kind; or both side by
+        centered, which tell more but only between views of one kind; or both side by
         side, the projection with a fifth of the weight, so that views of one kind are
         compared by all of it and views of different kinds by the projection.
     optimizer : {"adamw", "sgd"} or torch optimizer class, default="adamw"
@@ -96,7 +96,7 @@ class CrossModalEmbedder(ParticleTransformer):
     micro_batch_size : int, default=None
         Encode so many pairs at a time and still compute the gradient of the whole
         batch [4]_: large batches on a small memory, for a second forward pass. An
-        encoder with batch normalisation normalises within the micro-batch.
+        encoder with batch normalization normalizes within the micro-batch.
     early_stopping : bool, default=False
         Set pairs aside, stop once their loss has not improved for `patience` epochs and
         keep the best weights. Wants some 50 pairs or more in the validation set.
@@ -121,7 +121,7 @@ class CrossModalEmbedder(ParticleTransformer):
     warm_start : bool, default=False
         Start from the weights and scales of the previous fit, which must suit the
         present parameters and X. A fixed temperature is the present `temperature`; a
-        learnt one continues from where it was.
+        learned one continues from where it was.
     random_state : int, RandomState instance or None, default=None
         Seeds the weights, batches, augmentation and validation split. The same int
         gives the same model, bit for bit, on one machine with one number of threads
@@ -317,7 +317,7 @@ class CrossModalEmbedder(ParticleTransformer):
                 (n_samples, n_features)
             Particles; those with both views are trained on. See the class notes.
         y : array-like of shape (n_samples,), default=None
-            Not learnt from: training needs no labels. A y of another length than X, or
+            Not learned from: training needs no labels. A y of another length than X, or
             of texts mixed with numbers, raises before anything is read.
 
         Returns
@@ -492,7 +492,7 @@ class CrossModalEmbedder(ParticleTransformer):
             "n_components": self.n_components,
             "temperature": self.temperature,
             "learn_temperature": self.learn_temperature,
-            # Before anything is learnt, one pair in a batch matches.
+            # Before anything is learned, one pair in a batch matches.
             "initial_bias": -float(np.log(max(1, self.batch_size - 1))),
         }
 

@@ -118,11 +118,11 @@ class DINOEmbedder(ParticleTransformer):
     take the value of another row, as in SCARF [3]_.
 
     The defaults of the training were chosen on 600 simulated particles of 8 species
-    (``make_particles``), by the accuracy of 3 neighbours in galleries of 1 to 16 labels
-    a species. Unlike [1]_'s, the heads normalise by batch: without it, the small
-    encoder learnt nothing there.
+    (``make_particles``), by the accuracy of 3 neighbors in galleries of 1 to 16 labels
+    a species. Unlike [1]_'s, the heads normalize by batch: without it, the small
+    encoder learned nothing there.
 
-    The embedding is the encoder's features, centred on the mean of the training images
+    The embedding is the encoder's features, centered on the mean of the training images
     and scaled to unit length; the heads, as usual, only serve the training.
 
     References
@@ -236,7 +236,7 @@ class DINOEmbedder(ParticleTransformer):
         X : DataFrame with column image, or array of shape (n_samples, n_features)
             Particles; those with an image are trained on. See the class notes.
         y : array-like of shape (n_samples,), default=None
-            Not learnt from; checked as in :class:`CrossModalEmbedder`.
+            Not learned from; checked as in :class:`CrossModalEmbedder`.
 
         Returns
         -------

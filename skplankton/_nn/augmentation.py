@@ -29,7 +29,7 @@ def augment_pairs(
     Parameters
     ----------
     image : Tensor of shape (n, channels, height, width) or (n, n_columns)
-        Grey values.
+        Gray values.
     profile : Tensor of shape (n, n_channels, length) or (n, n_columns)
         Log-compressed signals.
     flip : bool, default=True
@@ -72,8 +72,8 @@ def _augment_profiles(profile: Tensor, mirror: Tensor) -> Tensor:
     device = profile.device
     side = _uniform(SHORTEST_CROP, 1.0, n, device)
     start = _uniform(-1, 1, n, device) * (1 - side)
-    centres = (torch.arange(length, device=device) * 2 + 1) / length - 1
-    time = (mirror * side)[:, None] * centres + start[:, None]
+    centers = (torch.arange(length, device=device) * 2 + 1) / length - 1
+    time = (mirror * side)[:, None] * centers + start[:, None]
     grid = torch.stack([time, torch.zeros_like(time)], dim=-1)[:, None]
     # grid_sample knows images only: the profile is an image one pixel high.
     profile = F.grid_sample(

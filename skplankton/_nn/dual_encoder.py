@@ -28,7 +28,7 @@ ROWS_PER_PASS = {"cpu": 64, "accelerator": 512}
 
 
 class StandardizedEncoder(nn.Module):
-    """One view: standardise, encode, join the original size."""
+    """One view: standardize, encode, join the original size."""
 
     mean: Tensor
     std: Tensor
@@ -60,14 +60,14 @@ class StandardizedEncoder(nn.Module):
         self.register_buffer("feature_mean", torch.zeros(self.n_features))
 
     def set_scales(self, values, sizes) -> None:
-        """Learn the standardisation from the arrays of the training pairs."""
+        """Learn the standardization from the arrays of the training pairs."""
         axes = (0, *range(2, values.ndim))
         _learn_scale(self.mean, self.std, values, axes)
         if sizes is not None:
             _learn_scale(self.size_mean, self.size_std, sizes, (0,))
 
     def encode(self, values: Tensor, sizes: Tensor | None = None) -> Tensor:
-        """Features and standardised sizes, of shape (n, n_features)."""
+        """Features and standardized sizes, of shape (n, n_features)."""
         broadcast = (-1, *[1] * (values.ndim - 2))
         mean, std = self.mean.view(broadcast), self.std.view(broadcast)
         features = self.encoder((values.to(mean.dtype) - mean) / std)
@@ -86,7 +86,7 @@ class ViewEncoder(StandardizedEncoder):
         self.projection = nn.Linear(self.n_features, n_components, bias=False)
 
     def project(self, features: Tensor) -> Tensor:
-        """L2-normalised embedding, of shape (n, n_components), in float32 at least."""
+        """L2-normalized embedding, of shape (n, n_components), in float32 at least."""
         return F.normalize(_widened(self.projection(self.dropout(features))), dim=1)
 
     def forward(self, values: Tensor, sizes: Tensor | None = None) -> Tensor:
@@ -108,7 +108,7 @@ class DualEncoder(nn.Module):
         super().__init__()
         self.image = ViewEncoder("image", n_components=n_components, **image)
         self.profile = ViewEncoder("profile", n_components=n_components, **profile)
-        # Learnt as a logarithm: it stays positive, and a step is a relative change.
+        # Learned as a logarithm: it stays positive, and a step is a relative change.
         self.log_logit_scale = nn.Parameter(
             torch.tensor(-math.log(temperature)), requires_grad=learn_temperature
         )
@@ -189,7 +189,7 @@ class DualEncoder(nn.Module):
         return map_rows(embed, values, sizes, self.device)
 
     def set_feature_means(self, batches: Iterator[dict]) -> None:
-        """Learn the centre of either encoder's features from the training pairs."""
+        """Learn the center of either encoder's features from the training pairs."""
         views = {"image": self.image, "profile": self.profile}
         totals = {name: torch.zeros_like(v.feature_mean) for name, v in views.items()}
         n = 0
@@ -244,19 +244,19 @@ def _widened(x: Tensor) -> Tensor:
 def _learn_scale(mean: Tensor, std: Tensor, values, axes: tuple[int, ...]) -> None:
     """Mean and standard deviation over `axes`; a constant keeps a scale of one."""
     n = math.prod(values.shape[axis] for axis in axes)
-    centre = values.sum(axis=axes, dtype="float64") / n
-    spread = _mean_square(values, centre, axes, n) ** 0.5
-    spread[spread < 1e-6 * (abs(centre) + 1e-30)] = 1.0
-    mean.copy_(torch.as_tensor(centre))
+    center = values.sum(axis=axes, dtype="float64") / n
+    spread = _mean_square(values, center, axes, n) ** 0.5
+    spread[spread < 1e-6 * (abs(center) + 1e-30)] = 1.0
+    mean.copy_(torch.as_tensor(center))
     std.copy_(torch.as_tensor(spread))
 
 
-def _mean_square(values, centre, axes, n, chunk=1024):
+def _mean_square(values, center, axes, n, chunk=1024):
     """Mean squared deviation, a chunk of rows at a time (never a float64 copy)."""
     broadcast = (1, -1, *[1] * (values.ndim - 2))
-    centre = centre.reshape(broadcast)
+    center = center.reshape(broadcast)
     total = 0.0
     for start in range(0, len(values), chunk):
-        deviation = values[start : start + chunk] - centre
+        deviation = values[start : start + chunk] - center
         total = total + (deviation * deviation).sum(axis=axes)
     return total / n

@@ -14,8 +14,8 @@ from itertools import pairwise
 import torch
 from torch import Tensor, nn
 
-# No encoder of ours normalises by batch: the features of a particle do not depend on
-# its batch, so that gradient caching is exact. Images are normalised by groups of
+# No encoder of ours normalizes by batch: the features of a particle do not depend on
+# its batch, so that gradient caching is exact. Images are normalized by groups of
 # channels, which takes brightness and contrast out. In a profile the level of a channel
 # is what tells pigments apart: its channels keep one scale for all particles.
 NORM_GROUPS = 8
@@ -166,7 +166,7 @@ class MLP(nn.Sequential):
 
     What makes it robust is blanking some of the columns in training, each at random:
     no pair is then told from the others by one of them. Without it the pairs of a small
-    table are soon learnt by heart (see the accuracy page of the docs).
+    table are soon learned by heart (see the accuracy page of the docs).
     """
 
     def __init__(self, sample_shape, width=512, depth=2, input_dropout=0.3):
@@ -292,7 +292,7 @@ class ProfileTransformer(nn.Module):
         self.embed = nn.Linear(n_channels, width)
         self.class_token = nn.Parameter(torch.zeros(1, 1, width))
         self.position = nn.Parameter(torch.empty(1, length + 1, width))
-        # The usual spread of learnt position embeddings (Dosovitskiy et al. 2021).
+        # The usual spread of learned position embeddings (Dosovitskiy et al. 2021).
         nn.init.trunc_normal_(self.position, std=0.02)
         layer = nn.TransformerEncoderLayer(
             width,

@@ -1,8 +1,8 @@
 """Views of one image for self-distillation: a few large crops, several small ones.
 
 Caron et al. 2020, "Unsupervised learning of visual features by contrasting cluster
-assignments" (arXiv:2006.09882), section 3.2. Grey particles need other strengths than
-colour photographs: the particle fills its image, has no colours to jitter, and may come
+assignments" (arXiv:2006.09882), section 3.2. Gray particles need other strengths than
+color photographs: the particle fills its image, has no colors to jitter, and may come
 either side up and either way round; its proportions tell, so crops are never stretched.
 """
 
@@ -27,7 +27,7 @@ def draw_views(
     Parameters
     ----------
     rows : Tensor of shape (n, channels, height, width) or (n, n_columns)
-        Grey values, or a flat view.
+        Gray values, or a flat view.
     n_local : int
         Number of local views a row.
     local_side : int

@@ -267,7 +267,7 @@ def train_dual_encoder(
     if not (math.isfinite(history[-1]["train_loss"]) and is_finite(module)):
         raise diverged(learning_rate)
     net.set_params(train_split=None, shuffle=None)
-    net.trim_for_prediction()  # the optimiser's state is twice the weights' size
+    net.trim_for_prediction()  # the optimizer's state is twice the weights' size
     # What is pickled is loaded to the net's device: every machine has this one. The
     # estimator moves the module to where it is asked to compute.
     net.device = "cpu"

@@ -49,7 +49,7 @@ class SelfDistillation(nn.Module):
     ):
         super().__init__()
         heads = (width, HEAD_WIDTH, bottleneck_width, n_prototypes)
-        # A weight-normalised layer cannot be copied: the teacher's head is another one.
+        # A weight-normalized layer cannot be copied: the teacher's head is another one.
         self.student = Network(encoder, make_head(*heads))
         self.teacher = Network(deepcopy(encoder), make_head(*heads))
         self.teacher.load_state_dict(self.student.state_dict())
@@ -70,11 +70,11 @@ class SelfDistillation(nn.Module):
 
 
 def make_head(width: int, head_width: int, bottleneck_width: int, n_prototypes: int):
-    """Lightly's projection head, with batch normalisation.
+    """Lightly's projection head, with batch normalization.
 
     Features that were rectified and pooled have a large mean in common; without
-    normalisation the head says much the same of every image, and the teacher's
-    centring then leaves nothing to learn: the loss rises to log(n_prototypes).
+    normalization the head says much the same of every image, and the teacher's
+    centering then leaves nothing to learn: the loss rises to log(n_prototypes).
     """
     _, head_class = import_lightly()
     with warnings.catch_warnings():

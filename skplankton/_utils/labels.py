@@ -42,7 +42,7 @@ def check_y(X, y) -> None:
     if n_rows != n_labels:
         raise ValueError(
             f"X has {n_rows} rows, and y {n_labels} labels. Pass one label a row, None "
-            "for those that are unlabelled."
+            "for those that are unlabeled."
         )
     labels = _as_array(y)
     if labels.dtype == object:
@@ -52,9 +52,9 @@ def check_y(X, y) -> None:
 
 
 def split_labels(y, unlabeled=None) -> tuple[np.ndarray, np.ndarray]:
-    """Tell labelled from unlabelled rows.
+    """Tell labeled from unlabeled rows.
 
-    None, NaN, NaT and pandas' NA are always unlabelled, and so is whatever equals
+    None, NaN, NaT and pandas' NA are always unlabeled, and so is whatever equals
     ``unlabeled``. A number equals numbers only, a bool bools only and a string
     strings only, so that ``unlabeled=0`` spares the label False.
 
@@ -63,14 +63,14 @@ def split_labels(y, unlabeled=None) -> tuple[np.ndarray, np.ndarray]:
     y : array-like of shape (n_samples,)
         The labels: a list, an array of any dtype, a pandas Series or Categorical.
     unlabeled : scalar, default=None
-        One more value that stands for "not labelled".
+        One more value that stands for "not labeled".
 
     Returns
     -------
-    labels : ndarray of shape (n_labelled,)
+    labels : ndarray of shape (n_labeled,)
         The labels that are there, in the order of `y`, as numbers, bools or strings.
-    labelled : ndarray of shape (n_samples,), dtype bool
-        Where `y` is labelled.
+    labeled : ndarray of shape (n_samples,), dtype bool
+        Where `y` is labeled.
 
     Raises
     ------
@@ -86,10 +86,10 @@ def split_labels(y, unlabeled=None) -> tuple[np.ndarray, np.ndarray]:
             "was expected. To name several, replace them all by None in y."
         )
     labels = column_or_1d(_as_array(y), warn=True)
-    labelled = ~pd.isna(labels)
+    labeled = ~pd.isna(labels)
     if not pd.isna(unlabeled):
-        labelled[labelled] = ~_equals(labels[labelled], unlabeled)
-    labels = _plain(labels[labelled])
+        labeled[labeled] = ~_equals(labels[labeled], unlabeled)
+    labels = _plain(labels[labeled])
     if labels.size:
         if labels.dtype.kind == "f":
             assert_all_finite(labels, input_name="y")
@@ -98,7 +98,7 @@ def split_labels(y, unlabeled=None) -> tuple[np.ndarray, np.ndarray]:
             # what a gallery is for.
             warnings.filterwarnings("ignore", message="The number of unique classes")
             check_classification_targets(labels)
-    return labels, labelled
+    return labels, labeled
 
 
 def check_two_classes(labels: np.ndarray) -> None:
@@ -125,7 +125,7 @@ def warn_of_missing_words(labels: np.ndarray, stacklevel: int) -> None:
         first = next(word for word, n in counts.items() if n)
         warnings.warn(
             f"y holds the text {', '.join(found)}, which is taken for a class like any "
-            'other. If it means "not labelled", pass None in an array of objects, '
+            'other. If it means "not labeled", pass None in an array of objects, '
             f"np.array(labels, dtype=object), or unlabeled={first!r}.",
             UserWarning,
             stacklevel=stacklevel,
@@ -176,7 +176,7 @@ def _as_array(y) -> np.ndarray:
         raise ValueError(
             "Expected array-like (array or non-string sequence), got None: this "
             "estimator requires y to be passed, but the target y is None. Pass one "
-            "label a row of X, and None within y for the unlabelled rows."
+            "label a row of X, and None within y for the unlabeled rows."
         )
     in_pandas = isinstance(y, pd.Series | pd.Index | pd.api.extensions.ExtensionArray)
     if in_pandas and not isinstance(y.dtype, np.dtype):

@@ -20,7 +20,7 @@ class Decoded(NamedTuple):
 
 
 def decode_image(cell, *, image_size: int, crop_top: int = 0) -> Decoded:
-    """Grey image of (1, image_size, image_size) in [0, 1], and its height and width."""
+    """Gray image of (1, image_size, image_size) in [0, 1], and its height and width."""
     pixels = image_pixels(cell)
     height, width = pixels.shape[:2]
     if crop_top >= height:
@@ -30,12 +30,12 @@ def decode_image(cell, *, image_size: int, crop_top: int = 0) -> Decoded:
     pixels = pixels[crop_top:]
     size = height - crop_top, width
     if pixels.dtype == np.uint8:
-        grey = Image.fromarray(np.ascontiguousarray(pixels)).convert("L")
-        # Half precision keeps 8-bit grey values apart, in half the memory.
-        values = (fit_to_square(grey, image_size) / 255).astype(np.float16)
+        gray = Image.fromarray(np.ascontiguousarray(pixels)).convert("L")
+        # Half precision keeps 8-bit gray values apart, in half the memory.
+        values = (fit_to_square(gray, image_size) / 255).astype(np.float16)
     else:
-        grey = Image.fromarray(pixels @ LUMA if pixels.ndim == 3 else pixels)
-        values = fit_to_square(grey, image_size)
+        gray = Image.fromarray(pixels @ LUMA if pixels.ndim == 3 else pixels)
+        values = fit_to_square(gray, image_size)
     return Decoded(values[None], size)
 
 

@@ -15,7 +15,7 @@ from PIL import Image
 from skplankton._views.images import read_image
 from skplankton._views.stored import StoredImage, StoredProfile
 
-_GREY_MODES = ("1", "L", "LA", "La")
+_GRAY_MODES = ("1", "L", "LA", "La")
 _DEEPEST = np.iinfo(np.uint16).max
 _SHOWN = 60  # characters of a line, in an error
 
@@ -64,7 +64,7 @@ def _pixels_of(image: Image.Image) -> np.ndarray:
         return pixels
     if image.mode == "F":
         return np.asarray(image)
-    mode = "L" if image.mode in _GREY_MODES else "RGB"
+    mode = "L" if image.mode in _GRAY_MODES else "RGB"
     if image.has_transparency_data:
         white = Image.new("RGBA", image.size, "white")
         image = Image.alpha_composite(white, image.convert("RGBA"))
@@ -72,8 +72,8 @@ def _pixels_of(image: Image.Image) -> np.ndarray:
 
 
 def _checked_pixels(pixels: np.ndarray) -> np.ndarray:
-    is_colour = pixels.ndim == 3 and pixels.shape[2] == 3
-    if not (pixels.ndim == 2 or is_colour) or 0 in pixels.shape:
+    is_color = pixels.ndim == 3 and pixels.shape[2] == 3
+    if not (pixels.ndim == 2 or is_color) or 0 in pixels.shape:
         raise ValueError(
             "an image must have the shape (height, width) or (height, width, 3), both "
             f"at least 1, got {pixels.shape}"

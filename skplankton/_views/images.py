@@ -21,7 +21,7 @@ from PIL import (  # noqa: F401
 # Not all that Pillow reads: it starts Ghostscript, another program, at an EPS.
 FORMATS = ("PNG", "JPEG", "TIFF", "BMP", "GIF", "PPM", "WEBP")
 # 33 megapixels, more than any camera frame of an instrument. While it is decoded, a
-# pixel takes from 4 bytes (grey) to 22 (transparent), 0.7 GB at most, and a PNG of
+# pixel takes from 4 bytes (gray) to 22 (transparent), 0.7 GB at most, and a PNG of
 # 344 kB can hold 9400 × 9400.
 MAX_PIXELS = 2**25
 _PREFIX_LENGTH = 16  # bytes by which Pillow's readers know their formats
@@ -57,9 +57,9 @@ def image_size(content: bytes, formats: tuple[str, ...]) -> tuple[int, int]:
 
 
 def png_bytes(pixels: np.ndarray) -> bytes:
-    """A PNG file, without loss, of uint8 pixels or grey uint16 ones.
+    """A PNG file, without loss, of uint8 pixels or gray uint16 ones.
 
-    Grey floats in [0, 1] are rounded to 16 bits.
+    Gray floats in [0, 1] are rounded to 16 bits.
     """
     if pixels.dtype.kind == "f":
         full_scale = np.iinfo(np.uint16).max
