@@ -1,4 +1,4 @@
-"""Classify plankton from images and optical profiles with few labels."""
+"""Classify plankton from images and optical profiles with almost no labels."""
 
 import importlib
 

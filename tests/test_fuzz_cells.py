@@ -1,4 +1,4 @@
-"""Damaged images and profiles are read, or refused with a documented error."""
+"""Damaged images and profiles are read, or rejected with a documented error."""
 
 import io
 import warnings
@@ -44,10 +44,10 @@ PROFILE = b"FWS,SWS,Fl Red\n" + b"".join(
 
 
 def decoded(read, path, content, **params):
-    """What is read, or None after a documented error; no warning but Pillow's.
+    """The result, or None after a documented error; only Pillow may warn.
 
-    Pillow warns of broken metadata (tags, EXIF), which the pixels do not need, and of a
-    GIF whose picture is far larger than its screen, which is an error right after.
+    Pillow warns of invalid metadata (tags, EXIF), which the pixels do not need, and of a
+    GIF whose picture is far larger than its screen, which then raises an error.
     """
     path.write_bytes(content)
     with warnings.catch_warnings(record=True) as caught:

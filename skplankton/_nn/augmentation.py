@@ -3,7 +3,8 @@
 The flow runs along the image's horizontal axis and along the profile's time axis, so a
 mirrored particle is a mirrored image *and* a reversed profile: that flip is shared. A
 particle may have any orientation in the flow; arrays that were not measured in a flow
-may not, and are not flipped. Strengths are those of Kareinen et al. 2026 (arXiv:2603.16427).
+may not, and are not flipped. Strengths are those of Kareinen et al.
+2026 (arXiv:2603.16427).
 
 Profiles are log-compressed here, where 0 means "no signal".
 """

@@ -292,7 +292,7 @@ class ProfileTransformer(nn.Module):
         self.embed = nn.Linear(n_channels, width)
         self.class_token = nn.Parameter(torch.zeros(1, 1, width))
         self.position = nn.Parameter(torch.empty(1, length + 1, width))
-        # The usual standard deviation of learned position embeddings (Dosovitskiy et al. 2021).
+        # The usual deviation of learned position embeddings (Dosovitskiy et al. 2021).
         nn.init.trunc_normal_(self.position, std=0.02)
         layer = nn.TransformerEncoderLayer(
             width,

@@ -250,7 +250,7 @@ def train_dual_encoder(
                 )
             _scale_to_data(net, dataset)
         net.notify("on_train_begin", X=dataset)
-        # Not net.fit, which ignores Ctrl-C and would return a half-trained net as fitted.
+        # Not net.fit, which ignores Ctrl-C and would return a half-trained net.
         with suppress(_EnoughTraining):
             net.fit_loop(dataset)
         net.notify("on_train_end", X=dataset)

@@ -139,8 +139,8 @@ def train_dino(
         )
         network.set_scales(values, sizes)
         local_side = choose_local_side(network, values.shape[1:])
-        # The sizes are not used in training: all crops of a particle share them, so that
-        # they would reveal what the loss asks for.
+        # Training does not use the sizes: all crops of a particle share them, so that
+        # they would reveal the target of the loss.
         width = network.n_features - len(network.size_mean)
         pair = SelfDistillation(network, width, bottleneck_width, n_prototypes)
         pair.to(device).train()
