@@ -46,8 +46,8 @@ PROFILE = b"FWS,SWS,Fl Red\n" + b"".join(
 def decoded(read, path, content, **params):
     """The result, or None after a documented error; only Pillow may warn.
 
-    Pillow warns of invalid metadata (tags, EXIF), which the pixels do not need, and of a
-    GIF whose picture is far larger than its screen, which then raises an error.
+    Pillow warns of invalid metadata (tags, EXIF), which the pixels do not need, and of
+    a GIF whose picture is far larger than its screen, which then raises an error.
     """
     path.write_bytes(content)
     with warnings.catch_warnings(record=True) as caught:

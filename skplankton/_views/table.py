@@ -238,8 +238,8 @@ class ParticleTable:
                 raise ValueError(
                     f"{self._row_label(row)}: the profile has {n_channels} channels, "
                     f"where {self.n_channels} were expected as in the other profiles. "
-                    "All profiles of a table, and of the table used in fit, must have the "
-                    "same channels."
+                    "All profiles of a table, and of the table used in fit, must have "
+                    "the same channels."
                 )
 
     def _row_label(self, row: int) -> str:
