@@ -20,7 +20,7 @@ class CrossModalEmbedder(ParticleTransformer):
 
     Two encoders, one for images and one for profiles, are trained without labels to
     recognize which image and which profile come from the same particle. Particles of
-    one species end up close together, for any available modality.
+    one species end up close together, whichever modalities are available.
 
     Parameters
     ----------
@@ -71,8 +71,8 @@ class CrossModalEmbedder(ParticleTransformer):
     output : {"fused", "image", "profile", "concat"}, default="fused"
         What `transform` returns: the L2-normalized mean of the available modalities;
         one modality; or ``[image | profile]`` side by side, for
-        :class:`GalleryKNNClassifier` with ``n_modalities=2``. A missing modality is a
-        block of NaN.
+        :class:`GalleryKNNClassifier` with ``n_modalities=2``. A requested modality that
+        is missing is a block of NaN.
     features : {"both", "encoder", "projection"}, default="both"
         How a modality is embedded: by the projection trained to match, in which an
         image can be compared with a profile; by the encoder's own features, centered,
@@ -125,7 +125,7 @@ class CrossModalEmbedder(ParticleTransformer):
         Seeds the weights, batches, augmentation and validation split. The same int
         gives the same model, bit for bit, on one machine with one number of threads
         (another number of threads changes the last bits of each step, and thereby the
-        model a little). No global random state is touched: None draws a fresh seed from
+        model a little). No global random state is changed: None draws a fresh seed from
         the operating system. Fits in threads of one process take turns.
     verbose : int, default=0
         1 shows a progress bar, 2 prints one line per epoch.
@@ -156,10 +156,10 @@ class CrossModalEmbedder(ParticleTransformer):
     ``image`` and ``profile``, whose entries are file paths, arrays or missing (None,
     NaN). An image is (height, width) or (height, width, 3), uint8, uint16 or float in
     [0, 1]; a profile is (length, n_channels) in mV; a profile file is a CSV with a
-    header that names the channels. `fit` decodes each pair once and holds all of
-    them: beyond 2 GiB per modality in a file that is removed when `fit` ends (in the
-    folder for temporary files, see :func:`tempfile.gettempdir`). `transform` decodes
-    some hundreds of rows at a time. Or X is a 2-D array with the columns
+    header of channel names. `fit` decodes each pair once and holds all of them: beyond
+    2 GiB per modality in a file that is removed when `fit` ends (in the folder for
+    temporary files, see :func:`tempfile.gettempdir`). `transform` decodes some hundreds
+    of rows at a time. Or X is a 2-D array with the columns
     ``[image | profile]``, see `image_shape` and `profile_shape`.
 
     Training uses the rows with both modalities; `transform` also embeds rows with only

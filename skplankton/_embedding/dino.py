@@ -79,7 +79,7 @@ class DINOEmbedder(ParticleTransformer):
     random_state : int, RandomState instance or None, default=None
         Seeds the weights, batches and crops. The same int gives the same model, bit for
         bit, on one machine with one number of threads. No global random state is
-        touched: None draws a fresh seed from the operating system.
+        changed: None draws a fresh seed from the operating system.
     verbose : int, default=0
         1 shows a progress bar, 2 prints one line per epoch.
 
