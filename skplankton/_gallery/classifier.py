@@ -18,7 +18,7 @@ from skplankton._utils.labels import (
     draw_per_class,
     label_of_no_class,
     split_labels,
-    warn_of_missing_strings,
+    warn_of_missing_words,
 )
 from skplankton._utils.sklearn import Interval, StrOptions, fit_context, safe_indexing
 
@@ -250,7 +250,7 @@ class GalleryKNNClassifier(ClassifierMixin, BaseEstimator):
         if y is not None:
             check_y(X, y)
         labels, labelled = split_labels(y, self.unlabeled)
-        warn_of_missing_strings(labels, stacklevel=4)
+        warn_of_missing_words(labels, stacklevel=4)
         if not labelled.any():
             also = "" if self.unlabeled is None else f" and {self.unlabeled!r}"
             raise ValueError(

@@ -112,7 +112,7 @@ def check_two_classes(labels: np.ndarray) -> None:
         )
 
 
-def warn_of_missing_strings(labels: np.ndarray, stacklevel: int) -> None:
+def warn_of_missing_words(labels: np.ndarray, stacklevel: int) -> None:
     """Warn of labels such as "None", which are classes like any other string.
 
     ``np.array(["diatom", None], dtype=str)`` turns a missing label into such a string.
