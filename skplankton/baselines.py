@@ -1,4 +1,4 @@
-"""Methods to compare with: what cross-modal training has to beat."""
+"""Baseline methods to compare cross-modal training with."""
 
 from skplankton._embedding.dino import DINOEmbedder
 

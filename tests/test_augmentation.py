@@ -45,7 +45,7 @@ def test_flips_move_values_and_change_none(flips_only):
         torch.testing.assert_close(new, old, rtol=1e-4, atol=1e-4)
 
 
-def test_what_is_not_to_be_flipped_keeps_its_orientation(flips_only):
+def test_without_flips_the_orientation_is_kept(flips_only):
     image, profile = pairs()
     image = image + torch.linspace(0, 1, 16)[:, None]
     new_image, new_profile = augment_pairs(image, profile, flip=False)
@@ -53,7 +53,7 @@ def test_what_is_not_to_be_flipped_keeps_its_orientation(flips_only):
     torch.testing.assert_close(new_profile, profile)
 
 
-def test_flat_views_stay_as_they_are():
+def test_flat_vectors_are_not_changed():
     image, profile = pairs()
     new_image, new_profile = augment_pairs(image.flatten(1), profile)
     assert torch.equal(new_image, image.flatten(1))
@@ -62,25 +62,25 @@ def test_flat_views_stay_as_they_are():
     assert torch.equal(new_profile, profile.flatten(1))
 
 
-def test_strengths_stay_within_what_is_documented(monkeypatch):
+def test_strengths_are_within_the_documented_limits(monkeypatch):
     monkeypatch.setattr(augmentation, "BAND_DROP_PROBABILITY", 0.0)
     image, profile = pairs(n=500)
     new_image, new_profile = augment_pairs(image, profile)
     # Brightness and contrast: each factor in 1 ± 0.2, so the mean moves by 20 % at
-    # most, besides what the crop takes (10 % of the side, off either end).
+    # most, in addition to the crop (10 % of the side, at either end).
     assert new_image.mean(dim=(1, 2, 3)).max() < 0.5 * 1.2 + 0.1
     assert new_profile.min() >= 0.95
     assert new_profile.max() <= 2 * 1.05
 
 
-def test_a_dropped_band_is_no_signal_and_only_one_goes():
+def test_one_band_at_most_is_dropped_and_becomes_zero():
     _, profile = augment_pairs(*pairs(n=400))
     n_dropped = (profile == 0).all(dim=2).sum(dim=1)
     assert set(n_dropped.tolist()) == {0, 1}
     assert 0.15 < n_dropped.float().mean() < 0.35
 
 
-def test_input_is_left_alone_and_dtype_is_float32():
+def test_input_is_not_changed_and_dtype_is_float32():
     image, profile = pairs(n=4)
     image, kept = image.half(), (image.half().clone(), profile.clone())
     new_image, new_profile = augment_pairs(image, profile)

@@ -420,7 +420,9 @@ def test_fit_with_problems(station, tmp_path, capsys):
     break_an_image(samples[0], 1)
     output = tmp_path / "m.joblib"
     assert fit(station, "--output", output, samples=samples) == 3
-    assert "a view that cannot be read is taken for missing" in capsys.readouterr().err
+    assert (
+        "an entry that cannot be read is treated as missing" in capsys.readouterr().err
+    )
     strict = ("--overwrite", "--strict")
     assert fit(station, "--output", output, *strict, samples=samples) == 1
     printed = capsys.readouterr().err

@@ -570,7 +570,7 @@ MISTAKES = {
     ),
     "image of 32 bits": (
         {"table": particles([GRAY, "deep.tif"])},
-        "The image of the object 'p1': the image has more than 16 bits a pixel",
+        "The image of the object 'p1': the image has more than 16 bits per pixel",
     ),
     "two columns of one name": (
         {"table": particles(object_x=[1, 2]).iloc[:, [0, 1, 2, 2]]},
@@ -578,7 +578,7 @@ MISTAKES = {
     ),
     "no image": (
         {"table": particles([GRAY, __file__])},
-        r"The image of the object 'p1': it is no image of the formats that are read",
+        r"The image of the object 'p1': it is not an image in a supported format",
     ),
 }
 

@@ -17,16 +17,16 @@ FORMER = {
     "skplankton._training.contrastive": "skplankton._training",
     "skplankton._gallery.classifier": "skplankton._gallery",
     "skplankton._embedding.dino": "skplankton.baselines",
-    **{today: former for former, today in FORMER_NAMES.items()},
+    **{current: former for former, current in FORMER_NAMES.items()},
 }
 
 
 def saved_before(model):
-    """The pickle of a model, with the names of modules that it had before."""
+    """The pickle of a model, with the former names of the modules."""
     # Protocol 2 writes the name of a class as two lines of text.
     content = pickle.dumps(model, protocol=2)
-    for today, former in FORMER.items():
-        content = content.replace(f"c{today}\n".encode(), f"c{former}\n".encode())
+    for current, former in FORMER.items():
+        content = content.replace(f"c{current}\n".encode(), f"c{former}\n".encode())
     return content
 
 

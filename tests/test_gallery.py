@@ -234,7 +234,7 @@ def test_labels_of_two_kinds():
 
 def test_words_for_missing_labels_are_classes_and_warned_of():
     y = np.array(["a", None, None, "b"], dtype=str)  # turns None into text
-    words = r"y holds the text 'None' \(2 rows\), which is taken for a class"
+    words = r"y contains the text 'None' \(2 rows\), which is treated as a class"
     with pytest.warns(UserWarning, match=words) as warned:
         knn = GalleryKNNClassifier().fit(np.eye(4), y)
     assert warned[0].filename == __file__

@@ -119,7 +119,7 @@ def _fitted(table: pd.DataFrame, options: Namespace) -> Model:
     X = used[["image", "profile"]].set_axis(used["object_id"], axis=0)
     with warnings.catch_warnings():
         # load_labeled has warned of it already, in terms of this command.
-        warnings.filterwarnings("ignore", "y holds the text", UserWarning)
+        warnings.filterwarnings("ignore", "y contains the text", UserWarning)
         pipeline.fit(X, used["label"].to_numpy(dtype=object))
     kept = pipeline["gallery"].gallery_indices_
     channels = options.channels

@@ -1,1 +1,1 @@
-"""Particles → embeddings: the estimators that train and apply the networks."""
+"""Estimators that train the networks and embed particles with them."""

@@ -1,4 +1,4 @@
-"""What every transformer of particles does: check X, read it, embed it by the chunk."""
+"""Base of the embedders: check X, read it, embed it in chunks."""
 
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -21,11 +21,11 @@ from skplankton._views.table import (
     View,
     as_table_or_array,
     is_particle_table,
-    reject_table_of_words,
-    select_view_columns,
+    reject_non_numeric,
+    select_modality_columns,
 )
 
-# Rows decoded at a time for each job, in fit and transform: what is held beyond the
+# Rows decoded at a time per job, in fit and transform: the memory needed beyond the
 # result.
 ROWS_PER_CHUNK = 512
 
@@ -33,13 +33,13 @@ ROWS_PER_CHUNK = 512
 class ParticleTransformer(
     ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator
 ):
-    """A transformer whose X is a table of particles, or an array cut into two views."""
+    """A transformer of a table of particles, or of an array of both modalities."""
 
-    # The columns of a table that are needed; a view that is not is not read either.
+    # The required columns of a table; no other modality is read.
     _modalities: tuple[str, ...] = MODALITIES
 
-    # How X is read belongs to what was learnt: `fit` keeps these, and `transform` goes
-    # by what was kept, whatever set_params has changed since.
+    # How X is read is part of the fitted model: `fit` stores these, and `transform`
+    # uses the stored ones, even if set_params has changed them since.
     _reading_parameters: tuple[str, ...] = (
         "image_size",
         "profile_length",
@@ -50,13 +50,13 @@ class ParticleTransformer(
     )
 
     def _fit_particles(self, X, y) -> None:
-        """Fit all or nothing: an error, or Ctrl-C, leaves the estimator as it was."""
+        """Fit all or nothing: an error or Ctrl-C leaves the estimator unchanged."""
         before = dict(self.__dict__)
         try:
-            self._check_before_reading(X, y)
+            self._check_parameters_and_y(X, y)
             source = self._check_X(X, reset=True)
             self._fit(source)
-            self._remember_form(source)
+            self._store_input_format(source)
             source.problems.report("X", stacklevel=4)
         except BaseException:
             self.__dict__.clear()
@@ -72,11 +72,11 @@ class ParticleTransformer(
         return self._modalities
 
     def _encoder(self) -> tuple[Callable, int]:
-        """What `_embed_chunks` encodes with, and the width of its rows."""
+        """The function that encodes in `_embed_chunks`, and the width of its rows."""
         raise NotImplementedError
 
     def _combine(self, embeddings: dict[str, np.ndarray]) -> np.ndarray:
-        """One chunk's embeddings of each modality → its rows of the result."""
+        """The rows of the result, from one chunk's embeddings of each modality."""
         raise NotImplementedError
 
     def _transform_particles(self, X) -> np.ndarray:
@@ -114,9 +114,9 @@ class ParticleTransformer(
             names = self._reading_parameters
             self._reading = {name: getattr(self, name) for name in names}
         reading = dict(self._reading)
-        reading.pop("size_features")  # what is done with what was read
+        reading.pop("size_features")  # used after reading
         if not is_table:
-            reject_table_of_words(X)
+            reject_non_numeric(X)
             X = validate_data(
                 self,
                 X,
@@ -127,7 +127,7 @@ class ParticleTransformer(
             )
             reading.pop("crop_top")
             return ParticleArray(X, **reading)
-        X = select_view_columns(X, self._modalities)
+        X = select_modality_columns(X, self._modalities)
         read = X if self._modalities == MODALITIES else X[list(self._modalities)]
         validate_data(self, read, reset=reset, skip_check_array=True)
         source = ParticleTable(
@@ -142,8 +142,8 @@ class ParticleTransformer(
             source.channels, source.n_channels = self._channels, self._n_channels
         return source
 
-    def _check_before_reading(self, X, y) -> None:
-        """Raise now what would else be found after all files are read, or trained."""
+    def _check_parameters_and_y(self, X, y) -> None:
+        """Raise errors that would otherwise appear only after reading or training."""
         from skplankton._nn.encoders import find_factory
 
         self._hardware()
@@ -153,7 +153,7 @@ class ParticleTransformer(
             find_factory(getattr(self, f"{modality}_encoder"), modality)
 
     def _check_finite(self, embedded: np.ndarray, rows: np.ndarray) -> None:
-        """Raise if an embedding is no number, which would read as a missing view."""
+        """Raise if an embedding is not finite: NaN would mean a missing modality."""
         invalid = rows[~np.isfinite(embedded).all(axis=1)]
         if len(invalid):
             raise ValueError(
@@ -166,7 +166,7 @@ class ParticleTransformer(
     def _read_rows(
         self, source: ParticleTable | ParticleArray, rows: np.ndarray
     ) -> dict[str, np.ndarray]:
-        """All of the rows that can be read, by modality; `image_size` is its sizes."""
+        """All readable rows by modality; the key `image_size` holds the image sizes."""
         stores: dict[str, GrowingArray] = {}
         with ExitStack() as files:
             for chunk in _chunks(source, rows):
@@ -180,7 +180,9 @@ class ParticleTransformer(
         self, source: ParticleTable | ParticleArray, rows: np.ndarray
     ) -> dict[str, np.ndarray]:
         views: dict[str, View] = {}
-        for modality in self._modalities:  # what one lacks is not read of the next
+        for (
+            modality
+        ) in self._modalities:  # rows missing in one are not read in the next
             views[modality] = source.read(modality, rows)
             rows = views[modality].rows
         arrays = {}
@@ -201,10 +203,10 @@ class ParticleTransformer(
         encode: Callable[[str, np.ndarray, np.ndarray | None], np.ndarray],
         width: int,
     ) -> Iterator[dict[str, np.ndarray]]:
-        """Embed some rows, a chunk at a time; NaN where a row lacks the modality.
+        """Embed rows in chunks; NaN where the modality of a row is missing.
 
-        `encode` takes a modality, its values and its sizes, and returns for each a row
-        of `width` numbers.
+        `encode` takes a modality, its values and its sizes, and returns one row of
+        `width` numbers per value.
         """
         chunks = _chunks(source, rows)
         for chunk, views in zip(
@@ -222,8 +224,8 @@ class ParticleTransformer(
                 embeddings[modality] = embedded
             yield embeddings
 
-    def _remember_form(self, source: ParticleTable | ParticleArray) -> None:
-        """Keep what later tables are compared with."""
+    def _store_input_format(self, source: ParticleTable | ParticleArray) -> None:
+        """Store what the X of `transform` must agree with."""
         self._is_table = isinstance(source, ParticleTable)
         self._channels = source.channels
         self._n_channels = source.n_channels
@@ -245,7 +247,7 @@ class ParticleTransformer(
 
 
 def _chunks(source, rows: np.ndarray) -> list[np.ndarray]:
-    """The rows, some for each job at a time."""
+    """The rows in chunks of up to ROWS_PER_CHUNK per job."""
     n_rows = ROWS_PER_CHUNK * source.n_jobs
     return [rows[start : start + n_rows] for start in range(0, len(rows), n_rows)]
 
@@ -253,7 +255,7 @@ def _chunks(source, rows: np.ndarray) -> list[np.ndarray]:
 def _read_ahead(
     source, chunks: list[np.ndarray], modalities: tuple[str, ...]
 ) -> Iterator[dict[str, View]]:
-    """The views of each chunk of rows; the next is read while this one is in use.
+    """The data of each chunk of rows; the next is read while this one is in use.
 
     Decoding images and multiplying matrices both let other threads run.
     """

@@ -1,4 +1,4 @@
-"""CrossModalEmbedder: the scikit-learn transformer round the dual encoder."""
+"""CrossModalEmbedder: the scikit-learn transformer around the dual encoder."""
 
 from collections.abc import Callable
 from numbers import Integral, Real
@@ -11,16 +11,16 @@ from skplankton._utils.random import fresh_random_state
 from skplankton._utils.sklearn import Interval, StrOptions, fit_context
 from skplankton._views.table import MODALITIES, ParticleTable
 
-# Queries whose distances to all others are held at a time, in score.
-ROWS_PER_MATCHING = 512
+# Queries compared with all targets at a time, in score.
+QUERIES_PER_CHUNK = 512
 
 
 class CrossModalEmbedder(ParticleTransformer):
-    """Embed particles by what their image and their optical profile have in common.
+    """Embed particles by the information that image and optical profile share.
 
-    Two encoders, one for images and one for profiles, are trained without any label to
-    recognise which image and which profile come from the same particle. Particles of
-    one species end up close together, whichever of the views is at hand.
+    Two encoders, one for images and one for profiles, are trained without labels to
+    recognize which image and which profile come from the same particle. Particles of
+    one species end up close together, whichever modalities are available.
 
     Parameters
     ----------
@@ -31,55 +31,54 @@ class CrossModalEmbedder(ParticleTransformer):
         a factory: a callable, or ``"package.module:name"`` of one, that takes the
         sample shape, ``(1, height, width)``, and returns a torch module mapping
         ``(n, *sample_shape)`` to ``(n, width)``. ``"auto"`` is ``"cnn"`` for images and
-        ``"mlp"`` for a flat view.
+        ``"mlp"`` for a flat vector.
     profile_encoder : str or callable, default="auto"
         ``"mlp"``, ``"cnn"``, ``"lstm"``, ``"transformer"``, or a factory as above with
         the sample shape ``(n_channels, length)``. ``"auto"`` is ``"cnn"`` for profiles
-        and ``"mlp"`` for a flat view.
+        and ``"mlp"`` for a flat vector.
     image_encoder_params, profile_encoder_params : dict, default=None
         Further keyword arguments of the encoder, such as ``{"width": 32}`` or, for a
         timm model, ``{"pretrained": True}``.
     image_size : int, default=64
-        Side in pixels of the square an image is fitted into: its longer side is
-        resized, the shorter filled up by repeating the edge. Colour becomes grey.
+        Side in pixels of the square that an image is fitted into: its longer side is
+        resized, its shorter side padded with its edge. Color becomes gray.
     profile_length : int, default=64
         Number of time samples a profile is resampled to.
     crop_top : int, default=0
         Rows of pixels cut off the top of every image, where instruments burn in a
         scale bar; 25 in the sets published with [1]_.
     image_shape : tuple of (height, width) or (n_columns,), default=None
-        For X as an array: how the image's columns are reshaped; ``(n_columns,)`` is a
-        flat view of so many.
+        For X as an array: the shape of the image's columns; ``(n_columns,)`` is a flat
+        vector.
     profile_shape : tuple of (length, n_channels) or (n_columns,), default=None
         For X as an array: the same for the profile's columns. With both shapes None
-        the first half of the columns is one flat view, the second half the other; with
-        one given, the remaining columns are the other view, flat.
+        the first half of the columns is the image and the second half the profile, both
+        flat; with one given, the remaining columns are the other modality, flat.
     size_features : bool, default=True
-        Join the original height and width of an image in pixels, and the original
-        length of a profile in samples, to the encoder's features (tables only: views
-        cut out of an array all measure the same).
+        Append the original height and width of an image in pixels, and the original
+        length of a profile in samples, to the encoder's features (tables only: in an
+        array all particles have the same size).
     augment : bool, default=True
         Train on random crops, jittered brightness and gains, dropped channels and, for
         tables, flips (the horizontal one shared: a mirrored image goes with a reversed
-        profile). Views cut out of an array keep their orientation; flat ones are not
-        augmented.
+        profile). Arrays are not flipped, and flat vectors not augmented.
     loss : {"clip", "siglip"}, default="clip"
         Symmetric InfoNCE [2]_ or pairwise sigmoid loss [3]_.
     temperature : float, default=0.5
-        Divides the cosines in the loss; where it starts, if it is learnt.
+        Divides the cosines in the loss; the initial value, if it is learned.
     learn_temperature : bool, default=False
         Whether the temperature is trained along with the encoders.
     output : {"fused", "image", "profile", "concat"}, default="fused"
-        What `transform` returns: the L2-normalised mean of the views that are there;
-        one view; or ``[image | profile]`` side by side, for
-        :class:`GalleryKNNClassifier` with ``n_modalities=2``. A view that is asked for
-        and missing is a block of NaN.
+        What `transform` returns: the L2-normalized mean of the available modalities;
+        one modality; or ``[image | profile]`` side by side, for
+        :class:`GalleryKNNClassifier` with ``n_modalities=2``. A requested modality that
+        is missing is a block of NaN.
     features : {"both", "encoder", "projection"}, default="both"
-        What a view is embedded as: the projection that was trained to match, in
-        which an image can be compared with a profile; the encoder's own features,
-        centred, which tell more but only between views of one kind; or both side by
-        side, the projection with a fifth of the weight, so that views of one kind are
-        compared by all of it and views of different kinds by the projection.
+        How a modality is embedded: by the projection trained to match, in which an
+        image can be compared with a profile; by the encoder's own features, centered,
+        which are more informative, but only within one modality; or by both side by
+        side, the projection with a fifth of the weight, so that comparisons within one
+        modality use both, and comparisons across modalities only the projection.
     optimizer : {"adamw", "sgd"} or torch optimizer class, default="adamw"
         ``"sgd"`` has a Nesterov momentum of 0.9.
     learning_rate : float, default=1e-3
@@ -94,12 +93,12 @@ class CrossModalEmbedder(ParticleTransformer):
         Largest number of pairs in a step; each is a negative for all others. Batches
         are of equal size to within one pair, and no pair is left out.
     micro_batch_size : int, default=None
-        Encode so many pairs at a time and still compute the gradient of the whole
-        batch [4]_: large batches on a small memory, for a second forward pass. An
-        encoder with batch normalisation normalises within the micro-batch.
+        Encode this many pairs at a time, but compute the gradient of the whole batch
+        [4]_: large batches in little memory, at the cost of a second forward pass. An
+        encoder with batch normalization normalizes within the micro-batch.
     early_stopping : bool, default=False
         Set pairs aside, stop once their loss has not improved for `patience` epochs and
-        keep the best weights. Wants some 50 pairs or more in the validation set.
+        keep the best weights. Use at least some 50 pairs for validation.
     validation_fraction : float, default=0.1
         Share of the pairs set aside by `early_stopping`.
     patience : int, default=10
@@ -111,25 +110,25 @@ class CrossModalEmbedder(ParticleTransformer):
         Number format of the encoders' arithmetic in training and in transform. "auto"
         is "32", except on CUDA, where it is "bf16" if the GPU has it, else "16".
     errors : {"raise", "warn", "coerce"}, default="raise"
-        What to do about a view that cannot be read, or a row of a table with no view.
-        "raise" stops at the first. Otherwise the view is taken for missing, which is
-        told once, at the end, with the number of such views and the first of them: by a
-        warning, or with "coerce" by the logger ``skplankton``. `transform` makes a row
-        with no view left NaN throughout, which the classifier counts as no class.
+        What to do about an image or profile that cannot be read, or a row with neither.
+        "raise" stops at the first. Otherwise the entry is treated as missing, which is
+        reported once, at the end, with the number of such entries and the first ones:
+        "warn" warns, "coerce" logs to ``skplankton``. In `transform`, a row with
+        neither left is NaN throughout, for which the classifier predicts no class.
     n_jobs : int, default=None
         Processes that decode files; None is 1 unless in a joblib context.
     warm_start : bool, default=False
-        Start from the weights and scales of the previous fit, which must suit the
-        present parameters and X. A fixed temperature is the present `temperature`; a
-        learnt one continues from where it was.
+        Start from the weights and scales of the previous fit, which must match the
+        current parameters and X. A fixed temperature is the current `temperature`; a
+        learned one continues from its last value.
     random_state : int, RandomState instance or None, default=None
         Seeds the weights, batches, augmentation and validation split. The same int
         gives the same model, bit for bit, on one machine with one number of threads
         (another number of threads changes the last bits of each step, and thereby the
-        model a little). No global random state is touched: None draws a fresh seed from
+        model a little). No global random state is changed: None draws a fresh seed from
         the operating system. Fits in threads of one process take turns.
     verbose : int, default=0
-        1 shows a progress bar, 2 a line an epoch.
+        1 shows a progress bar, 2 prints one line per epoch.
 
     Attributes
     ----------
@@ -138,38 +137,38 @@ class CrossModalEmbedder(ParticleTransformer):
     n_iter_ : int
         Epochs trained.
     history_ : list of dict
-        An entry an epoch: ``epoch``, ``train_loss``, ``valid_loss`` with
+        One entry per epoch: ``epoch``, ``train_loss``, ``valid_loss`` with
         `early_stopping`, ``temperature``.
     temperature_ : float
         The temperature after training.
     n_features_in_ : int
         Number of columns of X read by `fit`: 2 for a table.
     feature_names_in_ : ndarray of shape (`n_features_in_`,)
-        Their names, if they have any: ``["image", "profile"]`` for a table.
+        The column names, if there are any: ``["image", "profile"]`` for a table.
 
     See Also
     --------
-    GalleryKNNClassifier : Names species from the embedding and a few labels.
+    GalleryKNNClassifier : Predicts species from the embedding and a few labels.
 
     Notes
     -----
-    X comes in two forms. A pandas DataFrame has one row a particle and the columns
-    ``image`` and ``profile``, whose cells are file paths, arrays or missing (None,
+    X has one of two forms. A pandas DataFrame has one row per particle and the columns
+    ``image`` and ``profile``, whose entries are file paths, arrays or missing (None,
     NaN). An image is (height, width) or (height, width, 3), uint8, uint16 or float in
     [0, 1]; a profile is (length, n_channels) in mV; a profile file is a CSV with a
-    header that names the channels. `fit` decodes each pair once and holds them all,
-    beyond 2 GiB a view in a file that is gone when `fit` ends (in the folder for
-    temporary files, see :func:`tempfile.gettempdir`); `transform` some hundreds of rows
-    at a time. Or X is a 2-D array with
-    the columns ``[image | profile]``, see `image_shape` and `profile_shape`.
+    header of channel names. `fit` decodes each pair once and holds all of them: beyond
+    2 GiB per modality in a file that is removed when `fit` ends (in the folder for
+    temporary files, see :func:`tempfile.gettempdir`). `transform` decodes some hundreds
+    of rows at a time. Or X is a 2-D array with the columns
+    ``[image | profile]``, see `image_shape` and `profile_shape`.
 
-    Training uses the rows that have both views; rows with one view are embedded by
-    `transform` all the same. Which rows are transformed together changes an embedding
-    by float32 rounding only.
+    Training uses the rows with both modalities; `transform` also embeds rows with only
+    one. Which rows are transformed together changes an embedding only by float32
+    rounding.
 
     How X is read (`image_size`, `profile_length`, `crop_top`, the two shapes and
-    `size_features`) belongs to the fitted model: changed by `set_params` after `fit`,
-    these take effect with the next `fit`. `output`, `features`, `device`, `precision`,
+    `size_features`) belongs to the fitted model: changes by `set_params` after `fit`
+    take effect at the next `fit`. `output`, `features`, `device`, `precision`,
     `errors`, `n_jobs` and `verbose` may be changed at any time.
 
     References
@@ -315,10 +314,10 @@ class CrossModalEmbedder(ParticleTransformer):
         ----------
         X : DataFrame with columns image and profile, or array of shape \
                 (n_samples, n_features)
-            Particles; those with both views are trained on. See the class notes.
+            Particles; those with both modalities are used. See the class notes.
         y : array-like of shape (n_samples,), default=None
-            Not learnt from: training needs no labels. A y of another length than X, or
-            of texts mixed with numbers, raises before anything is read.
+            Not used: training needs no labels. A y of another length than X, or with
+            strings mixed with numbers, raises before anything is read.
 
         Returns
         -------
@@ -330,54 +329,54 @@ class CrossModalEmbedder(ParticleTransformer):
         TypeError
             If X is neither a table of particles nor an array, or y mixes types.
         ValueError
-            If a cell cannot be read (naming row and file), a row has no view, fewer
-            than two rows have both, `device` is not available, `warm_start` does not
-            fit, or training diverges.
+            If an entry cannot be read (with row and file), a row has neither image nor
+            profile, fewer than two rows have both, `device` is not available, the
+            weights for `warm_start` do not match, or training diverges.
         FileNotFoundError
-            If a file is not there.
+            If a file does not exist.
         ImportError
-            If a timm model is asked for and timm is not installed.
+            If the encoder is a timm model and timm is not installed.
         """
         self._fit_particles(X, y)
         return self
 
     def transform(self, X):
-        """Embed particles by the views they have.
+        """Embed particles by their available modalities.
 
         Parameters
         ----------
         X : DataFrame with columns image and profile, or array of shape \
                 (n_samples, n_features)
-            Particles with either view, or both, in the form that was fitted.
+            Particles with an image, a profile or both, in the form used in `fit`.
 
         Returns
         -------
         ndarray of shape (n_samples, n_features_out), float32
-            Embeddings. With ``output="concat"`` either half is one view, NaN where it
+            Embeddings. With ``output="concat"`` each half is one modality, NaN where it
             is missing.
 
         Raises
         ------
         ValueError
-            If a cell cannot be read (naming row and file), a row has no view, X has
-            other columns or channels than were fitted, a parameter set since `fit` is
-            invalid, or an embedding overflows its number format.
+            If an entry cannot be read (with row and file), a row has neither image nor
+            profile, X has other columns or channels than in `fit`, a parameter set
+            since `fit` is invalid, or an embedding overflows its number format.
         """
         return self._transform_particles(X)
 
     def score(self, X, y=None):
-        """Share of particles whose image and profile find each other.
+        """Accuracy of matching the images and profiles of the same particles.
 
         Each image is matched with the nearest profile among all complete rows of X, and
         each profile with the nearest image; the score is the mean accuracy of the two.
-        It depends on the number of rows: chance is one over it. It is no substitute for
-        scoring the whole pipeline, which it does not track (see the user guide).
+        It depends on the number of rows: chance is one over it. It does not replace the
+        score of the whole pipeline, which it does not track (see the user guide).
 
         Parameters
         ----------
         X : DataFrame with columns image and profile, or array of shape \
                 (n_samples, n_features)
-            Particles; those with one view only are left out.
+            Particles; those with only one modality are left out.
         y : None
             Ignored.
 
@@ -389,7 +388,7 @@ class CrossModalEmbedder(ParticleTransformer):
         Raises
         ------
         ValueError
-            If no row has both views.
+            If no row has both modalities.
         """
         check_is_fitted(self)
         self._validate_params()
@@ -405,10 +404,12 @@ class CrossModalEmbedder(ParticleTransformer):
         source.problems.report("X")
         complete = ~(np.isnan(image[:, 0]) | np.isnan(profile[:, 0]))
         image, profile = image[complete], profile[complete]
-        return (_matching(image, profile) + _matching(profile, image)) / 2
+        return (
+            _matching_accuracy(image, profile) + _matching_accuracy(profile, image)
+        ) / 2
 
     def _fit(self, source) -> None:
-        # torch takes seconds to import: the first fit loads it, not the class.
+        # torch takes seconds to import: load it at the first fit, not with the class.
         from skplankton._training.contrastive import train_dual_encoder
 
         random_state = fresh_random_state(self.random_state)
@@ -437,7 +438,7 @@ class CrossModalEmbedder(ParticleTransformer):
             verbose=int(self.verbose),
             loss=self.loss,
             augment=self.augment,
-            # Particles come either way round; an array's columns may well not.
+            # Particles have no fixed orientation; an array's columns may have one.
             flip=isinstance(source, ParticleTable),
             micro_batch_size=self.micro_batch_size,
             **self._hardware(),
@@ -460,7 +461,7 @@ class CrossModalEmbedder(ParticleTransformer):
             raise ValueError(
                 f"early_stopping=True with validation_fraction="
                 f"{self.validation_fraction} sets {n_valid} of {len(rows)} complete "
-                "pairs aside; training and validation both need at least 2. Give more "
+                "pairs aside; training and validation both need at least 2. Pass more "
                 "pairs, another validation_fraction, or early_stopping=False."
             )
         shuffled = random_state.permutation(rows)
@@ -471,11 +472,11 @@ class CrossModalEmbedder(ParticleTransformer):
         if n_read < min(2, len(rows)):
             raise ValueError(
                 f"{n_read} of {len(rows)} pairs of an image and a profile "
-                "could be read; at least 2 are needed. errors='raise' says why."
+                "could be read; at least 2 are needed. errors='raise' shows the reason."
             )
 
     def _module_params(self, arrays) -> dict:
-        def view(modality, encoder, encoder_params):
+        def encoder_config(modality, encoder, encoder_params):
             sizes = arrays.get(f"{modality}_size")
             return {
                 "encoder": encoder,
@@ -485,14 +486,16 @@ class CrossModalEmbedder(ParticleTransformer):
             }
 
         return {
-            "image": view("image", self.image_encoder, self.image_encoder_params),
-            "profile": view(
+            "image": encoder_config(
+                "image", self.image_encoder, self.image_encoder_params
+            ),
+            "profile": encoder_config(
                 "profile", self.profile_encoder, self.profile_encoder_params
             ),
             "n_components": self.n_components,
             "temperature": self.temperature,
             "learn_temperature": self.learn_temperature,
-            # Before anything is learnt, one pair in a batch matches.
+            # Before anything is learned, one pair in a batch matches.
             "initial_bias": -float(np.log(max(1, self.batch_size - 1))),
         }
 
@@ -515,7 +518,7 @@ class CrossModalEmbedder(ParticleTransformer):
         return encode, module.n_features_out(features)
 
     def _combine(self, embeddings: dict[str, np.ndarray]) -> np.ndarray:
-        """One chunk's views as `output` asks for them."""
+        """The rows of `output`, from one chunk's embeddings of each modality."""
         if self.output == "concat":
             return np.hstack([embeddings[modality] for modality in MODALITIES])
         if self.output in MODALITIES:
@@ -523,23 +526,23 @@ class CrossModalEmbedder(ParticleTransformer):
         total = sum(np.nan_to_num(embeddings[modality]) for modality in MODALITIES)
         norms = np.linalg.norm(total, axis=1, keepdims=True)
         fused = total / np.where(norms > 0, norms, 1)
-        no_view = [np.isnan(embeddings[modality][:, 0]) for modality in MODALITIES]
-        fused[np.all(no_view, axis=0)] = np.nan
+        missing = [np.isnan(embeddings[modality][:, 0]) for modality in MODALITIES]
+        fused[np.all(missing, axis=0)] = np.nan
         return fused
 
     @property
     def _n_features_out(self) -> int:
-        n_views = 2 if self.output == "concat" else 1
-        return n_views * self.net_.module_.n_features_out(self.features)
+        n_blocks = 2 if self.output == "concat" else 1
+        return n_blocks * self.net_.module_.n_features_out(self.features)
 
 
-def _matching(queries: np.ndarray, targets: np.ndarray) -> float:
-    """Share of the queries whose own target is the nearest; rows have unit length."""
+def _matching_accuracy(queries: np.ndarray, targets: np.ndarray) -> float:
+    """Share of queries whose own target is the nearest; all are unit vectors."""
     own = np.arange(len(queries))
     nearest = np.concatenate(
         [
-            (queries[start : start + ROWS_PER_MATCHING] @ targets.T).argmax(axis=1)
-            for start in range(0, len(queries), ROWS_PER_MATCHING)
+            (queries[start : start + QUERIES_PER_CHUNK] @ targets.T).argmax(axis=1)
+            for start in range(0, len(queries), QUERIES_PER_CHUNK)
         ]
     )
     return float(np.mean(nearest == own))

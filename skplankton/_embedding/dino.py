@@ -1,4 +1,4 @@
-"""DINOEmbedder: the transformer that learns from the images alone."""
+"""DINOEmbedder: the transformer that is trained on images alone."""
 
 import copy
 from collections.abc import Callable
@@ -15,9 +15,9 @@ from skplankton._views.table import ParticleTable
 class DINOEmbedder(ParticleTransformer):
     """Embed particles by their images alone, trained without labels (DINO).
 
-    A student network learns to say of a small crop of an image what its teacher, the
-    moving average of the student, says of a large crop [1]_. It is the baseline that
-    [2]_ compares cross-modal learning with. Needs lightly:
+    A student network learns to predict from a small crop of an image the output that
+    its teacher, the moving average of the student, has for a large crop [1]_. It is the
+    baseline of [2]_ for cross-modal learning. Needs lightly:
     ``pip install 'skplankton[dino]'``.
 
     Parameters
@@ -25,34 +25,34 @@ class DINOEmbedder(ParticleTransformer):
     image_encoder : str or callable, default="auto"
         As for :class:`CrossModalEmbedder`: ``"mlp"``, ``"cnn"``, the name of any timm
         model, or a factory. ``"auto"`` is ``"cnn"`` for images and ``"mlp"`` for a flat
-        view.
+        vector.
     image_encoder_params : dict, default=None
         Further keyword arguments of the encoder.
     image_size : int, default=64
-        Side in pixels of the square an image is fitted into.
+        Side in pixels of the square that an image is fitted into.
     crop_top : int, default=0
         Rows of pixels cut off the top of every image.
     image_shape : tuple of (height, width) or (n_columns,), default=None
-        For X as an array: how the image's columns are reshaped.
+        For X as an array: the shape of the image's columns.
     profile_shape : tuple of (length, n_channels) or (n_columns,), default=None
-        For X as an array: how many columns are the profile's, which are not read.
+        For X as an array: the shape of the profile's columns, which are not read.
     size_features : bool, default=True
-        Join the original height and width of an image in pixels to the encoder's
-        features in `transform` (tables only). They take no part in the training, where
-        they would give away which crops belong together.
+        Append the original height and width of an image in pixels to the encoder's
+        features in `transform` (tables only). Training does not use them: they would
+        reveal which crops come from the same image.
     n_prototypes : int, default=256
-        Width of what student and teacher say: the classes they make up.
+        Width of the output of student and teacher: the learned classes.
     bottleneck_width : int, default=512
-        Width of the layer before that; 512 in [2]_.
+        Width of the layer before the output; 512 in [2]_.
     n_local_crops : int, default=4
-        Small crops an image in a step, beside the two large ones.
+        Small crops per image and step, in addition to the two large ones.
     teacher_momentum : float, default=0.96
-        Share of itself that the teacher keeps in a step; it rises to 1 on a cosine.
-        With many steps, take one closer to 1: 0.996 in [1]_.
+        Share of its weights that the teacher keeps in a step, rising to 1 on a cosine.
+        With many steps, use a value closer to 1: 0.996 in [1]_.
     teacher_temperature : float, default=0.04
-        Divides what the teacher says: a lower one makes it surer.
+        Divides the output of the teacher; a lower one sharpens it.
     student_temperature : float, default=0.1
-        Divides what the student says.
+        Divides the output of the student.
     learning_rate : float, default=1e-3
         Of AdamW: the peak, reached after `warmup_epochs`; a cosine then takes it down
         to a 500th.
@@ -79,9 +79,9 @@ class DINOEmbedder(ParticleTransformer):
     random_state : int, RandomState instance or None, default=None
         Seeds the weights, batches and crops. The same int gives the same model, bit for
         bit, on one machine with one number of threads. No global random state is
-        touched: None draws a fresh seed from the operating system.
+        changed: None draws a fresh seed from the operating system.
     verbose : int, default=0
-        1 shows a progress bar, 2 a line an epoch.
+        1 shows a progress bar, 2 prints one line per epoch.
 
     Attributes
     ----------
@@ -91,38 +91,38 @@ class DINOEmbedder(ParticleTransformer):
     n_iter_ : int
         Epochs trained.
     history_ : list of dict
-        An entry an epoch: ``epoch``, ``train_loss``.
+        One entry per epoch: ``epoch``, ``train_loss``.
     n_features_in_ : int
         Number of columns of X read by `fit`: 1 for a table.
     feature_names_in_ : ndarray of shape (`n_features_in_`,)
-        Their names, if they have any: ``["image"]`` for a table.
+        The column names, if there are any: ``["image"]`` for a table.
 
     See Also
     --------
-    CrossModalEmbedder : Learns from the optical profiles as well.
+    CrossModalEmbedder : Uses the optical profiles as well.
 
     Notes
     -----
-    X is what :class:`CrossModalEmbedder` takes, so that one can stand in for the other
+    X is the same as for :class:`CrossModalEmbedder`, so that one can replace the other
     in a pipeline. Of a DataFrame, the column ``image`` is read; the column ``profile``
-    may be there or not, and tells only that a row without an image is no mistake. Such
-    a row is left out of the training, and its embedding is NaN, which
-    :class:`GalleryKNNClassifier` counts as no class. Of an array ``[image | profile]``,
-    the columns of the image are read: the first half of all, or what `image_shape` or
-    `profile_shape` says.
+    is optional and only shows that a row without an image is not a mistake. Such a row
+    is left out of the training, and its embedding is NaN, for which
+    :class:`GalleryKNNClassifier` predicts no class. Of an array ``[image | profile]``,
+    the columns of the image are read: the first half, or those given by `image_shape`
+    or `profile_shape`.
 
-    Views of an image are crops of half to all of its area (large) and of a fifth to
+    The views of an image are crops of half to all of its area (large) and of a fifth to
     half (small, at half the resolution if the encoder takes more than one), with
-    brightness and contrast jittered by a fifth and, for tables, flipped either way. A
-    flat view has no crops: instead a random 30 % (large) or 60 % (small) of its columns
-    take the value of another row, as in SCARF [3]_.
+    brightness and contrast jittered by a fifth and, for tables, flipped along both
+    axes. A flat vector has no crops: instead a random 30 % (large) or 60 % (small) of
+    its columns take the value of another row, as in SCARF [3]_.
 
     The defaults of the training were chosen on 600 simulated particles of 8 species
-    (``make_particles``), by the accuracy of 3 neighbours in galleries of 1 to 16 labels
-    a species. Unlike [1]_'s, the heads normalise by batch: without it, the small
-    encoder learnt nothing there.
+    (``make_particles``), by the accuracy of 3 neighbors in galleries of 1 to 16 labels
+    per species. Unlike in [1]_, the heads use batch normalization: without it, the
+    small encoder learned nothing there.
 
-    The embedding is the encoder's features, centred on the mean of the training images
+    The embedding is the encoder's features, centered on the mean of the training images
     and scaled to unit length; the heads, as usual, only serve the training.
 
     References
@@ -234,9 +234,9 @@ class DINOEmbedder(ParticleTransformer):
         Parameters
         ----------
         X : DataFrame with column image, or array of shape (n_samples, n_features)
-            Particles; those with an image are trained on. See the class notes.
+            Particles; those with an image are used for training. See the class notes.
         y : array-like of shape (n_samples,), default=None
-            Not learnt from; checked as in :class:`CrossModalEmbedder`.
+            Not used; checked as in :class:`CrossModalEmbedder`.
 
         Returns
         -------
@@ -246,12 +246,12 @@ class DINOEmbedder(ParticleTransformer):
         Raises
         ------
         ValueError
-            If there is no column ``image``, a cell cannot be read (naming row and
+            If the column ``image`` is missing, an entry cannot be read (with row and
             file), fewer than two rows have an image, or training diverges.
         FileNotFoundError
-            If a file is not there.
+            If a file does not exist.
         ImportError
-            If lightly is not installed, or a timm model is asked for without timm.
+            If lightly is not installed, or timm is not and the encoder is a timm model.
         """
         self._fit_particles(X, y)
         return self
@@ -262,7 +262,7 @@ class DINOEmbedder(ParticleTransformer):
         Parameters
         ----------
         X : DataFrame with column image, or array of shape (n_samples, n_features)
-            Particles, in the form that was fitted.
+            Particles, in the form used in `fit`.
 
         Returns
         -------
@@ -272,13 +272,13 @@ class DINOEmbedder(ParticleTransformer):
         Raises
         ------
         ValueError
-            If a cell cannot be read (naming row and file), or X has other columns than
-            were fitted.
+            If an entry cannot be read (with row and file), or X has other columns than
+            in `fit`.
         """
         return self._transform_particles(X)
 
     def _fit(self, source) -> None:
-        # torch takes seconds to import: the first fit loads it, not the class.
+        # torch takes seconds to import: load it at the first fit, not with the class.
         from skplankton._training.dino import train_dino
 
         random_state = fresh_random_state(self.random_state)
@@ -292,7 +292,7 @@ class DINOEmbedder(ParticleTransformer):
         self.module_, self.history_ = train_dino(
             arrays["image"],
             arrays.get("image_size"),
-            # Particles come either way round; an array's columns may well not.
+            # Particles have no fixed orientation; an array's columns may have one.
             flip=isinstance(source, ParticleTable),
             encoder=self.image_encoder,
             encoder_params=self.image_encoder_params,
@@ -340,6 +340,6 @@ class DINOEmbedder(ParticleTransformer):
     def __getstate__(self):
         state = dict(super().__getstate__())  # it may be our own __dict__
         if "module_" in state:
-            # What is pickled on a GPU is to load on a machine without one.
+            # A model pickled on a GPU must load on a machine without one.
             state["module_"] = copy.deepcopy(state["module_"]).to("cpu")
         return state

@@ -1,1 +1,1 @@
-"""Arrays → features: networks and augmentation, in plain PyTorch."""
+"""Networks from arrays to features, and augmentation, in plain PyTorch."""

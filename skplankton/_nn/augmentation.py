@@ -1,12 +1,12 @@
-"""Augmentation of a batch of pairs, as tensor operations on the batch's own device.
+"""Augment a batch of pairs, with tensor operations on the device of the batch.
 
 The flow runs along the image's horizontal axis and along the profile's time axis, so a
 mirrored particle is a mirrored image *and* a reversed profile: that flip is shared. A
-particle may come along the flow either way round, and either side up; arrays that were
-not measured in a flow may not, and keep their orientation. Strengths are those of
-Kareinen et al. 2026 (arXiv:2603.16427).
+particle may have any orientation in the flow; arrays that were not measured in a flow
+may not, and are not flipped. Strengths are those of Kareinen et al.
+2026 (arXiv:2603.16427).
 
-Profiles come here log-compressed, where 0 means "no signal".
+Profiles are log-compressed here, where 0 means "no signal".
 """
 
 import torch
@@ -24,12 +24,12 @@ BAND_DROP_PROBABILITY = 0.25  # a particle loses one of its channels
 def augment_pairs(
     image: Tensor, profile: Tensor, flip: bool = True
 ) -> tuple[Tensor, Tensor]:
-    """Draw one new view of each image and profile; flat views stay as they are.
+    """Draw a new view of each image and profile; flat vectors are not changed.
 
     Parameters
     ----------
     image : Tensor of shape (n, channels, height, width) or (n, n_columns)
-        Grey values.
+        Gray values.
     profile : Tensor of shape (n, n_channels, length) or (n, n_columns)
         Log-compressed signals.
     flip : bool, default=True
@@ -38,7 +38,7 @@ def augment_pairs(
     Returns
     -------
     image, profile : Tensors of the shapes given
-        New tensors in float32; the input is left alone.
+        New tensors in float32; the input is not changed.
     """
     has_pixels, has_samples = image.ndim == 4, profile.ndim == 3
     n, device = len(image), image.device
@@ -72,10 +72,10 @@ def _augment_profiles(profile: Tensor, mirror: Tensor) -> Tensor:
     device = profile.device
     side = _uniform(SHORTEST_CROP, 1.0, n, device)
     start = _uniform(-1, 1, n, device) * (1 - side)
-    centres = (torch.arange(length, device=device) * 2 + 1) / length - 1
-    time = (mirror * side)[:, None] * centres + start[:, None]
+    centers = (torch.arange(length, device=device) * 2 + 1) / length - 1
+    time = (mirror * side)[:, None] * centers + start[:, None]
     grid = torch.stack([time, torch.zeros_like(time)], dim=-1)[:, None]
-    # grid_sample knows images only: the profile is an image one pixel high.
+    # grid_sample takes only images: the profile is an image one pixel high.
     profile = F.grid_sample(
         profile[:, :, None], grid, padding_mode="border", align_corners=False
     )[:, :, 0]

@@ -1,7 +1,7 @@
-"""The module that is trained: two encoders, their projections, and the temperature.
+"""The trained module: two encoders, their projections, and the temperature.
 
-Temperature and encoders live in one module, so that whatever saves or restores the
-weights (early stopping, pickling) does it for both.
+Temperature and encoders are in one module, so that saving or restoring the weights
+(early stopping, pickling) includes both.
 """
 
 import math
@@ -18,17 +18,17 @@ from skplankton._nn.encoders import MLP, build_encoder, measure_width
 FEATURE_DROPOUT = 0.2  # Kareinen et al. 2026 (arXiv:2603.16427)
 LARGEST_LOGIT_SCALE = 100.0  # Radford et al. 2021 (arXiv:2103.00020), section 2.5
 
-# What the projection weighs beside the encoder's own features in "both": enough to
-# rank views of different kinds, little enough to leave views of one kind to what told
-# them apart best in benchmarks/accuracy.py, the encoder's features.
+# Weight of the projection relative to the encoder's own features in "both": enough to
+# rank across modalities, and so little that the encoder's features, which were the most
+# accurate within one modality in benchmarks/accuracy.py, decide there.
 PROJECTION_WEIGHT = 0.2
 
-# Rows in a pass of inference: enough to keep the device busy, few enough to stay small.
+# Rows per pass of inference: enough to use the device fully, few enough for its memory.
 ROWS_PER_PASS = {"cpu": 64, "accelerator": 512}
 
 
 class StandardizedEncoder(nn.Module):
-    """One view: standardise, encode, join the original size."""
+    """One modality: standardize, encode, append the original size."""
 
     mean: Tensor
     std: Tensor
@@ -45,8 +45,8 @@ class StandardizedEncoder(nn.Module):
         n_sizes: int,
     ):
         super().__init__()
-        # An image has one scale for all its pixels; a profile one a channel, a flat
-        # view one a column.
+        # An image has one scale for all its pixels; a profile one per channel, a flat
+        # vector one per column.
         n_scales = sample_shape[0]
         self.register_buffer("mean", torch.zeros(n_scales))
         self.register_buffer("std", torch.ones(n_scales))
@@ -60,14 +60,14 @@ class StandardizedEncoder(nn.Module):
         self.register_buffer("feature_mean", torch.zeros(self.n_features))
 
     def set_scales(self, values, sizes) -> None:
-        """Learn the standardisation from the arrays of the training pairs."""
+        """Learn the standardization from the arrays of the training pairs."""
         axes = (0, *range(2, values.ndim))
         _learn_scale(self.mean, self.std, values, axes)
         if sizes is not None:
             _learn_scale(self.size_mean, self.size_std, sizes, (0,))
 
     def encode(self, values: Tensor, sizes: Tensor | None = None) -> Tensor:
-        """Features and standardised sizes, of shape (n, n_features)."""
+        """Features and standardized sizes, of shape (n, n_features)."""
         broadcast = (-1, *[1] * (values.ndim - 2))
         mean, std = self.mean.view(broadcast), self.std.view(broadcast)
         features = self.encoder((values.to(mean.dtype) - mean) / std)
@@ -78,7 +78,7 @@ class StandardizedEncoder(nn.Module):
 
 
 class ViewEncoder(StandardizedEncoder):
-    """One view, and its projection into the space that both views share."""
+    """One modality, and its projection into the space shared by both."""
 
     def __init__(self, *args, n_components: int, **kwargs):
         super().__init__(*args, **kwargs)
@@ -86,15 +86,17 @@ class ViewEncoder(StandardizedEncoder):
         self.projection = nn.Linear(self.n_features, n_components, bias=False)
 
     def project(self, features: Tensor) -> Tensor:
-        """L2-normalised embedding, of shape (n, n_components), in float32 at least."""
-        return F.normalize(_widened(self.projection(self.dropout(features))), dim=1)
+        """L2-normalized embedding, of shape (n, n_components), in float32 at least."""
+        return F.normalize(
+            _at_least_float32(self.projection(self.dropout(features))), dim=1
+        )
 
     def forward(self, values: Tensor, sizes: Tensor | None = None) -> Tensor:
         return self.project(self.encode(values, sizes))
 
 
 class DualEncoder(nn.Module):
-    """An image encoder and a profile encoder that meet in one embedding space."""
+    """An image encoder and a profile encoder with a shared embedding space."""
 
     def __init__(
         self,
@@ -108,11 +110,11 @@ class DualEncoder(nn.Module):
         super().__init__()
         self.image = ViewEncoder("image", n_components=n_components, **image)
         self.profile = ViewEncoder("profile", n_components=n_components, **profile)
-        # Learnt as a logarithm: it stays positive, and a step is a relative change.
+        # Learned as a logarithm: it stays positive, and a step is a relative change.
         self.log_logit_scale = nn.Parameter(
             torch.tensor(-math.log(temperature)), requires_grad=learn_temperature
         )
-        # Only the sigmoid loss reads it, and only then does it get a gradient.
+        # Only the sigmoid loss uses it, and only then does it get a gradient.
         self.logit_bias = nn.Parameter(torch.tensor(initial_bias))
 
     def forward(
@@ -131,16 +133,16 @@ class DualEncoder(nn.Module):
 
     @property
     def device(self) -> torch.device:
-        """Where the weights are."""
+        """The device of the weights."""
         return self.log_logit_scale.device
 
     @property
     def temperature(self) -> float:
-        """The temperature in use."""
+        """The current temperature."""
         return 1.0 / self.logit_scale.item()
 
     def n_features_out(self, features: str) -> int:
-        """Width of the space in which :meth:`embed` places a view."""
+        """Width of the embeddings returned by :meth:`embed`."""
         n_encoder = self.image.n_features + self.profile.n_features
         n_projection = self.image.projection.out_features
         return {
@@ -155,73 +157,75 @@ class DualEncoder(nn.Module):
         values: Tensor,
         sizes: Tensor | None,
         features: str,
-        view: ViewEncoder | None = None,
+        encoder: ViewEncoder | None = None,
     ) -> Tensor:
-        """Place one view in the space shared by both, as rows of unit length.
+        """Embed one modality in the space shared by both, as unit vectors.
 
-        The two encoders' own features have nothing in common, so in the shared space
-        each takes columns of its own and leaves the other's at zero: two views of one
-        kind are compared by what their encoder sees, views of different kinds by the
-        projection alone. `view` is the encoder to use; by default the modality's.
+        The two encoders' own features are unrelated, so in the shared space each has
+        its own columns, with zeros in the other's: embeddings of one modality are
+        compared by the features of its encoder, embeddings of different modalities by
+        the projection alone. `encoder` is by default that of the modality.
         """
-        view = view or getattr(self, modality)
-        encoded = view.encode(values, sizes)
+        encoder = encoder or getattr(self, modality)
+        encoded = encoder.encode(values, sizes)
         blocks = []
         if features in ("encoder", "both"):
-            own = F.normalize(_widened(encoded) - view.feature_mean, dim=1)
+            own = F.normalize(_at_least_float32(encoded) - encoder.feature_mean, dim=1)
             for name in ("image", "profile"):
                 width = getattr(self, name).n_features
                 is_own = name == modality
                 blocks.append(own if is_own else own.new_zeros(len(own), width))
         if features in ("projection", "both"):
             weight = PROJECTION_WEIGHT if features == "both" else 1.0
-            blocks.append(math.sqrt(weight) * view.project(encoded))
+            blocks.append(math.sqrt(weight) * encoder.project(encoded))
         return F.normalize(torch.cat(blocks, dim=1), dim=1)
 
     def embed_rows(self, modality: str, values, sizes, features: str):
-        """:meth:`embed` for arrays of any number of rows, as a float32 array."""
+        """Apply :meth:`embed` to arrays of any number of rows, in float32."""
 
-        view = for_inference(getattr(self, modality))
+        encoder = for_inference(getattr(self, modality))
 
         def embed(values, sizes):
-            return self.embed(modality, values, sizes, features, view)
+            return self.embed(modality, values, sizes, features, encoder)
 
         return map_rows(embed, values, sizes, self.device)
 
     def set_feature_means(self, batches: Iterator[dict]) -> None:
-        """Learn the centre of either encoder's features from the training pairs."""
-        views = {"image": self.image, "profile": self.profile}
-        totals = {name: torch.zeros_like(v.feature_mean) for name, v in views.items()}
+        """Learn the mean of each encoder's features from the training pairs."""
+        encoders = {"image": self.image, "profile": self.profile}
+        totals = {
+            name: torch.zeros_like(e.feature_mean) for name, e in encoders.items()
+        }
         n = 0
         for batch in batches:
-            for name, view in views.items():
-                encoded = view.encode(batch[name], batch.get(f"{name}_size"))
+            for name, encoder in encoders.items():
+                encoded = encoder.encode(batch[name], batch.get(f"{name}_size"))
                 totals[name] += encoded.float().sum(0)
             n += len(batch["image"])
-        for name, view in views.items():
-            view.feature_mean.copy_(totals[name] / n)
+        for name, encoder in encoders.items():
+            encoder.feature_mean.copy_(totals[name] / n)
 
 
 Encoder = TypeVar("Encoder", bound=StandardizedEncoder)
 
 
-def for_inference(view: Encoder) -> Encoder:
-    """The view's encoder, or, for flat views on a CPU, a copy of it in float64.
+def for_inference(encoder: Encoder) -> Encoder:
+    """The encoder, or for flat vectors on a CPU, a copy of it in float64.
 
-    An MLP costs little, and in float64 the rows that share a pass no longer change the
-    last digits of an embedding: scikit-learn's checks of an estimator ask for that.
+    An MLP costs little, and in float64 the other rows of a pass no longer change the
+    last digits of an embedding: scikit-learn's estimator checks require that.
     """
-    on_cpu = view.mean.device.type == "cpu" and not torch.is_autocast_enabled("cpu")
-    if on_cpu and isinstance(view.encoder, MLP) and len(view.sample_shape) == 1:
-        return deepcopy(view).double()
-    return view
+    on_cpu = encoder.mean.device.type == "cpu" and not torch.is_autocast_enabled("cpu")
+    if on_cpu and isinstance(encoder.encoder, MLP) and len(encoder.sample_shape) == 1:
+        return deepcopy(encoder).double()
+    return encoder
 
 
 def map_rows(embed: Callable[[Tensor, Tensor | None], Tensor], values, sizes, device):
-    """Embed the rows of an array, however many there are, into a float32 array.
+    """Embed any number of rows of an array into a float32 array.
 
-    Which rows share a pass changes an embedding by float32 rounding and no more: the
-    kernels of linear algebra differ with the number of rows.
+    The other rows of a pass change an embedding only by float32 rounding: the kernels
+    of linear algebra depend on the number of rows.
     """
     device = torch.device(device)
     n_rows = ROWS_PER_PASS["cpu" if device.type == "cpu" else "accelerator"]
@@ -236,27 +240,27 @@ def map_rows(embed: Callable[[Tensor, Tensor | None], Tensor], values, sizes, de
     return torch.cat(outputs).numpy()
 
 
-def _widened(x: Tensor) -> Tensor:
-    """In float32, where autocast has made 16 bits of it."""
+def _at_least_float32(x: Tensor) -> Tensor:
+    """Convert 16-bit values of autocast to float32."""
     return x if x.dtype == torch.float64 else x.float()
 
 
 def _learn_scale(mean: Tensor, std: Tensor, values, axes: tuple[int, ...]) -> None:
     """Mean and standard deviation over `axes`; a constant keeps a scale of one."""
     n = math.prod(values.shape[axis] for axis in axes)
-    centre = values.sum(axis=axes, dtype="float64") / n
-    spread = _mean_square(values, centre, axes, n) ** 0.5
-    spread[spread < 1e-6 * (abs(centre) + 1e-30)] = 1.0
-    mean.copy_(torch.as_tensor(centre))
+    center = values.sum(axis=axes, dtype="float64") / n
+    spread = _mean_square(values, center, axes, n) ** 0.5
+    spread[spread < 1e-6 * (abs(center) + 1e-30)] = 1.0
+    mean.copy_(torch.as_tensor(center))
     std.copy_(torch.as_tensor(spread))
 
 
-def _mean_square(values, centre, axes, n, chunk=1024):
+def _mean_square(values, center, axes, n, chunk=1024):
     """Mean squared deviation, a chunk of rows at a time (never a float64 copy)."""
     broadcast = (1, -1, *[1] * (values.ndim - 2))
-    centre = centre.reshape(broadcast)
+    center = center.reshape(broadcast)
     total = 0.0
     for start in range(0, len(values), chunk):
-        deviation = values[start : start + chunk] - centre
+        deviation = values[start : start + chunk] - center
         total = total + (deviation * deviation).sum(axis=axes)
     return total / n

@@ -1,8 +1,8 @@
-"""Encoders: one view in, one row of features a particle out.
+"""Encoders: from the data of one modality to one row of features per particle.
 
 An encoder is any torch module that maps a batch of shape (n, *sample_shape) to
 (n, width). `sample_shape` is (1, height, width) for an image, (channels, length) for a
-profile and (columns,) for a flat view.
+profile and (columns,) for a flat vector.
 """
 
 import difflib
@@ -14,10 +14,10 @@ from itertools import pairwise
 import torch
 from torch import Tensor, nn
 
-# No encoder of ours normalises by batch: the features of a particle do not depend on
-# its batch, so that gradient caching is exact. Images are normalised by groups of
-# channels, which takes brightness and contrast out. In a profile the level of a channel
-# is what tells pigments apart: its channels keep one scale for all particles.
+# No encoder here uses batch normalization: the features of a particle do not depend on
+# its batch, so that gradient caching is exact. Images are normalized by groups of
+# channels, which removes brightness and contrast. In a profile the level of a channel
+# distinguishes pigments: its channels keep one scale for all particles.
 NORM_GROUPS = 8
 
 
@@ -27,7 +27,7 @@ def build_encoder(
     sample_shape: tuple[int, ...],
     params: dict | None = None,
 ) -> nn.Module:
-    """Build the encoder that `spec` names for samples of `sample_shape`."""
+    """Build the encoder `spec` for samples of `sample_shape`."""
     params = params or {}
     factory = find_factory(spec, modality, sample_shape)
     try:
@@ -40,7 +40,7 @@ def build_encoder(
 
 
 def measure_width(encoder: nn.Module, sample_shape: tuple[int, ...]) -> int:
-    """Width of the features, read off a pass of two blank samples."""
+    """Width of the features, measured in a pass of two blank samples."""
     was_training = encoder.training
     with torch.no_grad():
         features = encoder.eval()(torch.zeros(2, *sample_shape))
@@ -56,7 +56,7 @@ def measure_width(encoder: nn.Module, sample_shape: tuple[int, ...]) -> int:
 def find_factory(
     spec, modality: str, sample_shape: tuple[int, ...] | None = None
 ) -> Callable[..., nn.Module]:
-    """What builds the encoder; an unknown name raises, also before a shape is known."""
+    """The factory of the encoder; an unknown name raises, even without a shape."""
     if callable(spec):
         return spec
     if ":" in spec:
@@ -70,8 +70,8 @@ def find_factory(
     structured = _STRUCTURED_ENCODERS[modality]
     if is_flat:
         raise ValueError(
-            f"{modality}_encoder={spec!r} needs a structured view, but the {modality} "
-            f"is {n_columns} flat columns. Set {modality}_shape, or use 'mlp'."
+            f"{modality}_encoder={spec!r} needs a shape, but the {modality} is "
+            f"{n_columns} flat columns. Set {modality}_shape, or use 'mlp'."
         )
     if spec in structured:
         return structured[spec]
@@ -101,7 +101,7 @@ def _timm_factory(name: str) -> Callable[..., nn.Module]:
         import timm
     except ImportError as error:
         raise ImportError(
-            f"image_encoder={name!r} is none of 'auto', 'mlp', 'cnn', and as a timm "
+            f"image_encoder={name!r} is not 'auto', 'mlp' or 'cnn', and as a timm "
             "model name it needs timm: pip install 'skplankton[timm]'."
         ) from error
     if not timm.is_model(name):
@@ -113,7 +113,7 @@ def _timm_factory(name: str) -> Callable[..., nn.Module]:
         )
 
     def build(sample_shape, **params):
-        # Vision transformers are built for one image size; the others take any.
+        # Vision transformers are built for one image size; other models take any.
         config = timm.models.get_pretrained_cfg(name)
         if config is not None and config.fixed_input_size:
             params.setdefault("img_size", sample_shape[1:])
@@ -121,13 +121,13 @@ def _timm_factory(name: str) -> Callable[..., nn.Module]:
             return timm.create_model(
                 name, in_chans=sample_shape[0], num_classes=0, **params
             )
-        except (OSError, RuntimeError) as error:  # the hub's errors, and timm's own
+        except (OSError, RuntimeError) as error:  # of the hub and of timm
             if not params.get("pretrained"):
                 raise
             raise OSError(
                 f"The pretrained weights of {name!r} could not be loaded: {error}. "
                 "Connect this machine, or copy the hub's cache (~/.cache/huggingface) "
-                "from one that has them; or train from scratch, without "
+                "from one with these weights; or train from scratch, without "
                 "pretrained=True."
             ) from error
 
@@ -135,7 +135,7 @@ def _timm_factory(name: str) -> Callable[..., nn.Module]:
 
 
 class DataScaled(nn.Module):
-    """Bring each channel to mean 0 and variance 1 over the first batch it trains on.
+    """Scale each channel to mean 0 and variance 1 over its first training batch.
 
     The scale is then a parameter like any other ("actnorm", Kingma and Dhariwal 2018,
     "Glow: generative flow with invertible 1x1 convolutions", section 3.1).
@@ -164,9 +164,9 @@ class DataScaled(nn.Module):
 class MLP(nn.Sequential):
     """Hidden layers on the flattened sample.
 
-    What makes it robust is blanking some of the columns in training, each at random:
-    no pair is then told from the others by one of them. Without it the pairs of a small
-    table are soon learnt by heart (see the accuracy page of the docs).
+    Dropout of the input columns in training makes it robust: no single column can
+    identify a pair. Without it, training soon overfits the pairs of a small table (see
+    the accuracy page of the docs).
     """
 
     def __init__(self, sample_shape, width=512, depth=2, input_dropout=0.3):
@@ -253,7 +253,7 @@ class ImageCNN(_ResidualCNN):
 
 
 class ProfileCNN(_ResidualCNN):
-    """A 1-D residual network, max pooled; two blocks a stage make it a ResNet-18."""
+    """A 1-D residual network, max pooled; with two blocks per stage a ResNet-18."""
 
     def __init__(self, sample_shape, width=16, n_stages=4, blocks_per_stage=1):
         super().__init__(
@@ -268,7 +268,7 @@ class ProfileCNN(_ResidualCNN):
 
 
 class ProfileLSTM(nn.Module):
-    """A bidirectional LSTM; the last state of either direction."""
+    """A bidirectional LSTM; its features are the last state of each direction."""
 
     def __init__(self, sample_shape, width=128):
         super().__init__()
@@ -276,7 +276,7 @@ class ProfileLSTM(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         steps = x.permute(2, 0, 1)  # (length, n, channels)
-        # On the CPU, oneDNN trains no LSTM in 16 bits: it stays in float32 there.
+        # On the CPU, oneDNN cannot train an LSTM in 16 bits: it stays in float32 there.
         on_cpu = x.device.type == "cpu"
         with torch.autocast(x.device.type, enabled=False) if on_cpu else nullcontext():
             _, (last_states, _) = self.lstm(steps.float() if on_cpu else steps)
@@ -284,7 +284,7 @@ class ProfileLSTM(nn.Module):
 
 
 class ProfileTransformer(nn.Module):
-    """A transformer encoder over the time samples, read off a class token."""
+    """A transformer encoder over the time samples, with a class token."""
 
     def __init__(self, sample_shape, width=128, n_layers=6, n_heads=4, dropout=0.1):
         super().__init__()
@@ -292,7 +292,7 @@ class ProfileTransformer(nn.Module):
         self.embed = nn.Linear(n_channels, width)
         self.class_token = nn.Parameter(torch.zeros(1, 1, width))
         self.position = nn.Parameter(torch.empty(1, length + 1, width))
-        # The usual spread of learnt position embeddings (Dosovitskiy et al. 2021).
+        # The usual deviation of learned position embeddings (Dosovitskiy et al. 2021).
         nn.init.trunc_normal_(self.position, std=0.02)
         layer = nn.TransformerEncoderLayer(
             width,

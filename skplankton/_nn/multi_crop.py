@@ -1,9 +1,9 @@
 """Views of one image for self-distillation: a few large crops, several small ones.
 
 Caron et al. 2020, "Unsupervised learning of visual features by contrasting cluster
-assignments" (arXiv:2006.09882), section 3.2. Grey particles need other strengths than
-colour photographs: the particle fills its image, has no colours to jitter, and may come
-either side up and either way round; its proportions tell, so crops are never stretched.
+assignments" (arXiv:2006.09882), section 3.2. Gray particles need other strengths than
+color photographs: the particle fills its image, has no colors to jitter, and may have
+any orientation; its proportions are informative, so crops are never stretched.
 """
 
 import torch
@@ -11,9 +11,9 @@ import torch.nn.functional as F
 from torch import Tensor
 
 GLOBAL_AREAS = 0.5, 1.0  # shares of the image's area
-LOCAL_AREAS = 0.2, 0.5  # less, and there is often no particle in the crop
-JITTER = 0.2  # brightness and contrast factors, as for pairs (_augmentation.py)
-# Share of the columns of a flat view that are redrawn: 0.6 is from Bahri et al. 2022,
+LOCAL_AREAS = 0.2, 0.5  # smaller crops often show no particle
+JITTER = 0.2  # brightness and contrast factors, as for pairs (augmentation.py)
+# Share of the columns of a flat vector that are redrawn: 0.6 is from Bahri et al. 2022,
 # "SCARF" (arXiv:2106.15147), section 3; a large view keeps more, as a large crop does.
 GLOBAL_CORRUPTION = 0.3
 LOCAL_CORRUPTION = 0.6
@@ -27,19 +27,19 @@ def draw_views(
     Parameters
     ----------
     rows : Tensor of shape (n, channels, height, width) or (n, n_columns)
-        Grey values, or a flat view.
+        Gray values, or flat vectors.
     n_local : int
-        Number of local views a row.
+        Number of local views per row.
     local_side : int
-        Height and width of the local views in pixels; flat views keep their columns.
+        Height and width of the local views in pixels; flat vectors keep their columns.
     flip : bool, default=True
         Whether to mirror images, and to turn them upside down, half of the time.
 
     Returns
     -------
     list of Tensor
-        The global views of shape (2 * n, ...), all of the first draw and then all of
-        the second, and with `n_local` the local ones, in the same order.
+        The global views of shape (2 * n, ...), first draw before second draw, and with
+        `n_local` the local views, in the same order.
     """
     rows = rows.float()
     repeated = rows.repeat(2, *[1] * (rows.ndim - 1))

@@ -1,8 +1,8 @@
-"""Pairs of arrays → trained networks: the loops."""
+"""The training loops."""
 
 
 def __getattr__(name: str):
-    # Models that were saved when this was one module look for their net here.
+    # Models saved when this was one module refer to their net here.
     if name == "ContrastiveNet":
         from skplankton._training.contrastive import ContrastiveNet
 

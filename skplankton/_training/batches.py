@@ -1,4 +1,4 @@
-"""Rows of arrays → batches of equal size, every row once an epoch."""
+"""Split rows into batches of equal size, every row once per epoch."""
 
 import math
 from collections.abc import Iterator
@@ -9,7 +9,7 @@ from torch import Tensor
 
 
 class PairDataset(torch.utils.data.Dataset):
-    """The arrays of the training pairs; an index is an array of rows, a whole batch."""
+    """The arrays of the training pairs, indexed by the rows of a whole batch."""
 
     def __init__(self, arrays: dict[str, np.ndarray]):
         self.arrays = arrays
@@ -22,11 +22,11 @@ class PairDataset(torch.utils.data.Dataset):
 
 
 class BalancedBatches:
-    """Every pair once an epoch, in batches whose sizes differ by one at most.
+    """Every pair once per epoch, in batches whose sizes differ by one at most.
 
     A contrastive loss cannot use a batch of one pair, and its value depends on the size
-    of the batch: a short last batch would be noise, and dropping it would train nothing
-    on a table smaller than a batch.
+    of the batch: a short last batch would add noise, and dropping it would leave
+    nothing of a table smaller than a batch.
     """
 
     def __init__(self, dataset: PairDataset, batch_size: int, random_state=None):
@@ -42,4 +42,4 @@ class BalancedBatches:
         if self.random_state is not None:
             rows = self.random_state.permutation(rows)
         for batch in np.array_split(rows, self.n_batches):
-            yield self.dataset[batch], torch.empty(0)  # skorch wants a target
+            yield self.dataset[batch], torch.empty(0)  # skorch expects a target

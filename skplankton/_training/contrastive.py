@@ -1,4 +1,4 @@
-"""Contrastive training: the one module that knows skorch."""
+"""Contrastive training: the only module that uses skorch."""
 
 import math
 from contextlib import suppress
@@ -33,7 +33,7 @@ OPTIMIZERS = {
 
 
 class ContrastiveNet(NeuralNet):
-    """A skorch net whose samples are pairs and whose target is the pairing itself."""
+    """A skorch net with pairs as samples and the pairing as target."""
 
     def __init__(
         self,
@@ -104,7 +104,7 @@ class ContrastiveNet(NeuralNet):
         Gao et al. 2021, "Scaling deep contrastive learning batch size under memory
         limited setup" (arXiv:2101.06983): embed without a graph, differentiate the loss
         with respect to the embeddings, then embed each chunk again, with a graph and
-        the same dropout, to carry its share of that gradient to the weights.
+        the same dropout, to propagate its share of that gradient to the weights.
         """
         n_chunks = math.ceil(len(views["image"]) / chunk)
         parts = [
@@ -136,11 +136,11 @@ class ContrastiveNet(NeuralNet):
 
 
 class _EnoughTraining(Exception):
-    """Raised by early stopping to leave the loop over the epochs."""
+    """Raised by early stopping to end the loop over the epochs."""
 
 
 class _EarlyStopping(EarlyStopping):
-    """skorch's, which stops by raising Ctrl-C, told apart from the user's."""
+    """Distinguish skorch's KeyboardInterrupt at the end from the user's Ctrl-C."""
 
     def on_epoch_end(self, net, **kwargs):
         try:
@@ -152,14 +152,14 @@ class _EarlyStopping(EarlyStopping):
 
 
 class _TemperatureLog(Callback):
-    """Write the temperature into the history, one value per epoch."""
+    """Record the temperature in the history, one value per epoch."""
 
     def on_epoch_end(self, net, **kwargs):
         net.history.record("temperature", net.module_.temperature)
 
 
 class _DivergenceCheck(Callback):
-    """End a training that cannot recover; after a skipped step in float16 it can."""
+    """End a diverged training; after a skipped step in float16 it can recover."""
 
     def on_epoch_end(self, net, **kwargs):
         if not (math.isfinite(net.history[-1]["train_loss"]) or is_finite(net.module_)):
@@ -167,7 +167,7 @@ class _DivergenceCheck(Callback):
 
 
 class _EpochProgress(Callback):
-    """One progress bar over all epochs, with the last losses beside it."""
+    """One progress bar over all epochs, with the last losses."""
 
     def on_train_begin(self, net, **kwargs):
         self.bar_ = tqdm(total=net.max_epochs, desc="training", unit="epoch")
@@ -199,9 +199,9 @@ def train_dual_encoder(
     verbose: int,
     **net_params,
 ) -> tuple[ContrastiveNet, list[dict]]:
-    """Train on the pairs in `arrays`; return the net, fit for inference, and a history.
+    """Train on the pairs in `arrays`; return the net, for inference, and a history.
 
-    torch's global random states are left as they were.
+    torch's global random states are not changed.
     """
     dataset = PairDataset(arrays)
     n_batches = math.ceil(len(dataset) / batch_size)
@@ -250,11 +250,11 @@ def train_dual_encoder(
                 )
             _scale_to_data(net, dataset)
         net.notify("on_train_begin", X=dataset)
-        # Not net.fit, which swallows Ctrl-C and would call a half-trained net fitted.
+        # Not net.fit, which ignores Ctrl-C and would return a half-trained net.
         with suppress(_EnoughTraining):
             net.fit_loop(dataset)
         net.notify("on_train_end", X=dataset)
-        # The estimator checks pass on an untrained net: a guard of our own.
+        # The estimator checks pass on an untrained net, hence this check.
         if not net.history or not net.history[-1].get("train_batch_count"):
             raise RuntimeError("No training step was taken: this is a bug.")
         net._set_training(False)
@@ -263,22 +263,22 @@ def train_dual_encoder(
             module.set_feature_means(to_tensor(b, net.device) for b, _ in batches)
 
     history = _epochs(net)
-    # The last step may have diverged after its loss was computed, or only the features.
+    # The last step may have diverged after computing its loss, or only the features.
     if not (math.isfinite(history[-1]["train_loss"]) and is_finite(module)):
         raise diverged(learning_rate)
     net.set_params(train_split=None, shuffle=None)
-    net.trim_for_prediction()  # the optimiser's state is twice the weights' size
-    # What is pickled is loaded to the net's device: every machine has this one. The
-    # estimator moves the module to where it is asked to compute.
+    net.trim_for_prediction()  # the optimizer's state is twice the weights' size
+    # A pickle is loaded to the net's device: every machine has a CPU. The estimator
+    # moves the module to its own device.
     net.device = "cpu"
     net.module_.to("cpu")
     return net, history
 
 
 def _scale_to_data(net: ContrastiveNet, dataset: PairDataset) -> None:
-    """Show the module one batch, for layers that take their scale from the first.
+    """Pass one batch through the module, to initialize scales from data.
 
-    It is the same batch whether the training steps are then taken whole or in chunks.
+    The batch is the same with and without micro-batches in the training steps.
     """
     views, _ = next(iter(net.get_iterator(dataset, training=True)))
     net._set_training(True)
@@ -287,7 +287,7 @@ def _scale_to_data(net: ContrastiveNet, dataset: PairDataset) -> None:
 
 
 def _load_weights(module: DualEncoder, weights: dict[str, Tensor]) -> None:
-    """Start from the weights of another fit, but with the temperature asked for."""
+    """Start from the weights of another fit, but with the requested temperature."""
     own = module.state_dict()
     for name in sorted(own.keys() | weights.keys()):
         shapes = [
@@ -297,7 +297,7 @@ def _load_weights(module: DualEncoder, weights: dict[str, Tensor]) -> None:
         if shapes[0] != shapes[1]:
             raise ValueError(
                 "warm_start=True continues from the weights of the previous fit, which "
-                f"do not fit the present parameters and X: {name!r} was {shapes[0]} "
+                f"do not match the current parameters and X: {name!r} was {shapes[0]} "
                 f"and is {shapes[1]} now. Restore the former encoder parameters and "
                 "columns of X, or use warm_start=False."
             )

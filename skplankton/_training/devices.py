@@ -1,4 +1,4 @@
-"""Where to compute, in which number format, and with which random numbers."""
+"""Device, number format and random states of the computation."""
 
 import threading
 from contextlib import contextmanager
@@ -9,7 +9,7 @@ from torch import Tensor
 
 
 def choose_device(device: str) -> str:
-    """Name of the torch device that `device` asks for; "auto" takes the fastest."""
+    """Name of the torch device for `device`; "auto" selects the fastest."""
     if device == "auto":
         if torch.cuda.is_available():
             return "cuda"
@@ -29,13 +29,13 @@ def choose_device(device: str) -> str:
     if not available.get(kind, False):
         raise ValueError(
             f"device={device!r} is not available on this machine. Use device='auto', "
-            "for a fitted estimator by set_params(device='auto')."
+            "or set_params(device='auto') of a fitted estimator."
         )
     return device
 
 
 def choose_precision(precision: str, device: str) -> str:
-    """The number format that `precision` asks for on `device`."""
+    """The number format for `precision` on `device`."""
     if precision != "auto":
         return precision
     if torch.device(device).type != "cuda":
@@ -47,13 +47,13 @@ Module = TypeVar("Module", bound=torch.nn.Module)
 
 
 def on_device(module: Module, device: str) -> Module:
-    """The module, moved if it is elsewhere: it may have been trained or loaded there.
+    """The module, moved if it was trained or loaded on another device.
 
-    Moving looks at each weight, which takes as long as to embed a few particles.
+    Moving checks each weight, which takes as long as embedding a few particles.
     """
-    wanted, there = torch.device(device), next(module.parameters()).device
-    is_there = there.type == wanted.type and wanted.index in (None, there.index)
-    return module if is_there else module.to(wanted)
+    wanted, current = torch.device(device), next(module.parameters()).device
+    is_on_it = current.type == wanted.type and wanted.index in (None, current.index)
+    return module if is_on_it else module.to(wanted)
 
 
 def autocast(device, precision: str):
@@ -64,8 +64,8 @@ def autocast(device, precision: str):
     )
 
 
-# torch draws weights and dropout masks from one generator for each device, which all
-# threads share: fits in threads take turns, or each would draw the others' numbers.
+# torch draws weights and dropout masks from one generator per device, shared by all
+# threads: fits in threads take turns, or they would draw from each other's numbers.
 _ONE_AT_A_TIME = threading.RLock()
 
 
@@ -73,8 +73,8 @@ _ONE_AT_A_TIME = threading.RLock()
 def seeded(device, seed: int):
     """Seed the generators of the CPU and of `device` for a block.
 
-    Their states come back at its end, and no other generator is touched (as
-    torch.manual_seed would). One thread of a process at a time is in such a block.
+    Their states are restored at its end, and no other generator is changed (as
+    torch.manual_seed would). Only one thread of a process at a time runs such a block.
     """
     device = torch.device(device)
     devices = {torch.device("cpu"), device}
@@ -108,7 +108,7 @@ def get_random_state(device) -> Tensor:
 
 
 def set_random_state(device, state: Tensor) -> None:
-    """Set the state that `get_random_state` gave."""
+    """Set the state returned by `get_random_state`."""
     device = torch.device(device)
     if device.type == "cuda":
         torch.cuda.set_rng_state(state, device)

@@ -1,4 +1,4 @@
-"""Self-distillation without labels: a student learns what a slower teacher says.
+"""Self-distillation without labels: a student learns the output of a slower teacher.
 
 Caron et al. 2021, "Emerging properties in self-supervised vision transformers"
 (arXiv:2104.14294). Loss and projection head are lightly's.
@@ -25,7 +25,7 @@ LARGEST_GRADIENT = 3.0  # the norm a step's gradient is clipped to: Caron et al.
 
 
 class Network(nn.Module):
-    """An encoder, and the head that says which prototypes its features are like."""
+    """An encoder, and the head that compares its features with prototypes."""
 
     def __init__(self, encoder: StandardizedEncoder, head: nn.Module):
         super().__init__()
@@ -38,7 +38,7 @@ class Network(nn.Module):
 
 
 class SelfDistillation(nn.Module):
-    """A student and its teacher, the moving average of what the student was."""
+    """A student and its teacher, the moving average of the student."""
 
     def __init__(
         self,
@@ -49,17 +49,17 @@ class SelfDistillation(nn.Module):
     ):
         super().__init__()
         heads = (width, HEAD_WIDTH, bottleneck_width, n_prototypes)
-        # A weight-normalised layer cannot be copied: the teacher's head is another one.
+        # A weight-normalized layer cannot be copied: the teacher has its own head.
         self.student = Network(encoder, make_head(*heads))
         self.teacher = Network(deepcopy(encoder), make_head(*heads))
         self.teacher.load_state_dict(self.student.state_dict())
         self.teacher.requires_grad_(False)
 
     def forward(self, views: list[Tensor]) -> tuple[Tensor, Tensor]:
-        """What the teacher says of the global views, and the student of all views."""
+        """Output of the teacher for the global views, and of the student for all."""
         with torch.no_grad():
-            taught = self.teacher(views[:1])
-        return taught, self.student(views)
+            targets = self.teacher(views[:1])
+        return targets, self.student(views)
 
     @torch.no_grad()
     def follow(self, momentum: float) -> None:
@@ -70,15 +70,15 @@ class SelfDistillation(nn.Module):
 
 
 def make_head(width: int, head_width: int, bottleneck_width: int, n_prototypes: int):
-    """Lightly's projection head, with batch normalisation.
+    """Lightly's projection head, with batch normalization.
 
-    Features that were rectified and pooled have a large mean in common; without
-    normalisation the head says much the same of every image, and the teacher's
-    centring then leaves nothing to learn: the loss rises to log(n_prototypes).
+    Rectified and pooled features share a large mean; without normalization the head has
+    almost the same output for every image, and the teacher's centering then leaves
+    nothing to learn: the loss rises to log(n_prototypes).
     """
     _, head_class = import_lightly()
     with warnings.catch_warnings():
-        # lightly calls torch.nn.utils.weight_norm, which still works, and says so.
+        # lightly calls torch.nn.utils.weight_norm, which works but is deprecated.
         warnings.filterwarnings("ignore", ".*weight_norm", FutureWarning)
         return head_class(
             width, head_width, bottleneck_width, n_prototypes, batch_norm=True
@@ -122,7 +122,7 @@ def train_dino(
 ) -> tuple[StandardizedEncoder, list[dict]]:
     """Train on the rows of `values`; return the teacher's encoder and a history.
 
-    torch's global random states are left as they were.
+    torch's global random states are not changed.
     """
     loss_class, _ = import_lightly()
     batches = BalancedBatches(
@@ -139,8 +139,8 @@ def train_dino(
         )
         network.set_scales(values, sizes)
         local_side = choose_local_side(network, values.shape[1:])
-        # The sizes are not trained on: all crops of a particle share them, so that they
-        # would give away what the loss asks for.
+        # Training does not use the sizes: all crops of a particle share them, so that
+        # they would reveal the target of the loss.
         width = network.n_features - len(network.size_mean)
         pair = SelfDistillation(network, width, bottleneck_width, n_prototypes)
         pair.to(device).train()
@@ -175,8 +175,8 @@ def train_dino(
                 rows = batch["image"].to(device)
                 views = draw_views(rows, n_local_crops, local_side, flip)
                 with autocast(device, precision):
-                    taught, said = pair(views)
-                loss = criterion(taught.chunk(2), said.split(len(rows)))
+                    targets, outputs = pair(views)
+                loss = criterion(targets.chunk(2), outputs.split(len(rows)))
                 optimizer.zero_grad()
                 scaler.scale(loss).backward()
                 scaler.unscale_(optimizer)
@@ -204,14 +204,14 @@ def train_dino(
 
 
 def teacher_momentum_at(progress: float, start: float) -> float:
-    """A cosine from `start` to 1, where the teacher stands still."""
+    """A cosine from `start` to 1, where the teacher no longer changes."""
     return 1 - (1 - start) * (1 + math.cos(math.pi * progress)) / 2
 
 
 def choose_local_side(network: StandardizedEncoder, sample_shape) -> int:
     """Half the side, for a quarter of the work, if the encoder takes other sizes.
 
-    Vision transformers, for one, are built for one size.
+    Vision transformers, for example, are built for one size.
     """
     side = sample_shape[-1]
     if len(sample_shape) == 1:
@@ -221,7 +221,7 @@ def choose_local_side(network: StandardizedEncoder, sample_shape) -> int:
     try:
         with torch.no_grad():
             network.eval().encode(torch.zeros(2, sample_shape[0], half, half))
-    except Exception:  # whatever an encoder raises: it is the answer "no"
+    except Exception:  # any error means that the encoder does not take it
         half = side
     network.train(was_training)
     return half

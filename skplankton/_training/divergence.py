@@ -1,4 +1,4 @@
-"""Whether a training has diverged, and the error if so."""
+"""Detect a diverged training, and its error."""
 
 import torch
 
@@ -9,7 +9,7 @@ def is_finite(module: torch.nn.Module) -> bool:
 
 
 def diverged(learning_rate: float) -> ValueError:
-    """The error of a training whose loss or weights are no longer finite numbers."""
+    """The error for a loss or weights that are no longer finite numbers."""
     return ValueError(
         "Training diverged: the loss, the weights or the features are no longer finite "
         f"numbers. Lower learning_rate (it is {learning_rate}), or use precision='32' "

@@ -1,1 +1,1 @@
-"""What every folder may use: random states, labels, files, reports of bad data."""
+"""Shared by all folders: random states, labels, files, reports of invalid data."""

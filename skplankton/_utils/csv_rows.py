@@ -1,4 +1,4 @@
-"""The rows of a table of text, each with its line in the file."""
+"""Read the rows of a CSV file, each with its line number."""
 
 from __future__ import annotations
 
@@ -9,16 +9,16 @@ from collections.abc import Iterable, Iterator
 def csv_rows(
     lines: Iterable[str], name: str, delimiter: str
 ) -> Iterator[tuple[int, list[str]]]:
-    """Yield the line on which a row begins, as an editor counts, and its cells.
+    """Yield the line number at which a row begins, from 1, and its values.
 
-    Lines without anything are skipped. `name` is what errors call the file.
+    Empty lines are skipped. `name` is the name of the file in error messages.
     """
     # Strict: a quote that is never closed would swallow the rest of the file.
     reader = csv.reader(lines, delimiter=delimiter, strict=True)
     line = 1
     while True:
         try:
-            cells = next(reader)
+            values = next(reader)
         except StopIteration:
             return
         except csv.Error as error:
@@ -26,6 +26,6 @@ def csv_rows(
                 f"{name}, line {line}: the quotes do not match up ({error}). A text in "
                 'quotes (") ends with one, and a quote within it is written twice.'
             ) from None
-        if cells not in ([], [""]):
-            yield line, cells
+        if values not in ([], [""]):
+            yield line, values
         line = reader.line_num + 1

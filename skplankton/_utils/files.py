@@ -1,4 +1,4 @@
-"""Files and folders that are complete or not there, and temporary ones that go."""
+"""Files and folders that are complete or absent, and temporary folders."""
 
 from __future__ import annotations
 
@@ -21,23 +21,23 @@ _FULL = (errno.ENOSPC, errno.EDQUOT)
 def unfinished(
     path: Path, *, folder: Path | None = None, advice: str = FREE_SOME
 ) -> Iterator[Path]:
-    """Give a path to write to, for a block that ends by moving it to `path`.
+    """Yield a path to write to, for a block that ends by moving it to `path`.
 
-    What lies there at the end of the block, a file or a folder, is removed: an error or
-    an interruption leaves neither a part of something nor a replaced one. An error of a
-    full disk names `path`.
+    A file or folder left there at the end of the block is removed: an error or an
+    interruption leaves no incomplete file and replaces none. The error of a full disk
+    contains `path`.
 
     Parameters
     ----------
     path : Path
-        What is written, as the user knows it. Its folder is made if need be.
+        The path to write, for messages. Its folder is created if needed.
     folder : Path, default=None
-        Where the path lies, on the disk of `path`; by default beside it.
+        The folder of the yielded path, on the disk of `path`; by default its folder.
     advice : str
         What to do about a full disk.
     """
     folder = path.parent if folder is None else folder
-    # Without the name of `path`, which may be as long as a name can be.
+    # Without the name of `path`, which may have the maximum length of a name.
     part = folder / f".{secrets.token_hex(8)}{UNFINISHED}"
     try:
         with disk_errors(path, part=part, advice=advice):
@@ -48,7 +48,7 @@ def unfinished(
 
 
 def remove(path: Path) -> None:
-    """Remove a file, or a folder with all in it; nothing if there is none."""
+    """Remove a file, or a folder with its contents, if it exists."""
     if path.is_dir() and not path.is_symlink():
         shutil.rmtree(path, ignore_errors=True)
     else:
@@ -58,11 +58,11 @@ def remove(path: Path) -> None:
 def temporary_folder() -> Path:
     """A new folder, removed when this process ends."""
     folder = Path(tempfile.mkdtemp(prefix="skplankton-"))
-    maker = os.getpid()
+    creator = os.getpid()
 
     def remove_own() -> None:
-        # A forked worker ends earlier, and must leave the folder to the others.
-        if os.getpid() == maker:
+        # A forked worker ends earlier, and must not remove the folder.
+        if os.getpid() == creator:
             shutil.rmtree(folder, ignore_errors=True)
 
     atexit.register(remove_own)
@@ -76,23 +76,23 @@ def disk_errors(
     part: Path | None = None,
     advice: str = FREE_SOME,
 ) -> Iterator[None]:
-    """Raise the error of a full disk, or quota, again with the name of `path`.
+    """Raise the error of a full disk or quota again, with `path` in its message.
 
     Parameters
     ----------
     path : path-like
-        The file or folder that is written, as the user knows it.
+        The file or folder to write, for messages.
     part : Path, default=None
-        The file or folder that holds it as long as it is not complete, and that the
-        caller removes. The error says how much was in it.
+        The file or folder with the incomplete data, which the caller removes. The
+        error reports its size.
     advice : str
         What to do.
 
     Raises
     ------
     OSError
-        With the same `errno`. Other errors pass, and those that have been raised again
-        by another use of this function.
+        With the same `errno`. Other errors are not changed, nor are those that this
+        function has already raised again.
     """
     try:
         yield

@@ -1,7 +1,8 @@
-"""Modules under the names that they had when older models were saved.
+"""Aliases for the former names of modules, for models saved under those names.
 
-A pickle names the module of each class in it. Models saved before the modules moved
-into folders would not load without these; drop a line once nobody has such models.
+A pickle stores the module name of each class in it. Models saved before the modules
+moved into folders would not load without these; remove a line once nobody has such
+models.
 """
 
 import importlib
@@ -25,16 +26,16 @@ class FormerNames(MetaPathFinder, Loader):
     def find_spec(
         self, fullname: str, path: Sequence[str] | None, target: object = None
     ) -> ModuleSpec | None:
-        """Answer for the former names alone."""
+        """Find the former names only."""
         return ModuleSpec(fullname, self) if fullname in FORMER_NAMES else None
 
     def exec_module(self, module: ModuleType) -> None:
-        """Give it what the module of today has."""
-        today = importlib.import_module(FORMER_NAMES[module.__name__])
-        names = {n: value for n, value in vars(today).items() if n[:2] != "__"}
+        """Copy the contents of the current module."""
+        current = importlib.import_module(FORMER_NAMES[module.__name__])
+        names = {n: value for n, value in vars(current).items() if n[:2] != "__"}
         vars(module).update(names)
 
 
 def find_former_names() -> None:
-    """Let `import` find them, after all others."""
+    """Let `import` find the former names, after all other modules."""
     sys.meta_path.append(FormerNames())

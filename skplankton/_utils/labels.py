@@ -1,4 +1,4 @@
-"""Labels: which are there, which are missing, and a few of each class."""
+"""Labels: present and missing ones, and draws of a few per class."""
 
 import warnings
 from collections.abc import Iterable
@@ -14,7 +14,7 @@ from skplankton._utils.random import fresh_random_state
 from skplankton._utils.sklearn import num_samples
 
 # How tables and programs write "missing" in text.
-_MISSING_WORDS = ("None", "nan", "NaN", "NA", "<NA>", "null")
+_MISSING_STRINGS = ("None", "nan", "NaN", "NA", "<NA>", "null")
 
 
 def check_y(X, y) -> None:
@@ -22,27 +22,27 @@ def check_y(X, y) -> None:
 
     For the start of a long `fit`: nothing else is checked, so that y may be anything
     that a classifier or a regressor takes. One number among strings, or one string
-    among numbers, however often, may be what a classifier calls ``unlabeled``.
+    among numbers, however often, may be the value of ``unlabeled``.
 
     Parameters
     ----------
     X : array-like of shape (n_samples, ...) or DataFrame
         The data; only its length is read.
     y : array-like of shape (n_samples,) or (n_samples, n_outputs)
-        Labels or targets, in which None and NaN may stand for missing ones.
+        Labels or targets, in which None and NaN mark missing ones.
 
     Raises
     ------
     ValueError
         If the lengths differ.
     TypeError
-        If y holds several strings and several numbers.
+        If y contains several strings and several numbers.
     """
     n_rows, n_labels = num_samples(X), num_samples(y)
     if n_rows != n_labels:
         raise ValueError(
-            f"X has {n_rows} rows, and y {n_labels} labels. Pass one label a row, None "
-            "for those that are unlabelled."
+            f"X has {n_rows} rows, and y {n_labels} labels. Pass one label per row, "
+            "None for unlabeled rows."
         )
     labels = _as_array(y)
     if labels.dtype == object:
@@ -52,30 +52,30 @@ def check_y(X, y) -> None:
 
 
 def split_labels(y, unlabeled=None) -> tuple[np.ndarray, np.ndarray]:
-    """Tell labelled from unlabelled rows.
+    """Separate labeled from unlabeled rows.
 
-    None, NaN, NaT and pandas' NA are always unlabelled, and so is whatever equals
-    ``unlabeled``. A number equals numbers only, a bool bools only and a string
-    strings only, so that ``unlabeled=0`` spares the label False.
+    None, NaN, NaT and pandas' NA are always unlabeled, and so is any value equal to
+    ``unlabeled``. A number equals only numbers, a bool only bools and a string only
+    strings, so that ``unlabeled=0`` does not match the label False.
 
     Parameters
     ----------
     y : array-like of shape (n_samples,)
         The labels: a list, an array of any dtype, a pandas Series or Categorical.
     unlabeled : scalar, default=None
-        One more value that stands for "not labelled".
+        One more value that means "not labeled".
 
     Returns
     -------
-    labels : ndarray of shape (n_labelled,)
-        The labels that are there, in the order of `y`, as numbers, bools or strings.
-    labelled : ndarray of shape (n_samples,), dtype bool
-        Where `y` is labelled.
+    labels : ndarray of shape (n_labeled,)
+        The labels that are not missing, in the order of `y`: numbers, bools or strings.
+    labeled : ndarray of shape (n_samples,), dtype bool
+        Where `y` is labeled.
 
     Raises
     ------
     ValueError
-        If `y` is None, not one-dimensional, or holds no class labels (for example
+        If `y` is None, not one-dimensional, or not class labels (but, for example,
         fractions).
     TypeError
         If `unlabeled` is not a scalar or the labels mix strings, numbers and bools.
@@ -83,26 +83,26 @@ def split_labels(y, unlabeled=None) -> tuple[np.ndarray, np.ndarray]:
     if not pd.api.types.is_scalar(unlabeled):
         raise TypeError(
             f"unlabeled={unlabeled!r} is a {type(unlabeled).__name__}, where one value "
-            "was expected. To name several, replace them all by None in y."
+            "was expected. For several values, replace them all by None in y."
         )
     labels = column_or_1d(_as_array(y), warn=True)
-    labelled = ~pd.isna(labels)
+    labeled = ~pd.isna(labels)
     if not pd.isna(unlabeled):
-        labelled[labelled] = ~_equals(labels[labelled], unlabeled)
-    labels = _plain(labels[labelled])
+        labeled[labeled] = ~_equals(labels[labeled], unlabeled)
+    labels = _plain(labels[labeled])
     if labels.size:
         if labels.dtype.kind == "f":
             assert_all_finite(labels, input_name="y")
         with warnings.catch_warnings():
-            # A label or two a class, which scikit-learn suspects to be regression, is
-            # what a gallery is for.
+            # A gallery may have one or two labels per class, for which scikit-learn
+            # suspects a regression.
             warnings.filterwarnings("ignore", message="The number of unique classes")
             check_classification_targets(labels)
-    return labels, labelled
+    return labels, labeled
 
 
 def check_two_classes(labels: np.ndarray) -> None:
-    """Raise a ValueError unless there are two classes to tell apart."""
+    """Raise a ValueError if there are fewer than two classes."""
     classes = np.unique(labels)
     if len(classes) < 2:
         raise ValueError(
@@ -113,19 +113,19 @@ def check_two_classes(labels: np.ndarray) -> None:
 
 
 def warn_of_missing_words(labels: np.ndarray, stacklevel: int) -> None:
-    """Warn of labels such as "None", which are classes like any other text.
+    """Warn of labels such as "None", which are classes like any other string.
 
-    ``np.array(["diatom", None], dtype=str)`` makes such a text of a missing label.
+    ``np.array(["diatom", None], dtype=str)`` turns a missing label into such a string.
     """
     if labels.dtype.kind != "U":
         return
-    counts = {word: int(np.sum(labels == word)) for word in _MISSING_WORDS}
-    found = [f"{word!r} ({n} rows)" for word, n in counts.items() if n]
+    counts = {text: int(np.sum(labels == text)) for text in _MISSING_STRINGS}
+    found = [f"{text!r} ({n} rows)" for text, n in counts.items() if n]
     if found:
-        first = next(word for word, n in counts.items() if n)
+        first = next(text for text, n in counts.items() if n)
         warnings.warn(
-            f"y holds the text {', '.join(found)}, which is taken for a class like any "
-            'other. If it means "not labelled", pass None in an array of objects, '
+            f"y contains the text {', '.join(found)}, which is treated as a class like "
+            'any other. If it means "not labeled", pass None in an array of objects, '
             f"np.array(labels, dtype=object), or unlabeled={first!r}.",
             UserWarning,
             stacklevel=stacklevel,
@@ -133,7 +133,7 @@ def warn_of_missing_words(labels: np.ndarray, stacklevel: int) -> None:
 
 
 def label_of_no_class(classes: np.ndarray) -> str | int | float:
-    """A label of the classes' kind, a number for bools, that is none of them."""
+    """A label that is not a class, of the type of the classes (a number for bools)."""
     if classes.dtype.kind == "U":
         label = ""
         while label in classes:
@@ -150,10 +150,10 @@ def draw_per_class(labels: np.ndarray, size: int | None, random_state) -> np.nda
     labels : ndarray of shape (n_labels,)
         The labels, none missing.
     size : int or None
-        A class with fewer keeps all of them. None keeps everything, undrawn.
+        A smaller class keeps all of them. None keeps everything, without a draw.
     random_state : int, RandomState instance or None
-        With the same int, what is drawn for a smaller size is part of what is drawn
-        for a larger one.
+        With the same int, the draw for a smaller size is a subset of the draw for a
+        larger one.
 
     Returns
     -------
@@ -162,7 +162,7 @@ def draw_per_class(labels: np.ndarray, size: int | None, random_state) -> np.nda
     """
     if size is None:
         return np.arange(len(labels))
-    # One order for all sizes, of which each class keeps its first members.
+    # One order for all sizes, in which each class keeps its first members.
     order = fresh_random_state(random_state).permutation(len(labels))
     _, codes, counts = np.unique(labels, return_inverse=True, return_counts=True)
     by_class = order[np.argsort(codes[order], kind="stable")]
@@ -176,21 +176,21 @@ def _as_array(y) -> np.ndarray:
         raise ValueError(
             "Expected array-like (array or non-string sequence), got None: this "
             "estimator requires y to be passed, but the target y is None. Pass one "
-            "label a row of X, and None within y for the unlabelled rows."
+            "label per row of X, and None in y for the unlabeled rows."
         )
     in_pandas = isinstance(y, pd.Series | pd.Index | pd.api.extensions.ExtensionArray)
     if in_pandas and not isinstance(y.dtype, np.dtype):
-        # Straight to numpy, whole numbers with gaps would turn into floats.
+        # Directly to numpy, integers with missing values would become floats.
         return pd.Series(y).astype(object).to_numpy()
     if hasattr(y, "__array__"):
         return np.asarray(y)
-    # np.asarray(["diatom", nan]) would make the string "nan" of the gap.
+    # np.asarray(["diatom", nan]) would turn the missing label into the string "nan".
     return np.asarray(y, dtype=object)
 
 
 def _kind(label) -> type:
-    """What a label can be compared with."""
-    if isinstance(label, bool | np.bool_):  # a bool is a number too: ask first
+    """The type that a label can be compared with."""
+    if isinstance(label, bool | np.bool_):  # a bool is a number too: check first
         return bool
     return next(
         (kind for kind in (Number, str) if isinstance(label, kind)),
@@ -214,7 +214,7 @@ def _raise_mixed(labels: Iterable) -> None:
 
 
 def _plain(labels: np.ndarray) -> np.ndarray:
-    """Objects as an array of numbers, of bools or of strings."""
+    """Convert objects to an array of numbers, of bools or of strings."""
     if labels.dtype != object or not labels.size:
         return labels
     kinds = {_kind(label) for label in labels}

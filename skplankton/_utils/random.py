@@ -9,14 +9,14 @@ def fresh_random_state(
 ) -> np.random.RandomState:
     """Turn ``random_state`` into a generator, without numpy's global state.
 
-    scikit-learn's ``check_random_state(None)`` hands out the generator behind
-    ``np.random.seed``, so that drawing from it changes what the caller's own code
-    draws next. Here ``None`` means fresh entropy from the operating system.
+    scikit-learn's ``check_random_state(None)`` returns the generator behind
+    ``np.random.seed``: drawing from it changes the next draws of the caller's own
+    code. Here ``None`` means fresh entropy from the operating system.
 
     Parameters
     ----------
     random_state : int, RandomState instance or None
-        A seed, a generator (used as it is, and advanced by what is drawn), or None.
+        A seed, a generator (used as it is, and advanced by each draw), or None.
 
     Returns
     -------
@@ -26,7 +26,7 @@ def fresh_random_state(
     Raises
     ------
     ValueError
-        If ``random_state`` is none of the three.
+        If ``random_state`` is none of these.
     """
     if random_state is None:
         return np.random.RandomState(np.random.MT19937())

@@ -1,4 +1,4 @@
-"""What cannot be read: an error at once, or one report at the end."""
+"""Problems in reading: an error at once, or one report at the end."""
 
 import logging
 import warnings
@@ -6,17 +6,17 @@ from collections import Counter
 from collections.abc import Mapping
 
 POLICIES = ("raise", "warn", "coerce")
-N_SHOWN = 3  # of each kind of problem; the count says how many there are
+N_SHOWN = 3  # examples of each kind of problem; the total is counted
 
 
 def check_policy(errors: str) -> None:
-    """Raise unless it is a known way of dealing with problems."""
+    """Raise a ValueError for an unknown `errors`."""
     if errors not in POLICIES:
         raise ValueError(f"errors={errors!r}; expected one of {list(POLICIES)}.")
 
 
 def report(text: str, errors: str, stacklevel: int) -> None:
-    """A report in a warning, or in the log."""
+    """Report in a warning or in the log."""
     if errors == "warn":
         warnings.warn(text, UserWarning, stacklevel=stacklevel + 1)
     else:
@@ -24,17 +24,17 @@ def report(text: str, errors: str, stacklevel: int) -> None:
 
 
 class Problems:
-    """Raise the first problem, or gather all of them for one report at the end.
+    """Raise the first problem, or collect all of them for one report at the end.
 
     Parameters
     ----------
     errors : {"raise", "warn", "coerce"}
-        "warn" reports by a UserWarning, "coerce" by the logger ``skplankton``.
+        "warn" reports in a UserWarning, "coerce" in the logger ``skplankton``.
 
     Attributes
     ----------
     counts : Counter
-        How many problems there are of each kind.
+        The number of problems of each kind.
     examples : dict of str to list of str
         The first few of each kind.
     """
@@ -54,10 +54,10 @@ class Problems:
         count: int = 1,
         advice: str | None = None,
     ) -> None:
-        """Raise a problem, or note it.
+        """Raise a problem, or record it.
 
-        `kind` is what the report counts: what kind of problem it is, or what is done
-        about it. `advice` follows the message of the error.
+        The report counts by `kind`: the kind of problem, or what is done about it.
+        `advice` follows the message of the error.
         """
         if self.errors == "raise":
             advice = advice or f"With errors='warn' or 'coerce', {kind} instead."
@@ -67,14 +67,14 @@ class Problems:
     def include(
         self, counts: Mapping[str, int], examples: Mapping[str, list[str]]
     ) -> None:
-        """Add what was noted elsewhere, as in another process."""
+        """Add problems recorded elsewhere, such as in another process."""
         self.counts.update(counts)
         for kind, messages in examples.items():
-            noted = self.examples.setdefault(kind, [])
-            noted += messages[: N_SHOWN - len(noted)]
+            recorded = self.examples.setdefault(kind, [])
+            recorded += messages[: N_SHOWN - len(recorded)]
 
     def report(self, what: str, stacklevel: int = 3, done: str = "read") -> None:
-        """One report of all that was noted, in a warning or in the log."""
+        """Report all recorded problems at once, in a warning or in the log."""
         if not self.counts:
             return
         lines = [f"{what} was {done} with problems."]

@@ -1,9 +1,9 @@
-"""What scikit-learn offers its own estimators under private names, and we use.
+"""Private names of scikit-learn that skplankton uses.
 
-Third-party estimators have no public way to validate parameters in scikit-learn's words
-or to take rows of whatever is a table. These names may move or change with any release,
-so that one file alone imports them: what a release breaks is mended here, and
-tests/test_imports.py keeps them out of every other module.
+There is no public way to validate parameters with scikit-learn's messages, or to take
+rows of any kind of table. These names may move or change with any release, so that only
+this file imports them: a break is fixed here, and tests/test_imports.py keeps them out
+of every other module.
 """
 
 from sklearn.base import _fit_context as fit_context

@@ -1,1 +1,1 @@
-"""The entries of a particle table → arrays of one size."""
+"""Read the entries of a particle table into arrays of one size."""

@@ -1,4 +1,4 @@
-"""One cell of the particle table → arrays of one size, ready for an encoder."""
+"""Decode one entry of a particle table into an array for an encoder."""
 
 from typing import NamedTuple
 
@@ -12,16 +12,16 @@ LUMA = np.array([0.299, 0.587, 0.114], dtype=np.float32)
 
 
 class Decoded(NamedTuple):
-    """What is read from one cell: values of a fixed shape, and the original size."""
+    """The contents of one entry: values of a fixed shape, and the original size."""
 
     values: np.ndarray
     size: tuple[int, ...]
     channels: tuple[str, ...] | None = None
 
 
-def decode_image(cell, *, image_size: int, crop_top: int = 0) -> Decoded:
-    """Grey image of (1, image_size, image_size) in [0, 1], and its height and width."""
-    pixels = image_pixels(cell)
+def decode_image(entry, *, image_size: int, crop_top: int = 0) -> Decoded:
+    """Gray image of (1, image_size, image_size) in [0, 1], and its height and width."""
+    pixels = image_pixels(entry)
     height, width = pixels.shape[:2]
     if crop_top >= height:
         raise ValueError(
@@ -30,20 +30,20 @@ def decode_image(cell, *, image_size: int, crop_top: int = 0) -> Decoded:
     pixels = pixels[crop_top:]
     size = height - crop_top, width
     if pixels.dtype == np.uint8:
-        grey = Image.fromarray(np.ascontiguousarray(pixels)).convert("L")
-        # Half precision keeps 8-bit grey values apart, in half the memory.
-        values = (fit_to_square(grey, image_size) / 255).astype(np.float16)
+        gray = Image.fromarray(np.ascontiguousarray(pixels)).convert("L")
+        # Half precision distinguishes 8-bit gray values, in half the memory.
+        values = (fit_to_square(gray, image_size) / 255).astype(np.float16)
     else:
-        grey = Image.fromarray(pixels @ LUMA if pixels.ndim == 3 else pixels)
-        values = fit_to_square(grey, image_size)
+        gray = Image.fromarray(pixels @ LUMA if pixels.ndim == 3 else pixels)
+        values = fit_to_square(gray, image_size)
     return Decoded(values[None], size)
 
 
 def fit_to_square(image: Image.Image, side: int) -> np.ndarray:
-    """Pixels of (side, side): the longer side resized, the shorter filled up.
+    """Pixels of (side, side): the longer side resized, the shorter padded.
 
-    It is filled by repeating the edge, half on either side, so that a particle keeps
-    its proportions and the background stays background.
+    The padding repeats the edge, half on either side, so that a particle keeps its
+    proportions and the background stays background.
     """
     shrink = side / max(image.size)
     width, height = (max(1, round(length * shrink)) for length in image.size)
@@ -53,20 +53,20 @@ def fit_to_square(image: Image.Image, side: int) -> np.ndarray:
     return np.pad(np.asarray(image, dtype=np.float32), margins, mode="edge")
 
 
-def decode_profile(cell, *, profile_length: int) -> Decoded:
+def decode_profile(entry, *, profile_length: int) -> Decoded:
     """Log-compressed profile of (n_channels, profile_length), and its length."""
-    samples, channels = read_profile(cell)
+    samples, channels = read_profile(entry)
     values = compress_profile(samples, profile_length)
     return Decoded(values, samples.shape[:1], channels)
 
 
 def compress_profile(samples: np.ndarray, length: int) -> np.ndarray:
-    """Samples of (n, n_channels) → (n_channels, length), resampled, on a log scale.
+    """Resample (n, n_channels) samples to (n_channels, length), on a log scale.
 
     Signals in mV span four decades, so they are compressed to sign(x)·log(1 + |x|):
     0 stays "no signal" and a detector's slightly negative noise stays finite.
     """
-    # Pillow's triangle filter widens when it shrinks, so short pulses do not alias.
+    # Pillow's triangle filter widens when shrinking: short pulses do not alias.
     resampled = Image.fromarray(samples).resize(
         (samples.shape[1], length), Image.Resampling.BILINEAR
     )

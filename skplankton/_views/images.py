@@ -1,4 +1,4 @@
-"""Image files → Pillow images, in which formats and how large; and arrays → PNG."""
+"""Read image files, within limits of format and size; encode arrays as PNG."""
 
 import io
 import os
@@ -6,7 +6,7 @@ from typing import IO
 
 import numpy as np
 
-# Each of these modules tells Pillow of its format, in Image.OPEN.
+# Each of these modules registers its format with Pillow, in Image.OPEN.
 from PIL import (  # noqa: F401
     BmpImagePlugin,
     GifImagePlugin,
@@ -18,20 +18,19 @@ from PIL import (  # noqa: F401
     WebPImagePlugin,
 )
 
-# Not all that Pillow reads: it starts Ghostscript, another program, at an EPS.
+# Not all formats of Pillow: for an EPS it starts Ghostscript, another program.
 FORMATS = ("PNG", "JPEG", "TIFF", "BMP", "GIF", "PPM", "WEBP")
-# 33 megapixels, more than any camera frame of an instrument. While it is decoded, a
-# pixel takes from 4 bytes (grey) to 22 (transparent), 0.7 GB at most, and a PNG of
-# 344 kB can hold 9400 × 9400.
+# 33 megapixels, more than any camera frame of an instrument. Decoding takes from 4
+# bytes per pixel (gray) to 22 (transparent), 0.7 GB at most, and a PNG of 344 kB can
+# have 9400 × 9400 pixels.
 MAX_PIXELS = 2**25
-_PREFIX_LENGTH = 16  # bytes by which Pillow's readers know their formats
+_PREFIX_LENGTH = 16  # bytes by which Pillow's readers recognize their formats
 
 
 def read_image(file: str | os.PathLike | bytes) -> Image.Image:
     """The first image in a file, or in the bytes of one, decoded.
 
-    Whatever is wrong with the content is a ValueError; a path that cannot be opened is
-    an OSError.
+    Invalid content raises a ValueError; a path that cannot be opened, an OSError.
     """
     with io.BytesIO(file) if isinstance(file, bytes) else open(file, "rb") as content:
         image = _parsed(content, FORMATS)
@@ -44,9 +43,9 @@ def read_image(file: str | os.PathLike | bytes) -> Image.Image:
             )
         try:
             image.load()
-        except Exception as error:  # at broken pixels Pillow raises many kinds
+        except Exception as error:  # Pillow raises many kinds at invalid pixels
             raise ValueError(
-                f"the {image.format} image is broken or cut off ({error!r})"
+                f"the {image.format} image is corrupt or truncated ({error!r})"
             ) from error
     return image
 
@@ -57,9 +56,9 @@ def image_size(content: bytes, formats: tuple[str, ...]) -> tuple[int, int]:
 
 
 def png_bytes(pixels: np.ndarray) -> bytes:
-    """A PNG file, without loss, of uint8 pixels or grey uint16 ones.
+    """A PNG file, without loss, of uint8 pixels or gray uint16 ones.
 
-    Grey floats in [0, 1] are rounded to 16 bits.
+    Gray floats in [0, 1] are rounded to 16 bits.
     """
     if pixels.dtype.kind == "f":
         full_scale = np.iinfo(np.uint16).max
@@ -70,7 +69,7 @@ def png_bytes(pixels: np.ndarray) -> bytes:
 
 
 def _parsed(file: IO[bytes], formats: tuple[str, ...]) -> Image.Image:
-    # Image.open would warn of sizes that are an error here, for all threads to see.
+    # Image.open would warn of sizes that are an error here, in all threads.
     prefix = file.read(_PREFIX_LENGTH)
     for name in formats:
         reader, accepts = Image.OPEN[name]
@@ -84,11 +83,11 @@ def _parsed(file: IO[bytes], formats: tuple[str, ...]) -> Image.Image:
             file.seek(0)
             try:
                 return reader(file, "")
-            except Exception as error:  # at broken headers Pillow raises many kinds
+            except Exception as error:  # Pillow raises many kinds at invalid headers
                 raise ValueError(
-                    f"the {name} image is broken or cut off ({error!r})"
+                    f"the {name} image is corrupt or truncated ({error!r})"
                 ) from error
     raise ValueError(
-        f"it is no image of the formats that are read, {', '.join(formats)}; it begins "
+        f"it is not an image in a supported format, {', '.join(formats)}; it begins "
         f"with {prefix[:8]!r}. Convert it to one of them"
     )

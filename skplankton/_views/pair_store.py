@@ -1,4 +1,4 @@
-"""Arrays that grow by chunks of rows: in memory, or beyond a limit in a file."""
+"""Arrays that grow by chunks of rows, in memory or beyond a limit in a file."""
 
 import tempfile
 from contextlib import ExitStack
@@ -6,40 +6,39 @@ from typing import IO
 
 import numpy as np
 
-# What one array may hold in memory, in bytes: images of 64 × 64 pixels of some 260,000
-# particles. The pages of a file are memory too, as long as there is enough of it.
+# Largest array in memory, in bytes: images of 64 × 64 pixels of some 260,000
+# particles. The pages of a file are cached in memory too, as long as it suffices.
 LARGEST_IN_MEMORY = 2**31
 
 
 class GrowingArray:
-    """Rows that come a chunk at a time.
+    """Rows that arrive in chunks.
 
-    Beyond the limit they are written to a temporary file without a name, which is gone
-    when the array is, however the process ends. It lies where Python puts temporary
-    files (the environment's TMPDIR); where the disk is full, writing raises OSError.
+    Beyond the limit they are written to an unnamed temporary file, which is removed
+    with the array, however the process ends. It is in Python's folder for temporary
+    files (the environment's TMPDIR); if the disk is full, writing raises OSError.
 
     Parameters
     ----------
     n_rows : int
-        The most there will be.
+        The largest number of rows.
     files : ExitStack
-        Closes the file, which `finished` arrays no longer need.
+        Closes the file, which `finished` arrays do not need.
     """
 
     def __init__(self, n_rows: int, files: ExitStack):
         self.n_rows = n_rows
         self.files = files
         self.n_filled = 0
-        self._array: np.ndarray | None = (
-            None  # where the rows are, or one of their kind
-        )
+        # The rows, or an empty array of their shape and dtype if they are in the file.
+        self._array: np.ndarray | None = None
         self._file: IO[bytes] | None = None
 
     def append(self, rows: np.ndarray) -> None:
-        """Add some rows, all of one shape; none at all may have any.
+        """Add rows, all of one shape; an empty array may have any shape.
 
-        Rows of a wider dtype than those before, as images of 16 bits are among images
-        of 8, widen these as well.
+        Rows of a wider dtype than those before, such as images of 16 bits after images
+        of 8 bits, widen these as well.
         """
         if not len(rows):
             return
@@ -71,10 +70,10 @@ class GrowingArray:
         self._file.flush()
         shape = (self.n_filled, *self._array.shape[1:])
         mapped = np.memmap(self._file, self._array.dtype, mode="r", shape=shape)
-        return np.asarray(mapped)  # a plain array, which keeps the map
+        return np.asarray(mapped)  # a plain array that keeps the map
 
     def _widen(self, dtype: np.dtype) -> None:
-        wider = GrowingArray(self.n_rows, self.files)  # which may need a file
+        wider = GrowingArray(self.n_rows, self.files)  # may need a file
         for row in self.finished():
             wider.append(row[None].astype(dtype))
         if self._file is not None:

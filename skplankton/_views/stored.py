@@ -1,4 +1,4 @@
-"""Views that lie inside a larger file: cells that know where, and read only that."""
+"""Entries that refer to an image or profile inside a larger file, read on demand."""
 
 from dataclasses import dataclass
 
@@ -10,10 +10,10 @@ from skplankton._views.images import read_image
 
 @dataclass(frozen=True, slots=True)
 class StoredImage:
-    """An encoded image (JPEG, PNG or BMP), `n_bytes` from `offset` on in a file.
+    """An encoded image (JPEG, PNG or BMP): `n_bytes` of a file, from `offset`.
 
     `crop` is the part that shows the particle, (left, top, width, height) in pixels,
-    where the image is a whole camera frame. `origin` names the particle to the user.
+    if the image is a whole camera frame. `origin` identifies the particle in messages.
     """
 
     path: str
@@ -23,7 +23,7 @@ class StoredImage:
     crop: tuple[int, int, int, int] | None = None
 
     def read_bytes(self) -> bytes:
-        """The encoded image, whole."""
+        """The whole encoded image."""
         return _read_bytes(self.path, self.offset, self.n_bytes)
 
     def open(self) -> Image.Image:
@@ -40,7 +40,7 @@ class StoredImage:
 
 @dataclass(frozen=True, slots=True)
 class StoredProfile:
-    """Samples of `shape` (length, n_channels), float32, from `offset` on in a file."""
+    """Samples of `shape` (length, n_channels), float32, in a file from `offset`."""
 
     path: str
     offset: int
@@ -66,9 +66,9 @@ def _read_bytes(path: str, offset: int, n_bytes: int) -> bytes:
             data = file.read(n_bytes)
     except FileNotFoundError:
         raise FileNotFoundError(
-            f"the extracted views '{path}' are gone: their cache folder was removed, "
-            "or was a temporary one of another process. Load the table again; cache=… "
-            "names a folder that stays"
+            f"the file '{path}' of extracted images and profiles no longer exists: its "
+            "cache folder was removed, or was a temporary one of another process. Load "
+            "the table again, with cache=… in a folder that is kept"
         ) from None
     if len(data) != n_bytes:
         raise ValueError(

@@ -1,7 +1,7 @@
-"""X, in either of its two forms, as a source of batches of image and profile arrays.
+"""X, a table or an array, as a source of image and profile arrays.
 
-A source knows which rows hold which view and reads some rows of one view at a time, so
-that nothing is decoded before it is needed, nor held after.
+A source knows which rows have which modality, and reads some rows of one modality at a
+time: nothing is decoded before it is needed, or held after.
 """
 
 import os
@@ -28,17 +28,17 @@ from skplankton._views.stored import StoredImage, StoredProfile
 
 MODALITIES = ("image", "profile")
 STORED = (StoredImage, StoredProfile)
-# Enough to hide the cost of handing a task to a worker; few enough to hold.
+# Enough to hide the cost of passing a task to a worker, few enough for the memory.
 ENTRIES_PER_TASK = 256
-MAX_ENLARGEMENT = 4  # of views cut out of an array
+MAX_ENLARGEMENT = 4  # of images and profiles of an array
 
 
 class View(NamedTuple):
     """Some rows of one modality.
 
-    `rows` are those that were read: fewer than were asked for where some cannot be.
-    `values` has the shape (n, *sample_shape). `sizes` holds the logarithms of what the
-    original measured: height and width in pixels, or length in samples.
+    `rows` are those that were read: fewer than requested if some cannot be. `values`
+    has the shape (n, *sample_shape). `sizes` holds the logarithms of the original size:
+    height and width in pixels, or length in samples.
     """
 
     rows: np.ndarray
@@ -63,20 +63,20 @@ EXPECTED = (
 
 
 def as_table_or_array(X):
-    """X itself, or a pandas table of the views in a polars table.
+    """X itself, or a pandas table of the images and profiles of a polars table.
 
     Raises
     ------
     TypeError
-        If X holds views in another form than a table.
+        If X holds images and profiles, but not in a table.
     """
     kind = f"{type(X).__module__.partition('.')[0]}.{type(X).__name__}"
     if kind == "polars.DataFrame":
-        views = [name for name in MODALITIES if name in X.columns]
-        return pd.DataFrame({n: X[n].to_list() for n in views}) if views else X
+        names = [name for name in MODALITIES if name in X.columns]
+        return pd.DataFrame({n: X[n].to_list() for n in names}) if names else X
     if kind.endswith(".LazyFrame"):
         raise TypeError(f"X is a {kind}; {EXPECTED}. Pass X.collect().")
-    # A Bunch is a mapping, and so are some sparse arrays, which are refused as such.
+    # A Bunch is a mapping, and so are some sparse arrays, which are rejected as such.
     if isinstance(X, Mapping) and not issparse(X):
         keys = ", ".join(repr(key) for key in list(X)[:5])
         if {"data", "target"} <= set(X):
@@ -94,42 +94,42 @@ def as_table_or_array(X):
     return X
 
 
-def reject_table_of_words(X) -> None:
-    """Say which columns are expected, where numpy would only fail to read a word."""
+def reject_non_numeric(X) -> None:
+    """Raise with the expected columns, where numpy would only fail to read a string."""
     if isinstance(X, list | tuple | pd.Series) and len(X):
         first = X.iloc[0] if isinstance(X, pd.Series) else X[0]
         is_list = isinstance(first, list | tuple) and len(first) > 0
         inner = first[0] if is_list else first  # of a pair of lists, for example
-        is_view = isinstance(inner, np.ndarray) and inner.ndim > 1
-        if is_view or isinstance(inner, (str, os.PathLike, dict, *STORED)):
+        is_entry = isinstance(inner, np.ndarray) and inner.ndim > 1
+        if is_entry or isinstance(inner, (str, os.PathLike, dict, *STORED)):
             raise TypeError(
                 f"X is a {type(X).__name__} of {type(first).__name__}; {EXPECTED}."
             )
-    words = X.select_dtypes(exclude="number") if hasattr(X, "select_dtypes") else None
-    if words is not None and len(words.columns):
+    texts = X.select_dtypes(exclude="number") if hasattr(X, "select_dtypes") else None
+    if texts is not None and len(texts.columns):
         raise ValueError(
             f"X has neither an 'image' nor a 'profile' column, and its column "
-            f"{words.columns[0]!r} is not numeric. A table of particles has the "
+            f"{texts.columns[0]!r} is not numeric. A table of particles has the "
             "columns 'image' and 'profile'; rename yours, e.g. X.rename(columns={...})."
         )
 
 
-def select_view_columns(X: pd.DataFrame, needed=MODALITIES) -> pd.DataFrame:
-    """The two columns of views, in their order; the others are ignored."""
+def select_modality_columns(X: pd.DataFrame, needed=MODALITIES) -> pd.DataFrame:
+    """The columns image and profile, in this order; the others are ignored."""
     missing = [name for name in needed if name not in X.columns]
     if missing:
         raise ValueError(
             f"X has no column {missing[0]!r}; got the columns {list(X.columns)}. A "
-            "table of particles has the columns 'image' and 'profile'; where no "
-            f"particle has the view, set X[{missing[0]!r}] = None."
+            "table of particles has the columns 'image' and 'profile'; if no "
+            f"particle has that modality, set X[{missing[0]!r}] = None."
         )
-    if tuple(X.columns) == MODALITIES:  # as taken from a table before: nothing to do
+    if tuple(X.columns) == MODALITIES:  # already selected
         return X
     return X.reindex(columns=list(MODALITIES))
 
 
 class ParticleTable:
-    """A table of cells (paths, arrays or missing) in `image` and `profile` columns."""
+    """A table with paths, arrays or missing entries as image and profile."""
 
     def __init__(
         self,
@@ -141,30 +141,30 @@ class ParticleTable:
         n_jobs=None,
         errors="raise",
     ):
-        self.cells = {name: X[name].to_numpy(dtype=object) for name in MODALITIES}
+        self.entries = {name: X[name].to_numpy(dtype=object) for name in MODALITIES}
         if not len(X):
             raise ValueError("X is a table of 0 rows; at least one particle is needed.")
         self.index = X.index
-        # Counted here: a thread that reads does not see its caller's joblib context.
+        # Counted here: a reading thread does not see the joblib context of its caller.
         self.n_jobs = max(1, effective_n_jobs(n_jobs))
         self.problems = Problems(errors)
         self.decoders = {
             "image": partial(decode_image, image_size=image_size, crop_top=crop_top),
             "profile": partial(decode_profile, profile_length=profile_length),
         }
-        # Channel names of the first profile file read: the next ones must agree.
+        # Channel names of the first profile file read: the others must agree.
         self.channels: tuple[str, ...] | None = None
         self.n_channels: int | None = None
         self.present = {
-            name: np.array([not is_missing(cell) for cell in self.cells[name]])
+            name: np.array([not is_missing(entry) for entry in self.entries[name]])
             for name in MODALITIES
         }
         rows = np.flatnonzero(~(self.present["image"] | self.present["profile"]))
         if len(rows):
             self.problems.add(
-                f"{self._name(rows[0])} has neither an image nor a profile"
+                f"{self._row_label(rows[0])} has neither an image nor a profile"
                 f"{_and_more(rows)}. Drop such rows.",
-                "a row without a view gets no embedding",
+                "a row with neither image nor profile gets no embedding",
                 count=len(rows),
             )
 
@@ -172,8 +172,8 @@ class ParticleTable:
         return len(self.index)
 
     def read(self, modality: str, rows: np.ndarray) -> View:
-        """Decode the cells of some rows; those that cannot be are noted as problems."""
-        cells, decode = self.cells[modality], self.decoders[modality]
+        """Decode the entries of some rows; unreadable ones are recorded as problems."""
+        entries, decode = self.entries[modality], self.decoders[modality]
         tasks = [
             rows[start : start + ENTRIES_PER_TASK]
             for start in range(0, len(rows), ENTRIES_PER_TASK)
@@ -182,74 +182,74 @@ class ParticleTable:
         stop_at_error = self.problems.errors == "raise"
         if n_jobs > 1:
             chunks = Parallel(n_jobs=n_jobs)(
-                delayed(_decode_entries)(decode, cells[task], stop_at_error)
+                delayed(_decode_entries)(decode, entries[task], stop_at_error)
                 for task in tasks
             )
         else:
-            chunks = [_decode_entries(decode, cells[t], stop_at_error) for t in tasks]
+            chunks = [_decode_entries(decode, entries[t], stop_at_error) for t in tasks]
         results = [result for chunk in chunks for result in chunk]
         failed = np.array([isinstance(r, Exception) for r in results], dtype=bool)
         for i in np.flatnonzero(failed):
-            self._note(modality, rows[i], results[i])
+            self._record_problem(modality, rows[i], results[i])
         decoded = [result for result in results if isinstance(result, Decoded)]
         rows = rows[: len(results)][~failed]
         if modality == "profile":
             self._check_channels(decoded, rows)
         if not decoded:
             return View(rows, np.empty((0,)), None)
-        values = np.stack([cell.values for cell in decoded])
-        sizes = np.log(np.array([cell.size for cell in decoded], dtype=np.float32))
+        values = np.stack([entry.values for entry in decoded])
+        sizes = np.log(np.array([entry.size for entry in decoded], dtype=np.float32))
         return View(rows, values, sizes)
 
-    def _note(self, modality: str, row: int, error: Exception) -> None:
-        """Tell of a cell that cannot be read, by its row."""
-        cell = self.cells[modality][row]
-        is_array = isinstance(cell, np.ndarray | list)
-        which = f"the {modality}" + ("" if is_array else f" {str(cell)!r}")
+    def _record_problem(self, modality: str, row: int, error: Exception) -> None:
+        """Raise or record the error of an entry that cannot be read, with its row."""
+        entry = self.entries[modality][row]
+        is_array = isinstance(entry, np.ndarray | list)
+        which = f"the {modality}" + ("" if is_array else f" {str(entry)!r}")
         kinds = (FileNotFoundError, TypeError)
         kind = next((k for k in kinds if isinstance(error, k)), ValueError)
         try:
             self.problems.add(
-                f"{self._name(row)}: {which} could not be read: {error}.",
-                "a view that cannot be read is taken for missing",
+                f"{self._row_label(row)}: {which} could not be read: {error}.",
+                "an entry that cannot be read is treated as missing",
                 error=kind,
             )
-        except kind as told:
-            raise told from error
+        except kind as reported:
+            raise reported from error
 
     def _check_channels(self, decoded: list[Decoded], rows: np.ndarray) -> None:
-        for cell, row in zip(decoded, rows, strict=True):
-            n_channels = len(cell.values)
+        for entry, row in zip(decoded, rows, strict=True):
+            n_channels = len(entry.values)
             if self.n_channels is None:
                 self.n_channels = n_channels
             if self.channels is None:
-                self.channels = cell.channels
-            if cell.channels is not None and self.channels is not None:
-                if cell.channels != self.channels:
-                    shared = [name for name in self.channels if name in cell.channels]
+                self.channels = entry.channels
+            if entry.channels is not None and self.channels is not None:
+                if entry.channels != self.channels:
+                    shared = [name for name in self.channels if name in entry.channels]
                     raise ValueError(
-                        f"{self._name(row)}: '{self.cells['profile'][row]}' has the "
-                        f"channels {cell.channels}, where {self.channels} were "
-                        "expected as in the other profiles. Bring them into one order, "
-                        "with those that all have; of instrument files, by loading "
-                        f"them with channels={shared}."
+                        f"{self._row_label(row)}: '{self.entries['profile'][row]}' has "
+                        f"the channels {entry.channels}, where {self.channels} were "
+                        "expected as in the other profiles. Keep the channels that all "
+                        "profiles have, in one order; load instrument files with "
+                        f"channels={shared}."
                     )
             elif n_channels != self.n_channels:
                 raise ValueError(
-                    f"{self._name(row)}: the profile has {n_channels} channels, where "
-                    f"{self.n_channels} were expected as in the other profiles. All "
-                    "profiles of a table, and of the table that was fitted, must have "
+                    f"{self._row_label(row)}: the profile has {n_channels} channels, "
+                    f"where {self.n_channels} were expected as in the other profiles. "
+                    "All profiles of a table, and of the table used in fit, must have "
                     "the same channels."
                 )
 
-    def _name(self, row: int) -> str:
+    def _row_label(self, row: int) -> str:
         label = self.index[row]
         is_position = isinstance(label, int | np.integer) and label == row
         return f"row {row}" if is_position else f"row {row} (index {label!r})"
 
 
 class ParticleArray:
-    """A 2-D array whose columns are [image | profile], all of them there."""
+    """A 2-D array with the columns [image | profile], none missing."""
 
     def __init__(
         self, X: np.ndarray, *, image_shape, profile_shape, image_size, profile_length
@@ -258,19 +258,19 @@ class ParticleArray:
         self.columns = {"image": X[:, :n_image], "profile": X[:, n_image:]}
         self.shapes = {"image": image_shape, "profile": profile_shape}
         self.present = {name: np.ones(len(X), dtype=bool) for name in MODALITIES}
-        # A view of few values is enlarged so far and no further: blown up to the size
-        # of a particle's image, it is little detail in front of large receptive fields.
+        # Small images and profiles are enlarged by a limited factor: at the size of a
+        # particle's image, they would show little detail to large receptive fields.
         self.image_size = _enlarged(image_shape, image_size)
         self.profile_length = _enlarged((profile_shape or [])[:1], profile_length)
         self.channels, self.n_channels = None, None
-        self.problems = Problems("raise")  # what an array holds was checked
+        self.problems = Problems("raise")  # an array's values were checked
         self.n_jobs = 1  # there is nothing to decode
 
     def __len__(self) -> int:
         return len(self.columns["image"])
 
     def read(self, modality: str, rows: np.ndarray) -> View:
-        """Reshape some rows; a flat view is taken as it is."""
+        """Reshape some rows; a flat vector is returned as it is."""
         values = self.columns[modality][rows]
         shape = self.shapes[modality]
         if shape is None or len(shape) == 1:
@@ -287,13 +287,13 @@ class ParticleArray:
 
 
 def split_columns(n_columns: int, image_shape, profile_shape) -> tuple[int, int]:
-    """How many columns are the image's, how many the profile's."""
+    """The numbers of columns of the image and of the profile."""
     for name, shape in (("image_shape", image_shape), ("profile_shape", profile_shape)):
         if shape is not None and (len(shape) not in (1, 2) or min(shape) < 1):
             raise ValueError(
                 f"{name}={shape!r}; expected two numbers of at least 1, (height, "
                 "width) of an image or (length, n_channels) of a profile, or one, "
-                "(n_columns,) of a flat view."
+                "(n_columns,) of a flat vector."
             )
     n_image = None if image_shape is None else int(np.prod(image_shape))
     n_profile = None if profile_shape is None else int(np.prod(profile_shape))
@@ -304,8 +304,8 @@ def split_columns(n_columns: int, image_shape, profile_shape) -> tuple[int, int]
     if n_image + n_profile != n_columns or min(n_image, n_profile) < 1:
         raise ValueError(
             f"X has {n_columns} columns, which image_shape={image_shape} and "
-            f"profile_shape={profile_shape} do not share out: an image takes height × "
-            "width columns, a profile length × channels, and either view at least one."
+            f"profile_shape={profile_shape} do not match: an image takes height × "
+            "width columns, a profile length × channels, and each of them at least one."
         )
     return n_image, n_profile
 
@@ -314,12 +314,12 @@ def _enlarged(shape, largest: int) -> int:
     return min(largest, MAX_ENLARGEMENT * max(shape)) if shape else largest
 
 
-def _decode_entries(decode, cells, stop_at_error: bool) -> list[Decoded | Exception]:
-    """What was decoded, cell by cell, or the error that kept it from being."""
+def _decode_entries(decode, entries, stop_at_error: bool) -> list[Decoded | Exception]:
+    """The decoded entries, with the error in place of each unreadable one."""
     results: list[Decoded | Exception] = []
-    for cell in cells:
+    for entry in entries:
         try:
-            results.append(decode(cell))
+            results.append(decode(entry))
         except Exception as error:
             results.append(error)
             if stop_at_error:
