@@ -87,3 +87,44 @@ def test_input_is_not_changed_and_dtype_is_float32():
     assert torch.equal(image, kept[0])
     assert torch.equal(profile, kept[1])
     assert new_image.dtype == new_profile.dtype == torch.float32
+
+
+def test_crops_stay_within_image_and_profile(monkeypatch):
+    """Beyond the border, the last value would be repeated: a ramp would bend."""
+    for name in ("JITTER", "BAND_GAIN_PROBABILITY", "BAND_DROP_PROBABILITY"):
+        monkeypatch.setattr(augmentation, name, 0.0)
+    ramp = torch.linspace(0, 1, 32)
+    image = (ramp[:, None] + 2 * ramp)[None, None].repeat(200, 1, 1, 1)
+    profile = ramp[None, None].repeat(200, 2, 1)
+    torch.manual_seed(0)
+    image, profile = augment_pairs(image, profile)
+    for values, axis in ((image, 2), (image, 3), (profile, 2)):
+        steps = values.diff(dim=axis)
+        # The sample next to the border lies half a pixel inside it at most.
+        inner = steps.narrow(axis, 1, steps.shape[axis] - 2)
+        assert inner.diff(dim=axis).abs().max() < 1e-5
+        assert (inner.abs().amax(dim=tuple(range(1, inner.ndim))) > 0).all()
+    # Crops of all positions and sizes occur.
+    extent = (profile[:, 0, -1] - profile[:, 0, 0]).abs()
+    assert extent.min() < 0.97
+    assert extent.max() > 0.99
+    center = profile.mean(dim=(1, 2)) - 0.5
+    assert center.min() < -0.01
+    assert center.max() > 0.01
+
+
+def test_brightness_contrast_and_gains_go_up_and_down(monkeypatch):
+    monkeypatch.setattr(augmentation, "BAND_DROP_PROBABILITY", 0.0)
+    torch.manual_seed(0)
+    image = torch.linspace(0.2, 0.8, 32)[:, None].repeat(200, 1, 1, 32)
+    image, profile = augment_pairs(image, torch.ones(200, 3, 16))
+    mean = image.mean(dim=(1, 2, 3))
+    assert 0.36 < mean.min() < 0.45
+    assert 0.55 < mean.max() < 0.64
+    # Contrast about the mean of each image, not of the batch.
+    contrast = image.std(dim=(1, 2, 3)) / mean
+    assert contrast.max() / contrast.min() > 1.2
+    gains = profile[:, :, 0].flatten()
+    assert 0.95 <= gains.min() < 0.96
+    assert 1.04 < gains.max() <= 1.05
+    assert 0.4 < (gains == 1).float().mean() < 0.6

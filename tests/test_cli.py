@@ -652,7 +652,7 @@ def test_an_image_that_ecotaxa_cannot_have(station, tmp_path, capsys, monkeypatc
     assert classify(station, out, "--ecotaxa", samples=[sample]) == 3
     problems = (out / "bay_problems.txt").read_text(encoding="utf-8")
     assert "once, a particle whose image cannot be read is written to" in problems
-    assert "The image of the object 'bay_1': the PNG image is broken" in problems
+    assert "The image of the object 'bay_1': the PNG image is corrupt" in problems
     objects = read_ecotaxa(out / "ecotaxa_bay.zip", cache=tmp_path / "zip")
     assert "bay_1" not in set(objects["object_id"])
     assert "bay_2" in set(objects["object_id"])
