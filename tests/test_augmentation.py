@@ -95,7 +95,7 @@ def test_crops_stay_within_image_and_profile(monkeypatch):
         monkeypatch.setattr(augmentation, name, 0.0)
     ramp = torch.linspace(0, 1, 32)
     image = (ramp[:, None] + 2 * ramp)[None, None].repeat(200, 1, 1, 1)
-    profile = ramp[None, None].repeat(200, 2, 1)
+    profile = torch.linspace(0, 1, 512)[None, None].repeat(200, 2, 1)
     torch.manual_seed(0)
     image, profile = augment_pairs(image, profile)
     for values, axis in ((image, 2), (image, 3), (profile, 2)):
