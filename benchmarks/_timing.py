@@ -1,8 +1,8 @@
-"""What the scripts of speed share: runs that take turns, and tables of what they took.
+"""Shared code of the speed benchmarks: alternating runs, and tables of their results.
 
-A row of a table compares the plain way with ours. Runs take turns, so that a noisy
-machine slows both alike; the ratio is the median of the runs' ratios. Each script
-writes its table to results/, and notes the machine, the versions and the command in
+A row of a table compares the plain implementation with ours. Their runs alternate, so
+that a noisy machine slows both alike; the ratio is the median of the runs' ratios. Each
+script writes its table to results/, and the machine, the versions and the command to
 results/machines.csv.
 """
 
@@ -25,7 +25,7 @@ PACKAGES = ("torch", "scikit-learn", "skorch", "numpy", "pandas", "pillow")
 
 
 def seconds(way: Callable) -> float:
-    """How long one call takes."""
+    """Duration of one call."""
     start = time.perf_counter()
     way()
     return time.perf_counter() - start
@@ -34,7 +34,7 @@ def seconds(way: Callable) -> float:
 def take_turns(
     ways: dict[str, Callable[[], float]], n_runs: int = N_RUNS, warm_up: bool = True
 ) -> dict[str, list[float]]:
-    """What each way measures, run by run; every other run is in reverse order."""
+    """Figures of each way by run; every other run is in reverse order."""
     if warm_up:
         for way in ways.values():
             way()
@@ -53,10 +53,10 @@ def compare(
     ours_over_plain: bool = False,
     unit: str = "s",
 ) -> dict:
-    """A row of a table, of the figures of "plain" and "ours"; printed too.
+    """Print and return a table row from the figures of "plain" and "ours".
 
-    `target` is a sign and a number, such as "<= 1.10", or nothing. The ratio is ours
-    over plain where that is what the target speaks of, else plain over ours.
+    `target` is a sign and a number, such as "<= 1.10", or empty. The ratio is plain
+    over ours, or ours over plain with `ours_over_plain`.
     """
     plain, ours = (np.array(figures[name], dtype=float) for name in ("plain", "ours"))
     ratio = float(np.median(ours / plain if ours_over_plain else plain / ours))
@@ -80,7 +80,7 @@ def compare(
 
 
 def write_table(script: str, records: list[dict], name: str | None = None) -> None:
-    """Write a script's table, and what it ran on."""
+    """Write a script's table, and the machine and versions."""
     RESULTS.mkdir(exist_ok=True)
     name = name or Path(script).stem
     pd.DataFrame(records).to_csv(RESULTS / f"{name}.csv", index=False)
@@ -102,7 +102,7 @@ def write_table(script: str, records: list[dict], name: str | None = None) -> No
 
 
 def command(script: str) -> str:
-    """The command that was given, without folders."""
+    """The command line, without folders."""
     arguments = " ".join(sys.argv[1:])
     threads = os.environ.get("OMP_NUM_THREADS")
     setting = f"OMP_NUM_THREADS={threads} " if threads else ""
@@ -110,7 +110,7 @@ def command(script: str) -> str:
 
 
 def processor() -> str:
-    """The processor's model, where Linux or the platform tells."""
+    """The processor's model, if Linux or the platform reports it."""
     try:
         lines = Path("/proc/cpuinfo").read_text().splitlines()
     except OSError:
@@ -120,7 +120,7 @@ def processor() -> str:
 
 
 def in_a_process(script: str, *arguments: object) -> str:
-    """The last line that the script prints, run in a process of its own."""
+    """Run the script in a separate process; the last line that it prints."""
     run = subprocess.run(
         [sys.executable, script, *map(str, arguments)],
         stdout=subprocess.PIPE,
@@ -131,10 +131,10 @@ def in_a_process(script: str, *arguments: object) -> str:
 
 
 def megabytes_of(field: str) -> float:
-    """This process's memory now (VmRSS), or the most it has had (VmHWM). Linux only.
+    """This process's current (VmRSS) or peak (VmHWM) memory. Linux only.
 
-    resource.getrusage would give a peak too, but Linux counts it from the parent
-    process on, and it cannot be set back.
+    resource.getrusage gives a peak too, but on Linux it includes the parent process's,
+    and it cannot be reset.
     """
     lines = Path("/proc/self/status").read_text().splitlines()
     (kilobytes,) = (line.split()[1] for line in lines if line.startswith(field))
@@ -142,12 +142,12 @@ def megabytes_of(field: str) -> float:
 
 
 def forget_peak() -> None:
-    """Let the peak be what the memory is now."""
+    """Reset the peak to the current memory."""
     Path("/proc/self/clear_refs").write_text("5")
 
 
 def parser(description: str) -> argparse.ArgumentParser:
-    """A parser that knows --n-runs."""
+    """A parser with the option --n-runs."""
     options = argparse.ArgumentParser(description=description.split("\n")[0])
     options.add_argument("--n-runs", type=int, default=N_RUNS)
     return options

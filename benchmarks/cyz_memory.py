@@ -1,14 +1,14 @@
-"""Memory and time of reading files of cyz2json and embedding what they hold.
+"""Memory and time of reading cyz2json files and embedding their particles.
 
 A file of each size is made of simulated particles (one in three with an image, as a
-JPEG), in a temporary folder. Each way reads and embeds it in a process of its own, with
+JPEG), in a temporary folder. Each way reads and embeds it in a separate process, with
 an embedder fitted on a few particles:
 
 - `load_cyz_json`: the library, which keeps images and profiles in a cache on disk;
 - `json.load`: the whole tree, and arrays of all images and profiles, in memory.
 
-Peaks are of the process's memory, less what it took before the file was opened, which
-needs Linux. Times are a particle. Results are printed as rows of Markdown and written
+Peaks are of the process's memory, less its memory before the file was opened; this
+needs Linux. Times are per particle. Results are printed as rows of Markdown and written
 to results/cyz_memory.csv.
 
     OMP_NUM_THREADS=1 python benchmarks/cyz_memory.py
@@ -41,7 +41,7 @@ SEED = 0
 
 
 def write_file(path: Path, megabytes: int) -> None:
-    """A file of at least this size: simulated particles, over and over."""
+    """Write a file of at least this size: simulated particles, repeated."""
     X = make_particles(N_DISTINCT, random_state=SEED, return_X_y=True)[0].astype(object)
     X.loc[np.arange(N_DISTINCT) % ONE_IMAGE_IN > 0, "image"] = None
     small = write_cyz_json(X, path.with_suffix(".part"), image_format="jpeg")
@@ -68,13 +68,13 @@ def write_file(path: Path, megabytes: int) -> None:
 
 
 def as_template(item: dict) -> str:
-    """The text of an item, indented as cyz2json does, with @ for the particleId."""
+    """The text of an item, indented as by cyz2json, with @ for the particleId."""
     text = json.dumps({**item, "particleId": 0}, indent=2)
     return text.replace('"particleId": 0', '"particleId": @', 1)
 
 
 def plain(path: Path) -> pd.DataFrame:
-    """As one would write it: the tree, then an array of each image and profile."""
+    """The simplest way: the tree, then an array per image and profile."""
     with open(path, encoding="utf-8-sig") as file:
         tree = json.load(file)
     images = {
@@ -83,7 +83,7 @@ def plain(path: Path) -> pd.DataFrame:
         )
         for item in tree["images"]
     }
-    cells = [
+    particles = [
         (
             images.get(item["particleId"]),
             np.array([shape["values"] for shape in item["pulseShapes"]], np.float32).T,
@@ -91,9 +91,9 @@ def plain(path: Path) -> pd.DataFrame:
         for item in tree["particles"]
     ]
     X = pd.DataFrame(
-        index=range(len(cells)), columns=["image", "profile"], dtype=object
+        index=range(len(particles)), columns=["image", "profile"], dtype=object
     )
-    for view, column in zip(X, zip(*cells, strict=True), strict=True):
+    for view, column in zip(X, zip(*particles, strict=True), strict=True):
         X[view] = pd.Series(column, dtype=object)
     return X
 
@@ -105,7 +105,7 @@ WAYS: dict[str, Callable[[Path], pd.DataFrame]] = {
 
 
 def fitted_embedder() -> CrossModalEmbedder:
-    """An embedder that has seen a few particles."""
+    """An embedder fitted on a few particles."""
     X = make_particles(N_FITTED, random_state=SEED, return_X_y=True)[0]
     return CrossModalEmbedder(
         max_epochs=1, image_size=32, profile_length=32, random_state=SEED
@@ -114,7 +114,7 @@ def fitted_embedder() -> CrossModalEmbedder:
 
 def measure(way: str, path: Path, embedder_path: Path) -> dict[str, float]:
     """Read and embed a file in this process."""
-    # Fitting here would leave free memory behind, which reading could use unseen.
+    # Fitting here would leave freed memory, which reading could reuse unmeasured.
     embedder = pickle.loads(embedder_path.read_bytes())
     embedder.transform(make_particles(2, random_state=SEED, return_X_y=True)[0])
     forget_peak()

@@ -1,8 +1,8 @@
-"""How much faster the benchmark is than asking a classifier for each of its numbers.
+"""Speed of the benchmark, compared with one classifier call per number.
 
 Both classify the same queries by the same galleries, and the script stops if any number
 of queries or any score differs. The plain way fits a `GalleryKNNClassifier` for every
-repeat, gallery size and set-up, and asks it once for each number of neighbours.
+repeat, gallery size and set-up, and calls predict once per number of neighbors.
 
     OMP_NUM_THREADS=1 python benchmarks/evaluation_speed.py
     OMP_NUM_THREADS=1 python benchmarks/evaluation_speed.py --n-neighbors 1 3 5
@@ -26,7 +26,7 @@ VIEWS = {"image": "image", "profile": "profile", "both": "all"}
 
 
 def embeddings(n_samples: int, n_species: int, n_components: int):
-    """Overlapping classes of unequal size, in [image | profile] embeddings."""
+    """[image | profile] embeddings of overlapping classes of unequal size."""
     rng = np.random.default_rng(SEED)
     frequencies = 1 / np.arange(1, n_species + 1)
     codes = rng.choice(n_species, n_samples, p=frequencies / frequencies.sum())
@@ -78,7 +78,7 @@ def plain(X, y, n_neighbors) -> pd.DataFrame:
 
 
 def ours(X, y, n_neighbors) -> pd.DataFrame:
-    """The library's benchmark, on one thread of Python."""
+    """The library's benchmark, on one Python thread."""
     return cross_modal_benchmark(
         X,
         y,
@@ -90,7 +90,7 @@ def ours(X, y, n_neighbors) -> pd.DataFrame:
 
 
 def check_same(expected: pd.DataFrame, results: pd.DataFrame) -> None:
-    """Raise unless both hold the same rows, in any order."""
+    """Raise unless both have the same rows, in any order."""
     keys = ["gallery", "query", "gallery_size", "n_neighbors", "repeat"]
     pd.testing.assert_frame_equal(
         expected.set_index(keys).sort_index(),
@@ -110,7 +110,7 @@ def main() -> None:
     options = parser.parse_args()
     X, y = embeddings(options.n_samples, options.n_species, options.n_components)
 
-    # scikit-learn's remark on galleries of one or two rows a class.
+    # scikit-learn's warning about galleries of one or two rows per class.
     warnings.filterwarnings("ignore", "The number of unique classes is greater")
     results = {}
 

@@ -1,13 +1,12 @@
-"""Classifying queries by a gallery, beside scikit-learn's KNeighborsClassifier.
+"""Speed of classifying queries, compared with scikit-learn's KNeighborsClassifier.
 
-100,000 queries of 128 float32 columns, 3 neighbours, a gallery of 50 species × 16; a
-fifth as many queries against × 1,000, where scikit-learn takes half a minute for them;
-metric "cosine" and equal votes on both sides. The predicted labels must agree, but for
-the queries whose neighbours tie, where the classifiers may differ: the script stops if
-more than one in 10,000 does. The second row is one query against 20,000 entries, again
-and again, as when particles come in one by one. Then galleries of 4,000 entries that
-are all equal, or equal but for noise of 1e-8, where every neighbour ties, and the peak
-of memory beyond the embeddings, to fit and to classify 1,000 queries.
+100,000 queries of 128 float32 columns, 3 neighbors, a gallery of 50 species × 16; a
+tenth as many queries against × 1,000, to save time; metric "cosine" and equal votes on
+both sides. The predicted labels must agree, except for queries whose neighbors tie: the
+script stops if more than one in 10,000 differs. The second row is one query against
+20,000 entries, repeated, as when particles arrive one by one. Then galleries of 4,000
+entries that are all equal, or equal except for noise of 1e-8, where all neighbors tie,
+and the peak memory beyond the embeddings, to fit and to classify 1,000 queries.
 
     OMP_NUM_THREADS=1 python benchmarks/gallery_speed.py
 """
@@ -22,14 +21,14 @@ SEED, N_SPECIES, N_COLUMNS = 0, 50, 128
 
 
 def embeddings(n_samples: int, rng, centers) -> tuple[np.ndarray, np.ndarray]:
-    """Rows of overlapping species, and the species."""
+    """Embeddings of overlapping species, and the species."""
     y = np.arange(n_samples) % N_SPECIES
     noise = rng.normal(size=(n_samples, N_COLUMNS))
     return (0.5 * centers[y] + noise).astype(np.float32), y
 
 
 def classifiers() -> dict:
-    """Both ways, not fitted."""
+    """Both classifiers, not fitted."""
     return {
         "plain": KNeighborsClassifier(3, metric="cosine"),
         "ours": GalleryKNNClassifier(3, weights="uniform"),
@@ -37,7 +36,7 @@ def classifiers() -> dict:
 
 
 def row(n_entries: int, n_queries: int, n_calls: int, n_runs: int) -> dict:
-    """One gallery."""
+    """Measure one gallery."""
     rng = np.random.default_rng(SEED)
     centers = rng.normal(size=(N_SPECIES, N_COLUMNS))
     gallery, y = embeddings(n_entries, rng, centers)
@@ -53,7 +52,7 @@ def row(n_entries: int, n_queries: int, n_calls: int, n_runs: int) -> dict:
 
 
 def collapsed_row(noise: float, n_runs: int) -> dict:
-    """A gallery and queries that are all equal, but for noise."""
+    """Measure a gallery and queries that are all equal, except for noise."""
     rng = np.random.default_rng(SEED)
     rows = rng.normal(size=N_COLUMNS) + noise * rng.normal(size=(4000, N_COLUMNS))
     ways = classifiers()
@@ -64,7 +63,7 @@ def collapsed_row(noise: float, n_runs: int) -> dict:
 
 
 def timed(of, ways, queries, n_calls, n_runs, target) -> dict:
-    """How long both ways take, in turns."""
+    """Durations of both ways, in alternating runs."""
 
     def run(way):
         return lambda: _timing.seconds(
@@ -78,7 +77,7 @@ def timed(of, ways, queries, n_calls, n_runs, target) -> dict:
 
 
 def megabytes(way: str, n_entries: int) -> float:
-    """Peak of memory beyond what there was before fit, in this process."""
+    """Peak memory of this process above its memory before fit."""
     rng = np.random.default_rng(SEED)
     gallery = rng.random((n_entries, N_COLUMNS), dtype=np.float32)
     y, queries = np.arange(n_entries) % N_SPECIES, gallery[:1000].copy()
@@ -91,7 +90,7 @@ def megabytes(way: str, n_entries: int) -> float:
 
 
 def memory_row(n_entries: int) -> dict:
-    """Both ways, each in a process of its own."""
+    """Measure both ways, each in a separate process."""
     figures = {
         way: [float(_timing.in_a_process(__file__, "--memory-of", way, n_entries))]
         for way in classifiers()

@@ -1,18 +1,18 @@
-"""How time and memory grow with the number of particles, and what millions would need.
+"""Growth of time and memory with the number of particles, and a forecast for millions.
 
 fit (2 epochs, batches of 128), transform and predict at 1,000, 10,000 and 100,000
-particles of a table of paths: the files of 2,000 particles again and again. Images
-are fitted into 32 pixels and encoders are narrow, so that it takes minutes; each size
-runs in a process of its own. Two tables and a figure:
+particles of a table of paths: the files of 2,000 particles, repeated. Images are
+fitted into 32 pixels and encoders are narrow, so that it takes minutes; each size runs
+in a separate process. Two tables and a figure:
 
-- growth.csv: time, and peak memory above what was held before, with the slope on
-  log-log axes from the first size to the last;
-- growth_forecast.csv: what 10⁶ and 10⁸ particles need, at the largest size's time and
-  memory a particle; the table itself is not counted. Nothing that large was run. fit
-  keeps decoded pairs in a file beyond 2 GiB a view: they count as disk from there on,
-  as does what is embedded.
+- growth.csv: time, and peak memory above the memory before, with the slope on log-log
+  axes from the first size to the last;
+- growth_forecast.csv: the needs of 10⁶ and 10⁸ particles, at the largest size's time
+  and memory per particle, without the table itself. Nothing that large was run. fit
+  keeps decoded pairs in a file beyond 2 GiB per view: they count as disk from there on,
+  as do the embeddings.
 
-The sizes run once each: repeats would only tell how busy the machine is.
+Each size runs once: repeats would only show how busy the machine is.
 
     OMP_NUM_THREADS=1 python benchmarks/growth.py
 """
@@ -28,7 +28,7 @@ import numpy as np
 import pandas as pd
 
 from skplankton import CrossModalEmbedder, GalleryKNNClassifier
-from skplankton._pair_store import LARGEST_IN_MEMORY
+from skplankton._views.pair_store import LARGEST_IN_MEMORY
 from skplankton.datasets import load_particles, make_particles, write_particles
 
 SEED, N_FILES, N_EPOCHS, SIDE = 0, 2000, 2, 32
@@ -55,10 +55,10 @@ def embedder() -> CrossModalEmbedder:
 
 def measure(folder: str, n_rows: str) -> None:
     """Print the seconds and MB of each step at one size."""
-    files, names = pickle.loads(Path(folder, "table.pickle").read_bytes())
+    files, labels = pickle.loads(Path(folder, "table.pickle").read_bytes())
     rows = np.arange(int(n_rows)) % len(files)
     table = files.iloc[rows].reset_index(drop=True)
-    y = np.where(np.arange(len(table)) < 200, names[rows], None)
+    y = np.where(np.arange(len(table)) < 200, labels[rows], None)
     embedder().fit(table.head(200)).transform(table.head(200))  # loads torch
 
     def step(way) -> dict[str, float]:
@@ -83,12 +83,12 @@ def measure(folder: str, n_rows: str) -> None:
 
 
 def slope(values: list[float]) -> float:
-    """Of the straight line between the first and the last, on log-log axes."""
+    """Slope of the line between the first and the last value, on log-log axes."""
     return float(np.log(values[-1] / values[0]) / np.log(SIZES[-1] / SIZES[0]))
 
 
 def growth_table(figures: list[dict]) -> list[dict]:
-    """A row for each step and each of time and memory."""
+    """One row per step and each of time and memory."""
     records = []
     for step in STEPS:
         for name, unit in (("seconds", "s"), ("megabytes", "MB")):
@@ -111,7 +111,7 @@ def growth_table(figures: list[dict]) -> list[dict]:
 
 
 def forecast(largest: dict) -> list[dict]:
-    """What more particles need, a particle costing what it does at the largest size."""
+    """Needs of more particles, at the largest size's time and memory per particle."""
     records = []
     view_bytes = {"image": SIDE**2 * 2, "profile": N_CHANNELS * SIDE * 4}
     default_bytes = DEFAULT_SIDE**2 * 2 + N_CHANNELS * DEFAULT_LENGTH * 4
@@ -157,7 +157,7 @@ def forecast(largest: dict) -> list[dict]:
 
 
 def hours(seconds: float) -> str:
-    """In the unit that reads best."""
+    """The duration as text, in a suitable unit."""
     for unit, length in (("days", 86_400), ("h", 3600), ("min", 60)):
         if seconds >= 2 * length:
             return f"{seconds / length:.3g} {unit}"
@@ -173,7 +173,7 @@ def draw(figures: list[dict]) -> None:
     import matplotlib.pyplot as plt
 
     figure, axes = plt.subplots(1, 2, figsize=(7, 3), layout="constrained")
-    # Okabe and Ito's colours, which the colour-blind tell apart.
+    # Okabe and Ito's colors, which color-blind readers can distinguish.
     looks = dict(
         zip(
             STEPS,
@@ -187,9 +187,9 @@ def draw(figures: list[dict]) -> None:
         ("time (s)", "peak memory above start (MB)"),
         strict=True,
     ):
-        for step, (colour, marker) in looks.items():
+        for step, (color, marker) in looks.items():
             values = [figure[step][name] for figure in figures]
-            ax.loglog(SIZES, values, color=colour, marker=marker, label=step)
+            ax.loglog(SIZES, values, color=color, marker=marker, label=step)
         low = min(figures[0][step][name] for step in STEPS)
         ax.loglog(SIZES, [low * n / SIZES[0] for n in SIZES], "k:", label="slope 1")
         ax.set(xlabel="particles", ylabel=label)

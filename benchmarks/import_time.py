@@ -1,7 +1,7 @@
-"""`import skplankton` beside `import sklearn`, each in a fresh Python.
+"""Time of `import skplankton` and of `import sklearn`, each in a new Python process.
 
-Also the names that load with the gallery alone: torch is none of them, which a test
-checks. The time of an empty Python is taken off.
+Also of importing the classifier alone, which does not load torch, as a test checks. The
+time of an empty Python process is subtracted.
 
     python benchmarks/import_time.py
 """
@@ -13,7 +13,7 @@ import _timing
 
 
 def fresh(code: str) -> float:
-    """Seconds of a Python that runs some code."""
+    """Seconds of a new Python process that runs the code."""
     return _timing.seconds(lambda: subprocess.run([sys.executable, "-c", code]))
 
 

@@ -1,12 +1,12 @@
-"""Training from PNG and CSV files, beside a Dataset that opens them for each item.
+"""Training from PNG and CSV files, compared with a Dataset that opens them per item.
 
 The plain way has a Dataset that opens the image and the CSV file of each item in each
-epoch, torchvision's transforms an item (pad to a square, resize, crop, flips,
+epoch, torchvision's transforms per item (pad to a square, resize, crop, flips,
 brightness and contrast), linear interpolation of the profile, and a DataLoader with two
-workers; the network, batch size, loss and optimiser are ours. Ours is
-`CrossModalEmbedder.fit` on the table of paths. One row is from start to end, one until
-the first step is taken, and one the input alone: all batches of all epochs,
-augmented, with no network.
+workers; the network, batch size, loss and optimizer are ours. Ours is
+`CrossModalEmbedder.fit` on the table of paths. One row is the time from start to end,
+one until after the first step, and one the input alone: all batches of all epochs,
+augmented, without a network.
 
     OMP_NUM_THREADS=1 python benchmarks/input_files.py
 """
@@ -26,16 +26,17 @@ from torch.utils.data import DataLoader, Dataset
 from torchvision.transforms import v2 as transforms
 
 from skplankton import CrossModalEmbedder, losses
-from skplankton._augmentation import augment_pairs
-from skplankton._dual_encoder import DualEncoder
-from skplankton._training import BalancedBatches, ContrastiveNet, PairDataset
+from skplankton._nn.augmentation import augment_pairs
+from skplankton._nn.dual_encoder import DualEncoder
+from skplankton._training.batches import BalancedBatches, PairDataset
+from skplankton._training.contrastive import ContrastiveNet
 from skplankton.datasets import load_particles, make_particles, write_particles
 
 SEED, SIDE, LENGTH = 0, 64, 64
 
 
 class PlainParticles(Dataset):
-    """An image and a profile, opened and augmented when the item is asked for."""
+    """An image and a profile, opened and augmented when the item is requested."""
 
     def __init__(self, table: pd.DataFrame):
         self.table = table
@@ -55,14 +56,14 @@ class PlainParticles(Dataset):
         return len(self.table)
 
     def __getitem__(self, row: int):
-        cells = self.table.iloc[row]
-        with Image.open(cells["image"]) as file:
+        paths = self.table.iloc[row]
+        with Image.open(paths["image"]) as file:
             image = file.convert("L")
             size = torch.tensor([image.height, image.width]).float().log()
         side = max(image.size)
         square = Image.new("L", (side, side), image.getpixel((0, 0)))
         square.paste(image, ((side - image.width) // 2, (side - image.height) // 2))
-        samples = pd.read_csv(cells["profile"]).to_numpy(np.float32)
+        samples = pd.read_csv(paths["profile"]).to_numpy(np.float32)
         profile = torch.from_numpy(np.sign(samples) * np.log1p(np.abs(samples))).T
         profile = F.interpolate(profile[None], LENGTH, mode="linear")[0]
         if torch.rand(()) < 0.5:
@@ -78,14 +79,14 @@ class PlainParticles(Dataset):
 
 
 def loader(table: pd.DataFrame, batch_size: int) -> DataLoader:
-    """As tutorials have it."""
+    """A DataLoader as in tutorials."""
     return DataLoader(
         PlainParticles(table), batch_size, shuffle=True, num_workers=2, drop_last=True
     )
 
 
 def module_for(table: pd.DataFrame) -> DualEncoder:
-    """The default encoders."""
+    """A network with the default encoders."""
     sample = PlainParticles(table)[0]
     views = {
         view: {
@@ -106,7 +107,7 @@ def module_for(table: pd.DataFrame) -> DualEncoder:
 
 
 def plain(table, batch_size, n_epochs) -> dict[str, float]:
-    """A script of one's own."""
+    """A plain PyTorch training loop."""
     start = time.perf_counter()
     torch.manual_seed(SEED)
     module = module_for(table).train()
@@ -125,7 +126,7 @@ def plain(table, batch_size, n_epochs) -> dict[str, float]:
 
 
 def ours(table, batch_size, n_epochs) -> dict[str, float]:
-    """The library."""
+    """The library's fit."""
     steps, train_step = [], ContrastiveNet.train_step
 
     def timed(net, *args, **kwargs):
@@ -143,7 +144,7 @@ def ours(table, batch_size, n_epochs) -> dict[str, float]:
 
 
 def plain_input(table, batch_size, n_epochs) -> None:
-    """Its batches, and nothing done with them."""
+    """The plain way's batches, without training."""
     batches = loader(table, batch_size)
     for _ in range(n_epochs):
         for _ in batches:
@@ -151,7 +152,7 @@ def plain_input(table, batch_size, n_epochs) -> None:
 
 
 def our_input(table, batch_size, n_epochs) -> None:
-    """Ours: decoded once, augmented a batch at a time."""
+    """The library's batches: decoded once, augmented batch by batch."""
     embedder = CrossModalEmbedder()
     source = embedder._check_X(table, reset=True)
     dataset = PairDataset(embedder._read_pairs(source, np.arange(len(table))))

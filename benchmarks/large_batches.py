@@ -1,10 +1,10 @@
 """Memory and time of a step on a large batch, whole and in chunks.
 
-Plain takes the batch at once; ours is `micro_batch_size`, which computes the same
-gradient with the graph of one chunk in memory. Memory is the peak above what the
-process held before its steps; each measurement is a process of its own. The last row
-is the length of the difference between the two gradients of all weights, relative to
-the gradient's.
+Plain processes the batch at once; ours is `micro_batch_size`, which computes the same
+gradient with the graph of one chunk in memory. Memory is the peak above the process's
+memory before its steps; each measurement runs in a separate process. The last row is
+the norm of the difference between the two gradients of all weights, relative to the
+gradient's norm.
 
     OMP_NUM_THREADS=1 python benchmarks/large_batches.py
 """
@@ -17,14 +17,15 @@ import numpy as np
 import torch
 
 from skplankton import CrossModalEmbedder
-from skplankton._training import ContrastiveNet, seeded
+from skplankton._training.contrastive import ContrastiveNet
+from skplankton._training.devices import seeded
 from skplankton.datasets import make_particles
 
 SEED, N_STEPS = 0, 3
 
 
 def net_and_batch(n_pairs: int, chunk: int | None):
-    """A net that has learnt its scales, and a batch."""
+    """A net with learned scales, and a batch."""
     X, _ = make_particles(n_pairs, random_state=SEED, return_X_y=True)
     embedder = CrossModalEmbedder(image_size=64, random_state=SEED)
     source = embedder._check_X(X, reset=True)
@@ -41,7 +42,7 @@ def net_and_batch(n_pairs: int, chunk: int | None):
         ).initialize()
         for view in ("image", "profile"):
             getattr(net.module_, view).set_scales(arrays[view], arrays[f"{view}_size"])
-        # What is learnt from the first batch is learnt of a few, with no graph.
+        # What the first batch initializes is learned from a few pairs, without a graph.
         net._set_training(True)
         with torch.no_grad():
             net.module_(**{name: values[:64] for name, values in views.items()})
@@ -61,7 +62,7 @@ def measure(n_pairs: int, chunk: int | None) -> None:
 
 
 def difference(n_pairs: int, chunk: int) -> float:
-    """Length of the difference of the two gradients, relative to the gradient's."""
+    """Norm of the difference of the two gradients, relative to the gradient's."""
     gradients = []
     for size in (None, chunk):
         net, views = net_and_batch(n_pairs, size)

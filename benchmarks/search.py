@@ -1,9 +1,9 @@
-"""How many embedders a search fits, with and without the pipeline's memory.
+"""Number of embedders that a search fits, with and without the pipeline's memory.
 
-A grid of 4 gallery sizes × 3 numbers of neighbours × 2 temperatures in 5 folds, 24
-candidates: 120 fits of the pipeline and one of the best. Plain is a pipeline as it
-comes; ours has `Pipeline(memory=...)`, which keeps fitted embedders in a folder, so
-that each temperature is fitted once a fold, and once more for the best.
+A grid of 4 gallery sizes × 3 numbers of neighbors × 2 temperatures in 5 folds, 24
+candidates: 120 fits of the pipeline and one of the best. Plain is a pipeline without
+memory; ours has `Pipeline(memory=...)`, which caches fitted embedders in a folder, so
+that each temperature is fitted once per fold, and once more for the best.
 
     OMP_NUM_THREADS=1 python benchmarks/search.py
 """
@@ -28,12 +28,12 @@ GRID = {
 
 
 class Counting(CrossModalEmbedder):
-    """Leaves a mark for each fit, in a folder since memory would keep a counter too."""
+    """Counts its fits in a file, since memory would cache a counter too."""
 
     marks: Path
 
     def fit(self, X, y=None):
-        """Leave a mark."""
+        """Count, and fit."""
         with open(self.marks, "a") as file:
             file.write("fit\n")
         return super().fit(X, y)

@@ -1,11 +1,10 @@
-"""What fit costs beside a bare PyTorch loop on tensors that are ready.
+"""Time of fit, compared with a bare PyTorch loop on prepared tensors.
 
-The bare loop has the same modules, batches of the same size, augmentation, loss,
-optimiser and schedule, and nothing else. Ours is the epochs of
-`CrossModalEmbedder.fit`, and in the second row all of `fit` from decoded arrays, with
-what is done once: building the modules, learning the scales, centring the features.
-ConvNeXt-femto at 224 pixels takes seconds a step on a processor: a run of it is two
-steps of 16 pairs.
+The bare loop has the same modules, batch size, augmentation, loss, optimizer and
+schedule, and nothing else. Ours is the epochs of `CrossModalEmbedder.fit`, and in the
+second row all of `fit` from decoded arrays, with the steps done once: building the
+modules, learning the scales, centering the features. ConvNeXt-femto at 224 pixels takes
+seconds per step on a CPU: one run of it is two steps of 16 pairs.
 
     OMP_NUM_THREADS=1 python benchmarks/training_loop.py
 """
@@ -18,15 +17,17 @@ import torch
 from torch.optim.lr_scheduler import LambdaLR
 
 from skplankton import CrossModalEmbedder, losses
-from skplankton._augmentation import augment_pairs
-from skplankton._training import ContrastiveNet, _WarmupCosine, seeded
+from skplankton._nn.augmentation import augment_pairs
+from skplankton._training.contrastive import ContrastiveNet
+from skplankton._training.devices import seeded
+from skplankton._training.schedule import WarmupCosine
 from skplankton.datasets import make_particles
 
 SEED = 0
 
 
 class Clock:
-    """When the epochs of a fit began and ended."""
+    """Measures the duration of the epochs of a fit."""
 
     def __enter__(self):
         self.loop = ContrastiveNet.fit_loop
@@ -45,7 +46,7 @@ class Clock:
 
 
 def bare_loop(module, tensors, embedder) -> float:
-    """Seconds of the same epochs, as one would write them by hand."""
+    """Seconds of the same epochs in a hand-written loop."""
     n = len(tensors["image"])
     n_batches = -(-n // embedder.batch_size)
     n_steps = embedder.max_epochs * n_batches
@@ -54,7 +55,7 @@ def bare_loop(module, tensors, embedder) -> float:
         lr=embedder.learning_rate,
         weight_decay=embedder.weight_decay,
     )
-    schedule = LambdaLR(optimizer, _WarmupCosine(n_batches, n_steps))
+    schedule = LambdaLR(optimizer, WarmupCosine(n_batches, n_steps))
     module.train()
     start = time.perf_counter()
     for _ in range(embedder.max_epochs):

@@ -1,13 +1,13 @@
-"""What transform costs beside a bare forward loop, and how much memory it takes.
+"""Time of transform, compared with a bare forward loop, and its memory.
 
-From arrays: the bare loop runs both encoders on tensors that are ready, in inference
-mode, in passes of the size that transform has, and fuses the views.
-From paths: the plain way reads a chunk and embeds it in turns, ours reads the next
-chunk meanwhile.
+From arrays: the bare loop runs both encoders on prepared tensors, in inference mode,
+with as many rows per pass as transform, and fuses the views.
+From paths: the plain way alternates reading a chunk and embedding it; ours reads the
+next chunk while it embeds one.
 Few rows: predict of the whole pipeline on 1 and 8 rows of arrays, checks, decoding and
-gallery included, beside the bare forward pass alone.
-Memory: 100,000 rows of paths (the same few thousand files again and again) beside
-1,000, each in a process of its own, by the peak above what it held before.
+gallery included, compared with the bare forward pass alone.
+Memory: 100,000 rows of paths (the same few thousand files, repeated) compared with
+1,000, each in a separate process, by the peak above the memory before.
 
     OMP_NUM_THREADS=1 python benchmarks/transform.py
 """
@@ -25,8 +25,8 @@ import torch
 from sklearn.pipeline import make_pipeline
 
 from skplankton import CrossModalEmbedder, GalleryKNNClassifier
-from skplankton._embedder import ROWS_PER_CHUNK
-from skplankton._particles import View
+from skplankton._embedding.base import ROWS_PER_CHUNK
+from skplankton._views.table import View
 from skplankton.datasets import load_particles, make_particles, write_particles
 
 SEED = 0
@@ -34,7 +34,7 @@ ROWS_PER_PASS = 64
 
 
 def bare_loop(module, tensors) -> np.ndarray:
-    """The network on tensors that are ready, and the mean of the views."""
+    """The network on prepared tensors, and the mean of the views."""
     n = len(tensors["image"])
     fused = []
     with torch.inference_mode():
@@ -50,7 +50,7 @@ def bare_loop(module, tensors) -> np.ndarray:
 
 
 class Decoded:
-    """A source whose cells are decoded."""
+    """A source of decoded images and profiles."""
 
     n_jobs = 1
 
@@ -64,13 +64,13 @@ class Decoded:
         return self.n_rows
 
     def read(self, modality: str, rows: np.ndarray) -> View:
-        """Look them up."""
+        """Look up decoded rows."""
         _, values, sizes = self.views[modality]
         return View(rows, values[rows], sizes[rows])
 
 
 def from_arrays(embedder: CrossModalEmbedder, table, n_runs: int) -> dict:
-    """The row of arrays."""
+    """Measure transform from arrays."""
     source = Decoded(embedder._check_X(table, reset=False))
     decoded = embedder.__class__(**embedder.get_params())
     decoded.__dict__.update(embedder.__dict__)
@@ -99,15 +99,15 @@ def from_arrays(embedder: CrossModalEmbedder, table, n_runs: int) -> dict:
 
 
 def from_paths(embedder: CrossModalEmbedder, table, n_runs: int) -> dict:
-    """The row of paths."""
+    """Measure transform from paths."""
 
-    def in_turns() -> None:
+    def alternating() -> None:
         for start in range(0, len(table), ROWS_PER_CHUNK):
             embedder.transform(table.iloc[start : start + ROWS_PER_CHUNK])
 
     figures = _timing.take_turns(
         {
-            "plain": lambda: _timing.seconds(in_turns),
+            "plain": lambda: _timing.seconds(alternating),
             "ours": lambda: _timing.seconds(lambda: embedder.transform(table)),
         },
         n_runs,
@@ -120,7 +120,7 @@ def from_paths(embedder: CrossModalEmbedder, table, n_runs: int) -> dict:
 
 
 def few_rows(embedder: CrossModalEmbedder, X, y, n_rows: int, n_runs: int) -> dict:
-    """The row of predict on a few particles, which a program asks for one at a time."""
+    """Measure predict on few particles per call."""
     gallery = GalleryKNNClassifier().fit(embedder.transform(X), y)
     pipe = make_pipeline(embedder, gallery)
     table = X.head(n_rows)
@@ -153,7 +153,7 @@ def few_rows(embedder: CrossModalEmbedder, X, y, n_rows: int, n_runs: int) -> di
 
 
 def memory(folder: str, n_rows: str) -> None:
-    """Print the peak of one transform, in MB; run in a process of its own."""
+    """Print the peak of one transform, in MB; run in a separate process."""
     embedder = pickle.loads(Path(folder, "embedder.pickle").read_bytes())
     files = pd.read_pickle(Path(folder, "table.pickle"))
     table = files.iloc[np.arange(int(n_rows)) % len(files)].reset_index(drop=True)

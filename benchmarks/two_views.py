@@ -1,10 +1,10 @@
-"""Two views' votes as they are, on one scale, and the mean of both views.
+"""Accuracy with votes of two views, unscaled and scaled, and with the views' mean.
 
-Accuracy, and the mean of the classes' recalls, with both views in the gallery and in
-the queries, of 1, 4 and 16 labels a class, on simulated particles of which one half
-trains the embedder and the other half is classified, or on embeddings of your own: an
-.npz file with `Z`, [image | profile], and `y`. "fused" classifies by the mean of both
-views at unit length.
+Accuracy and mean recall of the classes, with both views in the gallery and in the
+queries and 1, 4 and 16 labels per class, on simulated particles (one half trains the
+embedder, the other half is classified) or on embeddings of your own: an .npz file with
+`Z`, [image | profile], and `y`. "fused" classifies by the mean of both views as unit
+vectors.
 
     OMP_NUM_THREADS=1 python benchmarks/two_views.py
     OMP_NUM_THREADS=1 python benchmarks/two_views.py --embeddings mine.npz
@@ -23,7 +23,7 @@ GALLERY_SIZES = (1, 4, 16)
 
 
 def simulated(n_particles: int) -> tuple[np.ndarray, np.ndarray]:
-    """[image | profile] embeddings of particles that did not train the embedder."""
+    """[image | profile] embeddings of particles not used in training."""
     X, y = make_particles(n_particles, random_state=SEED, return_X_y=True)
     embedder = CrossModalEmbedder(output="concat", random_state=SEED)
     embedder.fit(X[: n_particles // 2])
@@ -31,7 +31,7 @@ def simulated(n_particles: int) -> tuple[np.ndarray, np.ndarray]:
 
 
 def fused(Z: np.ndarray) -> np.ndarray:
-    """The mean of both views at unit length."""
+    """The mean of both views as unit vectors."""
     views = Z.reshape(len(Z), 2, -1)
     views = views / np.maximum(np.linalg.norm(views, axis=2, keepdims=True), 1e-30)
     return views.mean(axis=1)

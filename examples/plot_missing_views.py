@@ -2,13 +2,13 @@
 Particles without an image or without a profile
 ===============================================
 
-Cameras miss particles, and detectors do. Such particles stay in the table: the pairs
-train the embedder, and a particle with one view is named by the view it has.
+Cameras miss particles, and so do detectors. Such particles stay in the table: complete
+pairs train the embedder, and a particle with one view is classified by that view.
 """
 
 # %%
-# A table with gaps
-# -----------------
+# A table with missing views
+# --------------------------
 # Three in ten particles lack the image, and three in ten the profile. A missing view is
 # None.
 
@@ -23,11 +23,11 @@ X, y = make_particles(500, n_species=6, missing=0.3, random_state=0, return_X_y=
 print(X.isna().sum().rename("missing").to_string())
 
 # %%
-# Train and name
-# --------------
-# With ``output="concat"`` the embeddings of the two views lie side by side, and a
-# missing view is a block of NaN. ``n_modalities=2`` tells the classifier about it: each
-# view that is there votes.
+# Train and classify
+# ------------------
+# With ``output="concat"`` the embeddings of the two views are concatenated, and a
+# missing view is a block of NaN. With ``n_modalities=2`` the classifier splits them
+# again, and each view that is present votes.
 
 X_train, X_test, y_train, y_test = train_test_split(
     X, y, test_size=0.4, stratify=y, random_state=0
@@ -41,11 +41,11 @@ gallery = GalleryKNNClassifier(gallery_size=8, n_modalities=2, random_state=0)
 predicted = gallery.fit(Z_train, y_train).predict(Z_test)
 
 # %%
-# Who is named how well
-# ---------------------
-# The species differ by shape, by pigment or by both, so that neither view tells all of
-# them apart, and particles with both are named best. The three groups are different
-# particles, and small: do not read much into a few hundredths.
+# Accuracy by available views
+# ---------------------------
+# The species differ by shape, by pigment or by both. Neither view alone distinguishes
+# all of them, so particles with both are classified best. The three groups are small
+# and of different particles: do not read much into a few hundredths.
 
 views = np.select(
     [X_test["image"].isna(), X_test["profile"].isna()],
@@ -58,11 +58,11 @@ for name in ("both views", "image only", "profile only"):
     print(f"{name:12}  {rows.sum():3} particles, accuracy {accuracy:.2f}")
 
 # %%
-# Their nearest neighbours
-# ------------------------
-# One query of each kind, from the top: both views, image only, profile only. A
-# gallery particle may lack a view too. The tick and the blue frame mean that the name
-# is right; the cross and the orange frame, that it is not.
+# Nearest neighbors
+# -----------------
+# One query of each kind, from the top: both views, image only, profile only. A gallery
+# entry may lack a view too. A tick and a blue frame mark a correct prediction, a cross
+# and an orange frame a wrong one.
 
 shown = [np.flatnonzero(views == name)[0] for name in np.unique(views)]
 NeighborsDisplay.from_estimator(

@@ -2,15 +2,15 @@
 A new site: a new gallery, no training
 ======================================
 
-An embedder trained at one place can name particles of another. At most
-it needs a gallery from there: a few labelled particles a species.
+An embedder trained at one site can be used to classify particles of another. At most it
+needs a gallery from there: a few labeled particles per species.
 """
 
 # %%
 # Two sites
 # ---------
-# The new site has other particles of the same species, noisier instruments, and
-# detectors that are set to other gains: what scatters or glows alike reads differently.
+# The new site has other particles of the same species, noisier instruments, and other
+# detector gains: equal scatter or fluorescence gives different readings.
 
 import numpy as np
 import pandas as pd
@@ -30,12 +30,12 @@ X_new, y_new = make_particles(
     random_state=1,
     return_X_y=True,
 )
-gains = np.array([0.3, 3.0, 1.0, 0.2, 4.0, 1.0])  # a channel each
+gains = np.array([0.3, 3.0, 1.0, 0.2, 4.0, 1.0])  # one per channel
 X_new["profile"] = [profile * gains for profile in X_new["profile"]]
 
 # %%
-# Train at home, name elsewhere
-# -----------------------------
+# Train at home, classify elsewhere
+# ---------------------------------
 # ``FrozenEstimator`` keeps the embedder as it is: fitting the pipeline at the new site
 # only fills the gallery. Half of the new particles are set aside for the test.
 
@@ -56,9 +56,9 @@ for site, X, y in (
 # How many labels the new site needs
 # ----------------------------------
 # The same comparison for several gallery sizes, each drawn five times. The band is one
-# standard deviation over the draws. More labels from home help little: what is lacking
-# is how the species look to the instrument at the new site. A few labels from there
-# show it, without training anything.
+# standard deviation over the draws. More labels from home help little: they do not show
+# how the new site's instrument records the species. A few labels from there do, without
+# any training.
 
 Z_home, Z_new = embedder.transform(X_home), embedder.transform(X_new)
 galleries = {

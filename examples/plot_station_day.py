@@ -1,17 +1,17 @@
 """
-A station's day: instrument files in, names for EcoTaxa out
-===========================================================
+A station's day: from instrument files to EcoTaxa labels
+========================================================
 
-Measurements as `cyz2json` writes them, some particles labelled in EcoTaxa, a model made
-of these, the names of today's particles, and an archive for EcoTaxa to import. Each
-step is in Python, with the command that does the same; see :doc:`../stations`.
+Measurements in the format of `cyz2json`, some particles labeled in EcoTaxa, a model
+trained on them, predicted labels of today's particles, and an archive for EcoTaxa to
+import. Each step is in Python, with the equivalent command; see :doc:`../stations`.
 """
 
 # %%
 # A season of samples
 # -------------------
-# Four simulated samples, one JSON file each. Every species has its time of the year. A
-# fifth of the particles has no image, as the camera is slower than the laser.
+# Four simulated samples, one JSON file each. Every species has its season. A fifth of
+# the particles has no image, as the camera is slower than the laser.
 
 import tempfile
 from pathlib import Path
@@ -50,8 +50,8 @@ for name in DAYS:
 # %%
 # Labels from EcoTaxa
 # -------------------
-# Someone has validated every third particle with an image of the first three samples.
-# The table is as EcoTaxa exports it.
+# An expert has validated every third particle with an image in the first three samples.
+# The table has the format of an EcoTaxa export.
 
 past = [folder / "season" / f"{name}.json" for name in DAYS[:-1]]
 particles = load_cyz_json(past, cache=folder / "views")
@@ -74,8 +74,8 @@ particles["label"].notna().groupby(particles["sample_id"]).agg(["size", "sum"])
 # %%
 # A model
 # -------
-# All particles with both views train the encoders; those that are labelled become the
-# gallery. On the command line, with more epochs and larger images:
+# All particles with both views train the encoders; the labeled ones become the gallery.
+# On the command line, with more epochs and larger images:
 #
 # .. code-block:: console
 #
@@ -94,7 +94,7 @@ gallery_ids = particles["object_id"].to_numpy()[pipe["gallery"].gallery_indices_
 # %%
 # Today
 # -----
-# Names, the share of votes for each, and the labelled particles that they come from:
+# Predicted labels, their shares of the votes, and the labeled particles that voted:
 #
 # .. code-block:: console
 #
@@ -104,22 +104,22 @@ today = load_cyz_json(folder / "season" / "today.json", cache=folder / "views")
 embeddings = pipe["embed"].transform(today)
 votes = pipe["gallery"].predict_proba(embeddings)
 nearest = pipe["gallery"].kneighbors(embeddings, return_distance=False)
-names = pipe["gallery"].predict(embeddings)
+predicted = pipe["gallery"].predict(embeddings)
 archive = write_ecotaxa(
     folder / "ecotaxa_today.zip",
     today,
-    names,
+    predicted,
     proba=votes,
     neighbors=gallery_ids[nearest],
     without_image="aside",
 )
 
 # %%
-# What EcoTaxa gets
-# -----------------
-# One object an image, with the status "predicted". Sorted by score, the names that want
-# a second look come first. Particles without an image are named all the same, in a
-# table that lies in the archive and that EcoTaxa leaves alone.
+# What EcoTaxa imports
+# --------------------
+# One object per image, with the status "predicted". Sorted by score, the least certain
+# labels come first. Particles without an image are classified too; their table in the
+# archive is ignored by EcoTaxa.
 
 objects = read_ecotaxa(archive, status="predicted", cache=folder / "unpacked")
 print(f"{len(objects)} of {len(today)} particles have an image")
@@ -127,32 +127,31 @@ columns = ["object_id", "label", "object_score", "object_neighbor_1"]
 objects.sort_values("object_score")[columns].head()
 
 # %%
-# When they have been validated, the names are the labels of the next model, and a
-# measure of this one:
+# Once validated, the labels train the next model and measure the accuracy of this one:
 #
 # .. code-block:: console
 #
 #    $ python -m skplankton evaluate model.joblib today.json --labels new_export.zip
 
-is_right = names == today["object_id"].map(truth)
+is_right = predicted == today["object_id"].map(truth)
 print(f"accuracy today: {is_right.mean():.2f}")
 is_right.groupby(today["image"].notna().rename("has an image")).mean().round(2)
 
 # %%
-# The species of the season
-# -------------------------
-# How many of each there were, sample by sample: ``names/species.csv``.
+# Species over the season
+# -----------------------
+# Particles per species and sample; the command writes them to ``names/species.csv``.
 
-named = pd.concat(
+predictions = pd.concat(
     [
         pd.DataFrame({"sample": table["sample_id"], "species": pipe.predict(table)})
         for table in (particles, today)
     ]
 )
-counts = pd.crosstab(named["species"], named["sample"])[DAYS]
+counts = pd.crosstab(predictions["species"], predictions["sample"])[DAYS]
 
 figure, axis = plt.subplots(figsize=(7, 3.6), layout="constrained")
-figure.suptitle("Particles named in each sample", fontsize=11)
+figure.suptitle("Particles classified in each sample", fontsize=11)
 axis.imshow(counts, cmap="Blues", vmin=0, vmax=1.4 * counts.to_numpy().max())
 axis.set_xticks(range(len(DAYS)), DAYS)
 axis.set_yticks(range(len(counts)), counts.index.str.replace("_", " "))

@@ -5,13 +5,13 @@
 
 DIR holds the published folders LAB, SEA and UTO (doi
 10.23729/fd-470acabc-afb8-39cb-a86e-0f81872e7443), each with its annotations.csv. Models
-are trained on LAB, in stratified folds, and on UTO without labels; they name LAB
-particles from a gallery of their training fold, and SEA particles from a gallery of
-SEA: LAB→LAB, LAB→SEA, UTO→LAB, UTO→SEA, each in the nine set-ups.
+are trained on LAB, in stratified folds, and on UTO without labels. They classify LAB
+particles by a gallery of their training fold, and SEA particles by a gallery of SEA:
+LAB→LAB, LAB→SEA, UTO→LAB, UTO→SEA, each in the nine set-ups.
 
 OUT gets models/, results/, table.md, table.tex and accuracy.png. Every trained model
-and every result is a file there: what an interrupted run has finished is not done
-again, and what it had only begun starts over.
+and every result is a file there. An interrupted run resumes: finished steps are loaded,
+the unfinished one starts again.
 """
 
 import argparse
@@ -34,7 +34,7 @@ from skplankton.recipes import IMAGE_ENCODERS, PROFILE_ENCODERS, kareinen2026
 
 N_NEIGHBORS = 3
 N_REPEATS = 5
-# A rehearsal's model: everything the paper's has, in a size that a laptop trains.
+# A rehearsal's model: all parts of the paper's, small enough to train on a laptop.
 SMALL = {
     "image_size": 32,
     "profile_length": 32,
@@ -44,7 +44,7 @@ SMALL = {
     "warmup_epochs": 1,
     "pretrained": False,
 }
-# Simulated sets of a rehearsal; SEA is another site, seen worse.
+# Simulated data sets of a rehearsal; SEA is another site, with more noise.
 SIMULATED = {
     "LAB": {"n_samples": 400, "random_state": 1},
     "SEA": {
@@ -110,22 +110,22 @@ def main():
 
 
 def refuse_other_options(options, path):
-    """Models and results of other options are not to be taken for these."""
-    said = {name: str(value) for name, value in vars(options).items()}
-    ours = {n: v for n, v in said.items() if n not in ("output", "jobs")}
+    """Exit if the output folder holds models and results of other options."""
+    given = {name: str(value) for name, value in vars(options).items()}
+    settings = {n: v for n, v in given.items() if n not in ("output", "jobs")}
     if not path.exists():
-        path.write_text(json.dumps(ours, indent=1))
+        path.write_text(json.dumps(settings, indent=1))
     before = json.loads(path.read_text())
-    if before != ours:
-        changed = [name for name in ours if ours[name] != before.get(name)]
+    if before != settings:
+        changed = [name for name in settings if settings[name] != before.get(name)]
         raise SystemExit(
-            f"{path.parent} was begun with another --{', --'.join(changed)}: take "
+            f"{path.parent} was started with another --{', --'.join(changed)}: use "
             "another --output, or the options in options.json."
         )
 
 
 def rehearsal_data(output):
-    """Simulated folders of the published layout."""
+    """Simulated folders in the published layout."""
     folder = output / "simulated"
     for name, params in SIMULATED.items():
         X, y = make_particles(scale_bar=True, return_X_y=True, **params)
@@ -142,14 +142,14 @@ def load_sets(data):
 
 
 def run_protocol(name, embedder, sets, folds, output):
-    """Train on each fold of LAB and on UTO; yield how LAB and SEA are named."""
+    """Train on each fold of LAB and on UTO; yield the results on LAB and SEA."""
     X, y = sets["LAB"]
     X_sea, y_sea = sets["SEA"]
     on_uto = Stored(output / "models" / f"{name}_UTO.joblib")
     uto = on_uto.get(lambda: fit(embedder, sets["UTO"][0], f"{name} on UTO"))
     splits = list(folds.split_with_validation(X, y))
     for fold, (train, validation, test) in enumerate(splits):
-        # Early stopping sets its validation share aside itself: LAB's is 5 of 85 %.
+        # Early stopping splits off its own validation set: for LAB, 5 of 85 %.
         seen = [*train, *validation]
         share = len(validation) / len(seen)
         lab_embedder = clone(embedder).set_params(validation_fraction=share)
@@ -176,7 +176,7 @@ def run_protocol(name, embedder, sets, folds, output):
 
 
 class Stored:
-    """A file that is made once: complete, or not there."""
+    """A file that is made once: complete or missing."""
 
     def __init__(self, path):
         self.path = path
@@ -199,7 +199,7 @@ def fit(embedder, X, title):
 
 
 def scores(output, name, X, y, model, X_gallery=None, y_gallery=None):
-    """Results of the nine set-ups; without a gallery, it is drawn from X itself."""
+    """Results of the nine set-ups; if no gallery is given, it is drawn from X."""
     stored = Stored(output / "results" / f"{name}.joblib")
     return stored.get(
         lambda: cross_modal_benchmark(

@@ -1,14 +1,16 @@
-"""Name plankton from images and optical profiles with almost no labels."""
+"""Classify plankton from images and optical profiles with almost no labels."""
 
 import importlib
 
+from skplankton._utils.former_names import find_former_names
+
 __version__ = "0.1.0.dev0"
 
-# Names load on first use: `import skplankton` stays as light as `import sklearn`,
-# and the gallery alone never loads torch.
+# Names are loaded on first use: `import skplankton` stays as light as
+# `import sklearn`, and the gallery alone never loads torch.
 _HOME_OF_NAME = {
-    "CrossModalEmbedder": "skplankton._embedder",
-    "GalleryKNNClassifier": "skplankton._gallery",
+    "CrossModalEmbedder": "skplankton._embedding.cross_modal",
+    "GalleryKNNClassifier": "skplankton._gallery.classifier",
 }
 _SUBMODULES = (
     "baselines",
@@ -31,6 +33,8 @@ __all__ = [
     "model_selection",
     "recipes",
 ]
+
+find_former_names()
 
 
 def __getattr__(name: str):

@@ -1,4 +1,4 @@
-"""``python -m skplankton``: a station's day on the command line."""
+"""``python -m skplankton``: the command line interface."""
 
 import sys
 

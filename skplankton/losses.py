@@ -1,9 +1,9 @@
-"""Contrastive losses: functions of two batches of embeddings, and of nothing else.
+"""Contrastive losses: functions of two batches of embeddings only.
 
 Row i of the image embeddings and row i of the profile embeddings come from the same
-particle; every other pairing is a negative. Rows are expected L2-normalised, so that
-their products are cosines. Both losses are computed in float32 whatever the dtype of
-the embeddings, and are symmetric: swapping the two views does not change them.
+particle; every other pairing is a negative. Rows must be L2-normalized, so that
+their products are cosines. Both losses are computed in float32 for any dtype of the
+embeddings, and are symmetric: swapping the two modalities does not change them.
 """
 
 import torch
@@ -18,22 +18,22 @@ def clip_loss(
 ) -> Tensor:
     """Symmetric InfoNCE loss.
 
-    Each image must pick its own profile out of the batch, and each profile its own
-    image; the loss is the mean of the two cross-entropies, in nats.
+    Each image is classified among the profiles of the batch, and each profile among the
+    images; the loss is the mean of the two cross-entropies, in nats.
 
     Parameters
     ----------
     image_embeddings : Tensor of shape (n_pairs, n_components)
-        L2-normalised image embeddings.
+        L2-normalized image embeddings.
     profile_embeddings : Tensor of shape (n_pairs, n_components)
-        L2-normalised profile embeddings, row i from the same particle as image row i.
+        L2-normalized profile embeddings, row i from the same particle as image row i.
     logit_scale : Tensor of shape () or float
         Factor on the cosines: one over the temperature.
 
     Returns
     -------
     Tensor of shape ()
-        The loss; ``log(n_pairs)`` when nothing has been learnt.
+        The loss; ``log(n_pairs)`` when nothing has been learned.
 
     Raises
     ------
@@ -66,15 +66,15 @@ def siglip_loss(
 ) -> Tensor:
     """Pairwise sigmoid loss.
 
-    Every image-profile pair of the batch is a yes/no question, "same particle?"; the
+    Every image-profile pair of the batch is classified as the same particle or not; the
     loss is the sum of the binary cross-entropies over the number of particles.
 
     Parameters
     ----------
     image_embeddings : Tensor of shape (n_pairs, n_components)
-        L2-normalised image embeddings.
+        L2-normalized image embeddings.
     profile_embeddings : Tensor of shape (n_pairs, n_components)
-        L2-normalised profile embeddings, row i from the same particle as image row i.
+        L2-normalized profile embeddings, row i from the same particle as image row i.
     logit_scale : Tensor of shape () or float
         Factor on the cosines: one over the temperature.
     bias : Tensor of shape () or float
@@ -105,7 +105,7 @@ def siglip_loss(
     """
     logits = _scaled_cosines(image_embeddings, profile_embeddings, logit_scale) + bias
     # -log sigmoid(-x) for the n² pairs taken as negatives; the n matching ones are
-    # then turned round: -log sigmoid(x) = -log sigmoid(-x) - x.
+    # then corrected: -log sigmoid(x) = -log sigmoid(-x) - x.
     all_negative = F.softplus(logits).sum()
     return (all_negative - logits.diagonal().sum()) / len(logits)
 

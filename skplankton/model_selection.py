@@ -1,8 +1,8 @@
-"""Splitters for data of which only some rows are labelled.
+"""Splitters for partly labeled data.
 
 Each can be passed as ``cv=`` to scikit-learn's ``cross_validate``, ``cross_val_score``
-and ``GridSearchCV``. What counts as unlabelled is the same everywhere in skplankton:
-None, NaN, NaT, ``pandas.NA`` and whatever equals `unlabeled`.
+and ``GridSearchCV``. As everywhere in skplankton, None, NaN, NaT, ``pandas.NA`` and any
+value equal to `unlabeled` count as unlabeled.
 """
 
 from collections.abc import Iterable, Iterator
@@ -14,52 +14,52 @@ from numpy.typing import ArrayLike
 from sklearn.model_selection import BaseCrossValidator, check_cv
 from sklearn.utils import check_consistent_length
 
-from skplankton._labels import draw_per_class, split_labels
-from skplankton._random import fresh_random_state
-from skplankton._sklearn import safe_indexing
+from skplankton._utils.labels import draw_per_class, split_labels
+from skplankton._utils.random import fresh_random_state
+from skplankton._utils.sklearn import safe_indexing
 
 __all__ = ["GallerySplit", "LabeledTestSplit", "TrainValidationTestFolds"]
 
 _LARGEST_SEED = 2**31
 
-# A tenth of ten rows must count as a whole row, also where it is 0.9999999999999999.
+# A tenth of ten rows must count as one row, even if it is 0.9999999999999999.
 _ROUNDING = 1e-9
 
 
 class GallerySplit(BaseCrossValidator):
-    """Draw a few labelled rows a class as the gallery, test the others; repeat.
+    """Draw a few labeled rows per class as the gallery, test the others; repeat.
 
-    Every repeat draws `gallery_size` labelled rows of each class as the training set,
-    and tests the rest of the labelled rows [1]_. Unlabelled rows are in neither.
+    Each repeat draws `gallery_size` labeled rows of each class as the training set; the
+    other labeled rows are the test set [1]_. Unlabeled rows are in neither.
 
     Parameters
     ----------
     gallery_size : int
-        Number of gallery rows for each class. A class with no more than so many
-        labelled rows goes to the gallery as a whole: no row of it is tested.
+        Number of gallery rows per class. A class with no more than `gallery_size`
+        labeled rows is entirely in the gallery: none of its rows is tested.
     n_repeats : int, default=5
         Number of draws.
     random_state : int, RandomState instance or None, default=None
-        Draws the galleries. With an int, every call of `split` draws the same ones, and
-        a smaller gallery is part of a larger one in the same repeat; repeats do not
-        change when more of them are asked for.
+        Seed for drawing the galleries. With an int, every call of `split` draws the
+        same ones, and a smaller gallery is a subset of a larger one in the same repeat;
+        a larger `n_repeats` does not change the first repeats.
     unlabeled : scalar, default=None
-        A value in `y` that means "not labelled", besides the missing values.
+        A value in `y` that means "not labeled", besides the missing values.
 
     See Also
     --------
     skplankton.evaluation.cross_modal_benchmark : Many gallery sizes at once, with the
         same draws.
-    LabeledTestSplit : Cross-validation in which the unlabelled rows train.
+    LabeledTestSplit : Cross-validation with the unlabeled rows in the training sets.
 
     Notes
     -----
-    With views missing, a row is drawn whatever views it has.
+    Rows are drawn without regard to missing views.
 
     References
     ----------
     .. [1] Kareinen, J. et al., "Cross-modal learning for plankton recognition", 2026,
-       arXiv:2603.16427: galleries of 1, 2, 4, 8 and 16 a class, drawn five times.
+       arXiv:2603.16427: galleries of 1, 2, 4, 8 and 16 per class, drawn five times.
 
     Examples
     --------
@@ -98,29 +98,29 @@ class GallerySplit(BaseCrossValidator):
         X : array-like of shape (n_samples, n_features)
             The data; only its length is read.
         y : array-like of shape (n_samples,)
-            The labels, with None, NaN or `unlabeled` for unlabelled rows.
+            The labels, with None, NaN or `unlabeled` for unlabeled rows.
         groups : None
-            Ignored; there because scikit-learn passes it.
+            Ignored; present because scikit-learn passes it.
 
         Yields
         ------
         train : ndarray of shape (n_gallery,)
             The gallery's rows, ascending.
         test : ndarray of shape (n_queries,)
-            The other labelled rows, ascending.
+            The other labeled rows, ascending.
 
         Raises
         ------
         ValueError
-            If no row is labelled, or if the gallery takes them all.
+            If no row is labeled, or if the gallery takes all labeled rows.
         """
-        labels, rows = _labelled_rows(X, y, self.unlabeled)
+        labels, rows = _labeled_rows(X, y, self.unlabeled)
         for seed in draw_seeds(self.n_repeats, self.random_state):
             drawn = draw_per_class(labels, self.gallery_size, seed)
             rest = np.delete(rows, drawn)
             if not rest.size:
                 raise ValueError(
-                    f"gallery_size={self.gallery_size} takes all {len(rows)} labelled "
+                    f"gallery_size={self.gallery_size} takes all {len(rows)} labeled "
                     "rows, which leaves none to test. Use a smaller gallery_size, or "
                     "label more particles."
                 )
@@ -132,7 +132,7 @@ class GallerySplit(BaseCrossValidator):
         Parameters
         ----------
         X, y, groups : object
-            Ignored; there because scikit-learn passes them.
+            Ignored; present because scikit-learn passes them.
 
         Returns
         -------
@@ -143,30 +143,30 @@ class GallerySplit(BaseCrossValidator):
 
 
 class LabeledTestSplit(BaseCrossValidator):
-    """Cross-validation that trains on unlabelled rows and tests only labelled ones.
+    """Cross-validation that trains on unlabeled rows and tests only labeled ones.
 
-    Plain cross-validation puts unlabelled rows into the test sets, where every name is
-    wrong. Here another splitter divides the labelled rows, and all unlabelled rows join
-    every training set.
+    Ordinary cross-validation puts unlabeled rows into the test sets, where any
+    predicted label counts as wrong. Here another splitter splits the labeled rows, and
+    all unlabeled rows are added to every training set.
 
     Parameters
     ----------
     cv : int, splitter or iterable, default=5
-        How the labelled rows are split. An int is the number of stratified folds, as in
-        scikit-learn; a splitter gets the labelled rows alone; an iterable yields pairs
-        of positions among the labelled rows, counted from 0.
+        How the labeled rows are split. An int is the number of stratified folds, as in
+        scikit-learn; a splitter gets the labeled rows alone; an iterable yields pairs
+        of positions among the labeled rows, counted from 0.
     unlabeled : scalar, default=None
-        A value in `y` that means "not labelled", besides the missing values.
+        A value in `y` that means "not labeled", besides the missing values.
 
     See Also
     --------
-    GallerySplit : Trains on a few labelled rows a class.
+    GallerySplit : Trains on a few labeled rows per class.
 
     Notes
     -----
     An int means ``StratifiedKFold`` without shuffling, which warns of a class with
-    fewer labelled rows than folds. Pass ``StratifiedKFold(5, shuffle=True)`` for
-    rows that come sorted, for example by station.
+    fewer labeled rows than folds. Pass ``StratifiedKFold(5, shuffle=True)`` for
+    sorted rows, for example by station.
 
     Examples
     --------
@@ -179,7 +179,7 @@ class LabeledTestSplit(BaseCrossValidator):
     [0 1 2 4] [3 5]
     """
 
-    # Groups reach the wrapped splitter also where scikit-learn routes metadata.
+    # Pass groups to the wrapped splitter with metadata routing, too.
     __metadata_request__split = {"groups": True}
 
     def __init__(
@@ -195,42 +195,42 @@ class LabeledTestSplit(BaseCrossValidator):
         if isinstance(cv, Integral):
             _check_int("cv", cv, at_least=2)
         elif not hasattr(cv, "split"):
-            cv = list(cv)  # a generator would be used up by the first call
+            cv = list(cv)  # the first call would exhaust a generator
         self.cv = cv
         self.unlabeled = unlabeled
 
     def split(
         self, X: ArrayLike, y: ArrayLike | None = None, groups: ArrayLike | None = None
     ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-        """Split the labelled rows, and add the unlabelled ones to the training sets.
+        """Split the labeled rows, and add the unlabeled ones to the training sets.
 
         Parameters
         ----------
         X : array-like of shape (n_samples, n_features)
             The data.
         y : array-like of shape (n_samples,)
-            The labels, with None, NaN or `unlabeled` for unlabelled rows.
+            The labels, with None, NaN or `unlabeled` for unlabeled rows.
         groups : array-like of shape (n_samples,), default=None
-            Groups of all rows; those of the labelled rows are passed on to `cv`.
+            Groups of all rows; those of the labeled rows are passed to `cv`.
 
         Yields
         ------
         train : ndarray of shape (n_train,)
-            Labelled rows for training and all unlabelled rows, ascending.
+            Labeled rows for training and all unlabeled rows, ascending.
         test : ndarray of shape (n_test,)
-            Labelled rows.
+            Labeled rows.
 
         Raises
         ------
         ValueError
-            If no row is labelled, or if `cv` raises one.
+            If no row is labeled, or if `cv` raises it.
         """
-        labels, rows = _labelled_rows(X, y, self.unlabeled)
-        unlabelled = np.setdiff1d(np.arange(_n_rows(X, y)), rows)
+        labels, rows = _labeled_rows(X, y, self.unlabeled)
+        unlabeled = np.setdiff1d(np.arange(_n_rows(X, y)), rows)
         folds = check_cv(self.cv, labels, classifier=True)
-        labelled_groups = _take(groups, rows)
-        for train, test in folds.split(_take(X, rows), labels, labelled_groups):
-            yield np.sort(np.concatenate([rows[train], unlabelled])), rows[test]
+        labeled_groups = _take(groups, rows)
+        for train, test in folds.split(_take(X, rows), labels, labeled_groups):
+            yield np.sort(np.concatenate([rows[train], unlabeled])), rows[test]
 
     def get_n_splits(
         self,
@@ -252,17 +252,17 @@ class LabeledTestSplit(BaseCrossValidator):
         """
         if y is None:
             return check_cv(self.cv).get_n_splits(X, y, groups)
-        labels, rows = _labelled_rows(X, y, self.unlabeled)
+        labels, rows = _labeled_rows(X, y, self.unlabeled)
         folds = check_cv(self.cv, labels, classifier=True)
         return folds.get_n_splits(_take(X, rows), labels, _take(groups, rows))
 
 
 class TrainValidationTestFolds(BaseCrossValidator):
-    """Stratified folds of which a part validates and the rest is tested.
+    """Stratified folds, each split into validation and test rows.
 
-    With the defaults, the labelled rows are dealt to five folds; of the fold that is
-    held out, a quarter is for validation (of the temperature, of the epochs) and three
-    quarters for testing: 80/5/15 % as in [1]_. Unlabelled rows join every training
+    With the defaults, the labeled rows are assigned to five folds; of the held-out
+    fold, a quarter is for validation (of the temperature, of the epochs) and three
+    quarters for testing: 80/5/15 % as in [1]_. Unlabeled rows are in every training
     set.
 
     Parameters
@@ -270,23 +270,24 @@ class TrainValidationTestFolds(BaseCrossValidator):
     n_splits : int, default=5
         Number of folds.
     validation_fraction : float, default=0.25
-        Share of the held-out fold that validates, between 0 and 1.
+        Share of the held-out fold for validation, between 0 and 1.
     random_state : int, RandomState instance or None, default=None
-        Shuffles the rows. With an int, every call splits alike.
+        Seed for shuffling. With an int, every call returns the same splits.
     unlabeled : scalar, default=None
-        A value in `y` that means "not labelled", besides the missing values.
+        A value in `y` that means "not labeled", besides the missing values.
 
     See Also
     --------
     sklearn.model_selection.train_test_split : Splits without labels:
         ``train_test_split(X, test_size=0.05)`` is the 95/5 % in which [1]_ splits
-        unlabelled particles into training and validation.
+        unlabeled particles into training and validation.
 
     Notes
     -----
-    The rows of a class are dealt to the folds in turn, so that their numbers differ by
-    one at most. A class with fewer rows than folds is left out of some folds, without a
-    warning; within a fold, one with few rows may all be tested or all validate.
+    The rows of a class are assigned to the folds in turn, so that their numbers differ
+    by at most one. A class with fewer rows than folds is missing from some folds,
+    without a warning; within a fold, all rows of a rare class may be test rows, or all
+    may be validation rows.
 
     References
     ----------
@@ -322,7 +323,7 @@ class TrainValidationTestFolds(BaseCrossValidator):
             raise ValueError(
                 f"validation_fraction={validation_fraction!r}; expected a number "
                 "between 0 and 1. For folds without validation, use scikit-learn's "
-                "StratifiedKFold, in LabeledTestSplit where rows are unlabelled."
+                "StratifiedKFold, in LabeledTestSplit where rows are unlabeled."
             )
         self.n_splits = n_splits
         self.validation_fraction = validation_fraction
@@ -339,9 +340,9 @@ class TrainValidationTestFolds(BaseCrossValidator):
         X : array-like of shape (n_samples, n_features)
             The data; only its length is read.
         y : array-like of shape (n_samples,)
-            The labels, with None, NaN or `unlabeled` for unlabelled rows.
+            The labels, with None, NaN or `unlabeled` for unlabeled rows.
         groups : None
-            Ignored; there because scikit-learn passes it.
+            Ignored; present because scikit-learn passes it.
 
         Yields
         ------
@@ -368,34 +369,38 @@ class TrainValidationTestFolds(BaseCrossValidator):
         X : array-like of shape (n_samples, n_features)
             The data; only its length is read.
         y : array-like of shape (n_samples,)
-            The labels, with None, NaN or `unlabeled` for unlabelled rows.
+            The labels, with None, NaN or `unlabeled` for unlabeled rows.
 
         Yields
         ------
         train : ndarray of shape (n_train,)
-            The rows for training, ascending: labelled ones and all unlabelled ones.
+            The rows for training, ascending: labeled ones and all unlabeled ones.
         validation : ndarray of shape (n_validation,)
-            The rows for validation, ascending. All are labelled.
+            The rows for validation, ascending. All are labeled.
         test : ndarray of shape (n_test,)
-            The rows to test, ascending. All are labelled.
+            The rows to test, ascending. All are labeled.
 
         Raises
         ------
         ValueError
-            If so few rows are labelled that a fold would have nothing to validate or
-            nothing to test.
+            If so few rows are labeled that a fold could have no validation or no test
+            rows.
         """
-        labels, rows = _labelled_rows(X, y, self.unlabeled)
+        labels, rows = _labeled_rows(X, y, self.unlabeled)
         self._check_enough(len(rows))
         random = fresh_random_state(self.random_state)
-        dealt = _shuffled_by_class(labels, random)
+        shuffled = _shuffled_by_class(labels, random)
         for fold in range(self.n_splits):
-            held_out = rows[dealt[fold :: self.n_splits]]
-            validates = _evenly_spread(
+            held_out = rows[shuffled[fold :: self.n_splits]]
+            is_validation = _evenly_spread(
                 len(held_out), self.validation_fraction, random.uniform()
             )
             train = np.setdiff1d(np.arange(_n_rows(X, y)), held_out)
-            yield train, np.sort(held_out[validates]), np.sort(held_out[~validates])
+            yield (
+                train,
+                np.sort(held_out[is_validation]),
+                np.sort(held_out[~is_validation]),
+            )
 
     def get_n_splits(self, X: Any = None, y: Any = None, groups: Any = None) -> int:
         """Count the folds.
@@ -403,7 +408,7 @@ class TrainValidationTestFolds(BaseCrossValidator):
         Parameters
         ----------
         X, y, groups : object
-            Ignored; there because scikit-learn passes them.
+            Ignored; present because scikit-learn passes them.
 
         Returns
         -------
@@ -412,15 +417,15 @@ class TrainValidationTestFolds(BaseCrossValidator):
         """
         return self.n_splits
 
-    def _check_enough(self, n_labelled: int) -> None:
-        smallest_fold = n_labelled // self.n_splits
+    def _check_enough(self, n_labeled: int) -> None:
+        smallest_fold = n_labeled // self.n_splits
         smaller_part = min(self.validation_fraction, 1 - self.validation_fraction)
-        # Rounding may take a whole row from the smaller part, but no more.
+        # Rounding may remove one row from the smaller part, but no more.
         if int(smallest_fold * smaller_part + _ROUNDING) < 1:
             raise ValueError(
-                f"{n_labelled} labelled rows are too few for n_splits={self.n_splits} "
+                f"{n_labeled} labeled rows are too few for n_splits={self.n_splits} "
                 f"and validation_fraction={self.validation_fraction}: a fold of "
-                f"{smallest_fold} may have nothing to validate or to test. Label more "
+                f"{smallest_fold} may have no validation or test rows. Label more "
                 "particles, use fewer folds, or a validation_fraction nearer to 0.5."
             )
 
@@ -428,21 +433,21 @@ class TrainValidationTestFolds(BaseCrossValidator):
 def draw_seeds(
     n_repeats: int, random_state: int | np.random.RandomState | None
 ) -> list[int]:
-    """Seeds of the repeats; those of the first do not depend on how many follow."""
+    """Seeds of the repeats; a larger `n_repeats` does not change the first ones."""
     random = fresh_random_state(random_state)
     return [int(random.randint(_LARGEST_SEED)) for _ in range(n_repeats)]
 
 
-def _labelled_rows(X, y, unlabeled) -> tuple[np.ndarray, np.ndarray]:
-    """The labels that are there, and their rows."""
-    labels, labelled = split_labels(y, unlabeled)
-    check_consistent_length(X, labelled)
-    if not labelled.any():
+def _labeled_rows(X, y, unlabeled) -> tuple[np.ndarray, np.ndarray]:
+    """The labels without missing values, and their rows."""
+    labels, labeled = split_labels(y, unlabeled)
+    check_consistent_length(X, labeled)
+    if not labeled.any():
         raise ValueError(
-            f"All {len(labelled)} rows are unlabelled: there is nothing to test. Pass "
-            "rows of which some have a label."
+            f"All {len(labeled)} rows are unlabeled: there is nothing to test. Pass "
+            "some labeled rows."
         )
-    return labels, np.flatnonzero(labelled)
+    return labels, np.flatnonzero(labeled)
 
 
 def _n_rows(X, y) -> int:
@@ -461,7 +466,7 @@ def _shuffled_by_class(labels: np.ndarray, random: np.random.RandomState) -> np.
 
 
 def _evenly_spread(n_rows: int, fraction: float, phase: float) -> np.ndarray:
-    """Mark a fraction of the rows, at equal distances: of each class its share."""
+    """Mark an evenly spaced fraction of the rows, and so the same share per class."""
     steps = np.floor(np.arange(n_rows + 1) * fraction + phase)
     return np.diff(steps) > 0
 

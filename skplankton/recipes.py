@@ -1,4 +1,4 @@
-"""Published set-ups, as estimators with every parameter filled in."""
+"""Published configurations, as estimators with all parameters set."""
 
 import math
 
@@ -28,9 +28,9 @@ def kareinen2026(
     """Build the model of Kareinen et al. 2026, with their training.
 
     Images and profiles at 224 pixels and samples, an embedding 512 wide, 100 epochs of
-    SGD in batches of 512 with a learnt temperature, early stopping, and the projection
-    as the embedding [1]_. It is made for tens of thousands of particles and a GPU; the
-    defaults of :class:`CrossModalEmbedder` are made for fewer.
+    SGD in batches of 512 with a learned temperature, early stopping, and the projection
+    as the embedding [1]_. It is meant for tens of thousands of particles and a GPU; the
+    defaults of :class:`CrossModalEmbedder` are meant for fewer.
 
     Parameters
     ----------
@@ -54,12 +54,12 @@ def kareinen2026(
     Returns
     -------
     CrossModalEmbedder
-        Not fitted yet.
+        The unfitted embedder.
 
     Raises
     ------
     ValueError
-        If an encoder is none of the paper's.
+        If an encoder is not one of the paper's.
     TypeError
         If :class:`CrossModalEmbedder` has no parameter of an override's name.
 
@@ -70,33 +70,33 @@ def kareinen2026(
 
     Notes
     -----
-    Where the published code and the paper part, this recipe follows the paper:
+    Where the published code and the paper differ, this recipe follows the paper:
 
     - The CLIP loss is symmetric. The code subtracts each row's maximum before the
       softmax over the columns too, so that swapping image and profile changes its loss.
-    - A dropped band reads "no signal". The code writes 0 after scaling to [-1, 1],
-      where no signal is -1, and does so in the array it was given.
+    - A dropped band means "no signal". The code writes 0 after scaling to [-1, 1],
+      where no signal is -1, and modifies its input array.
 
-    and here the code, which is what the published figures were made with:
+    and here the code, which produced the published figures:
 
     - The profile CNN is max pooled; the code's "avgpool" is a max pool.
 
-    Where our building blocks are not the paper's, though they serve the same end:
+    These components differ from the paper's, with the same purpose:
 
-    - Grey values and profile channels are standardised by the mean and the standard
+    - Gray values and profile channels are standardized by the mean and the standard
       deviation of the training set, a profile channel by channel, where the paper
       scales to [-1, 1], profiles by ``log(1 + x) / 8.9211 * 2 - 1``, whose constant is
       the largest value of its own data. Profiles are log-compressed here as well.
-    - The original sizes are joined to the features as standardised logarithms, where
+    - The original sizes are appended to the features as standardized logarithms, where
       the paper divides them by 224.
-    - The 1-D CNN normalises by groups of channels, not by batch, so that a particle's
+    - The 1-D CNN normalizes by groups of channels, not by batch, so that a particle's
       features do not depend on its batch.
-    - Training views are cropped from the 224 pixels or samples themselves, not from 236
-      resized before; the crop's share is the paper's. One channel is dropped at most.
+    - Training views are cropped from the 224 pixels or samples, not from 236 resized
+      ones; the crop's share is the paper's. One channel is dropped at most.
     - ``precision="auto"`` is bfloat16 on GPUs that have it, where the paper has
       float16.
     - Early stopping sets 5 % of the rows aside at random, as the paper does of
-      unlabelled sets; of labelled ones it takes 5 % of all by class.
+      unlabeled sets; of labeled ones it takes 5 % of all by class.
 
     References
     ----------
@@ -110,7 +110,7 @@ def kareinen2026(
     >>> embedder.n_components, embedder.batch_size, embedder.image_encoder
     (512, 64, 'vit_tiny_patch16_224')
     """
-    from skplankton._embedder import CrossModalEmbedder
+    from skplankton._embedding.cross_modal import CrossModalEmbedder
 
     for name, value, choices in (
         ("image_encoder", image_encoder, IMAGE_ENCODERS),

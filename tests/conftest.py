@@ -1,4 +1,4 @@
-"""Particles that the tests share: arrays, files, and with views missing."""
+"""Particles shared by the tests: arrays, files, and with missing entries."""
 
 import numpy as np
 import pandas as pd
@@ -16,7 +16,7 @@ def _particles():
 
 @pytest.fixture
 def X(_particles):
-    """A table of arrays, every row with both views."""
+    """A table of arrays, every row with both modalities."""
     return _particles[0].copy()
 
 
@@ -37,8 +37,8 @@ def X_paths(particle_files):
     return load_particles(particle_files, return_X_y=True)[0]
 
 
-def _drop_views(X):
-    """Take the image from every fifth row, and the profile from every fifth other."""
+def _drop_entries(X):
+    """Remove the image of every fifth row, and the profile of the row after it."""
     X = X.astype(object)
     X.iloc[0::5, X.columns.get_loc("image")] = None
     X.iloc[1::5, X.columns.get_loc("profile")] = np.nan
@@ -47,15 +47,15 @@ def _drop_views(X):
 
 @pytest.fixture(params=["arrays", "paths", "mixed"])
 def X_any(request, X, X_paths):
-    """The same particles in cells of every kind, 20 % of either view missing."""
+    """The same particles in entries of every kind, 20 % of each modality missing."""
     table = {
         "arrays": X[["image", "profile"]],
         "paths": X_paths,
         "mixed": pd.concat([X[["image", "profile"]][:30], X_paths[30:]]),
     }[request.param]
-    return _drop_views(table)
+    return _drop_entries(table)
 
 
 @pytest.fixture
 def X_missing(X):
-    return _drop_views(X[["image", "profile"]])
+    return _drop_entries(X[["image", "profile"]])

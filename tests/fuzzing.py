@@ -1,7 +1,7 @@
-"""What the fuzz tests share: how many examples they try, and how a file is damaged.
+"""Shared by the fuzz tests: the number of examples, and how a file is damaged.
 
-A test run tries few and always the same; SKPLANKTON_FUZZ_EXAMPLES=1000000 tries so
-many, at random, for as long as one likes.
+A test run tries a few, always the same; SKPLANKTON_FUZZ_EXAMPLES=1000000 tries that
+many, at random.
 """
 
 import os
@@ -13,16 +13,16 @@ VARIABLE = "SKPLANKTON_FUZZ_EXAMPLES"
 
 
 def examples(default: int) -> settings:
-    """Settings of a fuzz test that tries `default` examples unless told otherwise."""
-    asked = os.environ.get(VARIABLE)
+    """Settings of a fuzz test that tries `default` examples unless VARIABLE is set."""
+    requested = os.environ.get(VARIABLE)
     return settings(
-        max_examples=int(asked or default),
+        max_examples=int(requested or default),
         deadline=None,
-        derandomize=not asked,
+        derandomize=not requested,
         database=None,
         suppress_health_check=[
             HealthCheck.too_slow,
-            # A folder serves all examples: each writes over the file of the last.
+            # All examples share one folder: each overwrites the file of the last.
             HealthCheck.function_scoped_fixture,
         ],
     )
@@ -30,9 +30,9 @@ def examples(default: int) -> settings:
 
 @st.composite
 def mutated(draw, content: bytes) -> bytes:
-    """The bytes of a file after one to five of the damages that files come to."""
+    """The bytes of a file after one to five kinds of damage."""
     for damage in draw(st.lists(st.sampled_from(_DAMAGES), min_size=1, max_size=5)):
-        # Headers say how the rest is read: half of the damage is done there.
+        # Headers determine how the rest is read: half of the damage is done there.
         last = len(content) if draw(st.booleans()) else min(64, len(content))
         content = damage(draw, content, draw(st.integers(0, last)))
     return content
@@ -48,7 +48,7 @@ def _flip(draw, content: bytes, at: int) -> bytes:
 
 
 def _overwrite(draw, content: bytes, at: int) -> bytes:
-    # Also the largest and smallest numbers, at which sizes and offsets overflow.
+    # Also the largest and smallest numbers, with which sizes and offsets overflow.
     new = draw(st.sampled_from([b"\0" * 4, b"\xff" * 4, b"\x7f" + b"\xff" * 3]))
     new = draw(st.binary(min_size=1, max_size=4) | st.just(new))
     return content[:at] + new + content[at + len(new) :]
@@ -67,7 +67,7 @@ def _truncate(draw, content: bytes, at: int) -> bytes:
 
 
 def _splice(draw, content: bytes, at: int) -> bytes:
-    """A part of the file once more, somewhere else."""
+    """A part of the file, repeated somewhere else."""
     start = draw(st.integers(0, len(content)))
     part = content[start : start + draw(st.integers(1, 64))]
     return content[:at] + part + content[at:]

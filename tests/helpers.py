@@ -1,4 +1,4 @@
-"""What several test modules build or compare with."""
+"""Shared by several test modules."""
 
 from skplankton import CrossModalEmbedder
 

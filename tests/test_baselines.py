@@ -11,10 +11,11 @@ from numpy.testing import assert_allclose, assert_array_equal
 from sklearn.base import clone
 from sklearn.pipeline import make_pipeline
 
-from skplankton import CrossModalEmbedder, GalleryKNNClassifier, _dino
-from skplankton._dual_encoder import StandardizedEncoder
-from skplankton._multi_crop import draw_views
-from skplankton._training import seeded
+from skplankton import CrossModalEmbedder, GalleryKNNClassifier
+from skplankton._nn.dual_encoder import StandardizedEncoder
+from skplankton._nn.multi_crop import draw_views
+from skplankton._training import dino
+from skplankton._training.devices import seeded
 from skplankton.baselines import DINOEmbedder
 from skplankton.datasets import make_particles
 
@@ -43,7 +44,7 @@ def fitted(_particles):
     return quick().fit(_particles[0])
 
 
-def test_training_tells_species_apart_better_than_the_weights_it_starts_from():
+def test_training_distinguishes_species_better_than_the_initial_weights():
     X, y = make_particles(400, n_species=8, random_state=1, return_X_y=True)
     params = {"image_size": 32, "size_features": False, "random_state": 0}
     params |= {"batch_size": 32, "n_local_crops": 2}  # many steps in little time
@@ -51,7 +52,7 @@ def test_training_tells_species_apart_better_than_the_weights_it_starts_from():
     untrained = DINOEmbedder(max_epochs=1, learning_rate=1e-12, **params).fit(X)
 
     def accuracy(embedded):
-        """Of 4 labels a species, over 10 draws of them."""
+        """With 4 labels per species, over 10 draws."""
         return np.mean(
             [
                 GalleryKNNClassifier(gallery_size=4, random_state=draw)
@@ -64,12 +65,12 @@ def test_training_tells_species_apart_better_than_the_weights_it_starts_from():
     # 0.08 to 0.10 with the seeds 0, 1 and 2; chance is 0.125.
     gain = accuracy(trained.transform(X)) - accuracy(untrained.transform(X))
     assert gain > 0.04
-    # It neither collapsed to one answer nor stayed at all answers alike.
+    # The output neither collapsed to one class nor stayed uniform.
     losses = [epoch["train_loss"] for epoch in trained.history_]
     assert 0.01 < losses[-1] < losses[0] - 1
 
 
-def test_deterministic_whatever_the_form_of_the_cells(X_any):
+def test_deterministic_for_any_form_of_the_entries(X_any):
     first = quick().fit_transform(X_any)
     assert_array_equal(quick().fit_transform(X_any), first)
     assert not np.allclose(
@@ -81,26 +82,22 @@ def test_paths_and_arrays_train_the_same_bits(X, X_paths):
     assert_array_equal(quick().fit_transform(X), quick().fit_transform(X_paths))
 
 
-def test_an_embedding_is_the_same_in_whatever_company(fitted, X, monkeypatch):
+def test_an_embedding_does_not_depend_on_the_other_rows(fitted, X, monkeypatch):
     whole = fitted.transform(X)
     order = np.random.RandomState(0).permutation(len(X))
     assert_allclose(fitted.transform(X.iloc[order]), whole[order], **ROUNDING)
     assert_allclose(fitted.transform(X[7:8]), whole[7:8], **ROUNDING)
-    monkeypatch.setattr("skplankton.baselines.ROWS_PER_CHUNK", 7)
+    monkeypatch.setattr("skplankton._embedding.base.ROWS_PER_CHUNK", 7)
     assert_allclose(fitted.transform(X), whole, **ROUNDING)
 
 
-def test_embeddings_are_centred_features_and_sizes_of_unit_length(fitted, X):
+def test_embeddings_are_centered_features_and_sizes_of_unit_length(fitted, X):
     embedded = fitted.transform(X)
     assert embedded.dtype == np.float32
     assert embedded.shape == (len(X), 16 + 2)  # two stages of 8, height and width
     assert_allclose(np.linalg.norm(embedded, axis=1), 1, rtol=1e-5)
-    features = _dino.encode_rows(
-        fitted.module_,
-        *fitted._read(fitted._check_X(X, reset=False), np.arange(60))[1:],
-        "cpu",
-        "32",
-    )
+    read = fitted._check_X(X, reset=False).read("image", np.arange(60))
+    features = dino.encode_rows(fitted.module_, read.values, read.sizes, "cpu", "32")
     assert_allclose(fitted.module_.feature_mean, features.mean(0), atol=1e-5)
     assert list(fitted.get_feature_names_out()[:2]) == [
         "dinoembedder0",
@@ -109,7 +106,7 @@ def test_embeddings_are_centred_features_and_sizes_of_unit_length(fitted, X):
     assert quick(size_features=False).fit_transform(X).shape == (60, 16)
 
 
-def test_sizes_take_no_part_in_training(X):
+def test_sizes_are_not_used_in_training(X):
     with_sizes, without = (
         quick(size_features=size).fit(X).module_.encoder.state_dict()
         for size in (True, False)
@@ -181,14 +178,14 @@ def test_every_choice_fits_and_is_deterministic(X, params):
     assert_array_equal(quick(**params).fit_transform(X), first)
 
 
-def test_it_stands_in_for_the_cross_modal_embedder_in_a_pipeline(X, y):
+def test_it_can_replace_the_cross_modal_embedder_in_a_pipeline(X, y):
     for embedder in (quick(), CrossModalEmbedder(max_epochs=1, image_size=16)):
         pipe = make_pipeline(embedder, GalleryKNNClassifier(random_state=0))
-        assert pipe.fit(X, y).score(X, y) == 1  # each its own nearest neighbour
+        assert pipe.fit(X, y).score(X, y) == 1  # each its own nearest neighbor
 
 
 def test_pickle_keeps_the_bits_and_is_little_more_than_the_encoder(X):
-    # Only an encoder larger than a pickle's fixed costs can tell.
+    # Needs an encoder larger than the overhead of a pickle.
     dino = quick(image_encoder_params={"width": 32}).fit(X)
     pickled = pickle.dumps(dino)
     loaded = pickle.loads(pickled)
@@ -198,7 +195,7 @@ def test_pickle_keeps_the_bits_and_is_little_more_than_the_encoder(X):
     assert_array_equal(loaded.fit(X).transform(X), dino.transform(X))
 
 
-def test_what_is_pickled_is_on_the_cpu_wherever_the_model_is(fitted):
+def test_pickled_weights_are_on_the_cpu_for_any_device_of_the_model(fitted):
     class OnGPU:
         def to(self, device):
             return f"on {device}"
@@ -236,11 +233,11 @@ def test_history_and_progress(X, capsys):
     assert "training: 100%" in capsys.readouterr().err
 
 
-# What it is made of
+# Parts
 
 
 @pytest.mark.parametrize("flip", [True, False])
-def test_views_are_crops_that_flip_if_they_may(flip):
+def test_views_are_crops_that_flip_if_allowed(flip):
     ramp = torch.linspace(0.2, 0.8, 16)
     images = (ramp + ramp[:, None]).div(2).expand(50, 1, 16, 16).half()
     kept = images.clone()
@@ -257,7 +254,7 @@ def test_views_are_crops_that_flip_if_they_may(flip):
     assert len(draw_views(images, 0, 8)) == 1
 
 
-def test_views_of_flat_rows_take_some_columns_of_other_rows():
+def test_views_of_flat_vectors_take_some_columns_of_other_rows():
     rows = torch.arange(100.0)[:, None] + torch.arange(40) * 1000.0
     with seeded("cpu", 0):
         large, small = draw_views(rows, 2, 40)
@@ -269,11 +266,11 @@ def test_views_of_flat_rows_take_some_columns_of_other_rows():
 
 
 def test_the_teacher_follows_the_student_ever_more_slowly():
-    assert _dino.teacher_momentum_at(0.0, 0.96) == pytest.approx(0.96)
-    assert _dino.teacher_momentum_at(0.5, 0.96) == pytest.approx(0.98)
-    assert _dino.teacher_momentum_at(1.0, 0.96) == 1
+    assert dino.teacher_momentum_at(0.0, 0.96) == pytest.approx(0.96)
+    assert dino.teacher_momentum_at(0.5, 0.96) == pytest.approx(0.98)
+    assert dino.teacher_momentum_at(1.0, 0.96) == 1
     encoder = StandardizedEncoder("image", "mlp", {"width": 4}, (3,), 0)
-    pair = _dino.SelfDistillation(encoder, 4, 5, 6)
+    pair = dino.SelfDistillation(encoder, 4, 5, 6)
     before = [weights.clone() for weights in pair.teacher.parameters()]
     for weights in pair.student.parameters():
         weights.data += 1
@@ -288,18 +285,18 @@ def test_the_teacher_follows_the_student_ever_more_slowly():
 )
 def test_local_crops_are_half_as_large_if_the_encoder_takes_them(encoder, params, side):
     network = StandardizedEncoder("image", encoder, params, (1, 16, 16), 0)
-    assert _dino.choose_local_side(network, (1, 16, 16)) == side
+    assert dino.choose_local_side(network, (1, 16, 16)) == side
     assert network.training
 
 
-# Mistakes
+# Errors
 
 
 def test_ctrl_c_leaves_no_half_fitted_estimator(X, monkeypatch):
     untouched, refitted = quick(), quick().fit(X)
     before = refitted.transform(X)
     names = set(vars(untouched))
-    follow, n_steps = _dino.SelfDistillation.follow, 0
+    follow, n_steps = dino.SelfDistillation.follow, 0
 
     def interrupted(self, momentum):
         nonlocal n_steps
@@ -308,10 +305,10 @@ def test_ctrl_c_leaves_no_half_fitted_estimator(X, monkeypatch):
             raise KeyboardInterrupt
         follow(self, momentum)
 
-    monkeypatch.setattr(_dino.SelfDistillation, "follow", interrupted)
-    for dino in (untouched, refitted):
+    monkeypatch.setattr(dino.SelfDistillation, "follow", interrupted)
+    for embedder in (untouched, refitted):
         with pytest.raises(KeyboardInterrupt):
-            dino.fit(X[:50])
+            embedder.fit(X[:50])
     assert set(vars(untouched)) == names
     assert_array_equal(refitted.transform(X), before)
 
@@ -322,7 +319,7 @@ def test_missing_extra(X, monkeypatch):
         quick().fit(X)
 
 
-def test_transform_and_the_class_do_without_the_extra(fitted, X, tmp_path):
+def test_transform_and_the_class_do_not_need_the_extra(fitted, X, tmp_path):
     paths = [tmp_path / name for name in ("dino.pickle", "X.pickle")]
     paths[0].write_bytes(pickle.dumps(fitted))
     paths[1].write_bytes(pickle.dumps(X[:3]))
@@ -336,7 +333,7 @@ def test_transform_and_the_class_do_without_the_extra(fitted, X, tmp_path):
     subprocess.run([sys.executable, "-c", script, *map(str, paths)], check=True)
 
 
-def test_bad_cells_are_named(X):
+def test_errors_of_invalid_entries(X):
     X.at[2, "image"] = np.full((8, 8), 255.0)
     with pytest.raises(ValueError, match="row 2: the image could not be read"):
         quick().fit(X)
@@ -345,7 +342,7 @@ def test_bad_cells_are_named(X):
         quick().fit(X)
 
 
-def test_bad_tables(X, fitted):
+def test_invalid_tables(X, fitted):
     with pytest.raises(ValueError, match=r"no column 'image'; got .*\['profile'\]"):
         quick().fit(X[["profile"]])
     with pytest.raises(ValueError, match="0 of the 60 rows of X have an image"):
@@ -368,6 +365,6 @@ def test_bad_tables(X, fitted):
         ({"learning_rate": 1e30}, r"Training diverged.*learning_rate \(it is 1e\+30\)"),
     ],
 )
-def test_bad_parameters(X, params, message):
+def test_invalid_parameters(X, params, message):
     with pytest.raises(ValueError, match=message):
         quick(**params).fit(X)

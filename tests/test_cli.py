@@ -1,4 +1,4 @@
-"""``python -m skplankton``: what the commands make, say and return."""
+"""``python -m skplankton``: what the commands write, print and return."""
 
 import inspect
 import json
@@ -17,7 +17,7 @@ from sklearn.metrics import accuracy_score, f1_score
 from sklearn.pipeline import Pipeline
 
 from skplankton import CrossModalEmbedder, GalleryKNNClassifier, _cli
-from skplankton._cli import _arguments, _files, _naming, _output_folder
+from skplankton._cli import _arguments, _files, _model, _output_folder
 from skplankton._cli._samples import find_samples
 from skplankton.datasets import (
     load_cyz_json,
@@ -62,7 +62,7 @@ def station(tmp_path_factory):
 
 @pytest.fixture(scope="session")
 def other_model(station):
-    """One that gives other names."""
+    """One with other predictions."""
     model = station.folder / "other.joblib"
     assert fit(station, "--output", model, "--random-state", 1) == 0
     return model
@@ -115,7 +115,7 @@ def copied(station, tmp_path, *names):
 
 
 def break_an_image(path, particle):
-    """Cut a stored image off behind its header, which a loader does not notice."""
+    """Truncate a stored image after its header, which loading does not check."""
     measurement = json.loads(path.read_text(encoding="utf-8-sig"))
     image = next(i for i in measurement["images"] if i["particleId"] == particle)
     image["base64"] = image["base64"][:100]
@@ -125,7 +125,7 @@ def break_an_image(path, particle):
 # The command line
 
 
-def test_help_is_light_and_says_what_codes_mean():
+def test_help_is_fast_and_explains_exit_codes():
     script = (
         "import runpy, sys\n"
         "sys.argv = ['skplankton', 'classify', '--help']\n"
@@ -246,15 +246,15 @@ def test_a_folder_of_json_files(station):
     assert [sample.name for sample in find_samples([station.season])] == list(SAMPLES)
 
 
-def test_samples_that_are_none(station, tmp_path):
+def test_paths_that_are_not_samples(station, tmp_path):
     (tmp_path / "raw.cyz").touch()
     (tmp_path / "notes.txt").touch()
     (tmp_path / "empty").mkdir()
     for name, words in {
         "nowhere.json": "does not exist. Expected a .json file of cyz2json",
-        "raw.cyz": "Convert it by cyz2json first",
-        "notes.txt": "is no file that is read here",
-        "empty": r"holds \[\]. Expected a .json file",
+        "raw.cyz": "Convert it with cyz2json first",
+        "notes.txt": "is not a file of a supported format",
+        "empty": r"contains \[\]. Expected a .json file",
     }.items():
         with pytest.raises((ValueError, OSError), match=words):
             find_samples([tmp_path / name])
@@ -281,7 +281,7 @@ def test_lab_ids_are_those_of_the_files(X, y, tmp_path):
     assert whole.load()["object_id"].tolist() == [f"LAB_{i:06d}" for i in range(4)]
     assert part.load()["object_id"].tolist() == ["LAB_000002", "LAB_000001"]
     assert whole.load()["label"].tolist() == y[:4].tolist()
-    # They do not depend on what is there.
+    # They do not depend on which files exist.
     (tmp_path / "LAB" / "images" / "000002.png").unlink()
     table = part.load(errors="coerce")
     assert table["object_id"].tolist() == ["LAB_000002", "LAB_000001"]
@@ -337,12 +337,15 @@ def test_model_is_that_of_the_python_api(station, tmp_path):
     assert set(model["versions"]) == {"skplankton", "scikit-learn", "torch"}
 
 
-def test_fit_says_what_it_did_and_cleans_up(station, tmp_path, capsys):
+def test_fit_prints_a_summary_and_cleans_up(station, tmp_path, capsys):
     assert fit(station, "--output", tmp_path / "m.joblib") == 0
-    told = capsys.readouterr().out
-    assert f"{2 * PER_SAMPLE} labels from {station.export}" in told
-    assert "72 particles: 60 with both views to train on, 48 labelled, 24 with" in told
-    assert "3 names, and 12 labelled particles to compare with" in told
+    printed = capsys.readouterr().out
+    assert f"{2 * PER_SAMPLE} labels from {station.export}" in printed
+    assert (
+        "72 particles: 60 with image and profile, to train on; 48 labeled, 24 unl"
+        in printed
+    )
+    assert "3 species, and 12 labeled particles in the gallery" in printed
     assert [file.name for file in tmp_path.iterdir()] == ["m.joblib"]
 
 
@@ -383,10 +386,10 @@ def test_labels_that_cannot_be_used(
 
 def test_no_labels_at_all(station, tmp_path, capsys):
     assert fit(station, "--output", tmp_path / "m.joblib", labels=False) == 1
-    told = capsys.readouterr().err
-    assert "None of the particles is labelled. Pass --labels" in told
-    # The views are read already: hours, for a season.
-    assert f"is kept in {tmp_path / 'm.joblib.work'} for the next try" in told
+    printed = capsys.readouterr().err
+    assert "None of the particles is labeled. Pass --labels" in printed
+    # The images and profiles are read already: hours, for a season.
+    assert f"is kept in {tmp_path / 'm.joblib.work'} for the next run" in printed
     assert list((tmp_path / "m.joblib.work" / "views").iterdir())
 
 
@@ -395,7 +398,7 @@ def test_the_same_particle_in_two_samples(X, y, tmp_path, capsys):
     shutil.copy(table, table.with_name("again.csv"))
     samples = (tmp_path / "LAB", table.with_name("again.csv"))
     assert run("fit", *samples, "--output", tmp_path / "m.joblib") == 1
-    assert "is there 2 times, in ['LAB', 'LAB_again']" in capsys.readouterr().err
+    assert "occurs 2 times, in ['LAB', 'LAB_again']" in capsys.readouterr().err
 
 
 def test_labels_that_are_perhaps_not_meant(X, y, tmp_path, capsys):
@@ -403,11 +406,11 @@ def test_labels_that_are_perhaps_not_meant(X, y, tmp_path, capsys):
     labels[:6] = ["x", " x", "x ", "X", "None", None]
     table = write_particles(X[:40], labels, tmp_path / "LAB")
     assert fit(None, "--output", tmp_path / "m", samples=[table], labels=False) == 0
-    told = capsys.readouterr()
-    assert "39 labelled, 1 without a label" in told.out
-    assert "warning: 1 particle labelled 'None', which is taken as a spe" in told.err
-    assert "the labels 'x' (3), 'X' (1) look alike, and are taken as dif" in told.err
-    assert told.err.count("warning:") == 2
+    printed = capsys.readouterr()
+    assert "39 labeled, 1 unlabeled" in printed.out
+    assert "warning: 1 particle labeled 'None', which is taken as a spe" in printed.err
+    assert "the labels 'x' (3), 'X' (1) look alike, and are taken as dif" in printed.err
+    assert printed.err.count("warning:") == 2
     classes = joblib.load(tmp_path / "m")["pipeline"]["gallery"].classes_
     assert set(classes) == {"x", "X", "None", *y[6:40]}
 
@@ -417,16 +420,18 @@ def test_fit_with_problems(station, tmp_path, capsys):
     break_an_image(samples[0], 1)
     output = tmp_path / "m.joblib"
     assert fit(station, "--output", output, samples=samples) == 3
-    assert "a view that cannot be read is taken for missing" in capsys.readouterr().err
+    assert (
+        "an entry that cannot be read is treated as missing" in capsys.readouterr().err
+    )
     strict = ("--overwrite", "--strict")
     assert fit(station, "--output", output, *strict, samples=samples) == 1
-    told = capsys.readouterr().err
-    assert "could not be read" in told
-    assert "errors= is leaving out --strict here" in told
+    printed = capsys.readouterr().err
+    assert "could not be read" in printed
+    assert "errors= is leaving out --strict here" in printed
 
 
 def test_channels_by_name(station, tmp_path, capsys):
-    """What was fitted is what is loaded for naming; a file without them says so."""
+    """Prediction loads the channels of the fit; a file without them is an error."""
     few = "FWS,FL Red=Fl Red"
     model = tmp_path / "m.joblib"
     assert fit(station, "--output", model, "--channels", few) == 0
@@ -446,7 +451,7 @@ def test_channels_by_name(station, tmp_path, capsys):
 # classify
 
 
-def test_names_are_those_of_the_pipeline(station, tmp_path):
+def test_predicted_labels_are_those_of_the_pipeline(station, tmp_path):
     out = tmp_path / "out"
     assert classify(station, out) == 0
     model = joblib.load(station.model)
@@ -467,8 +472,8 @@ def test_names_are_those_of_the_pipeline(station, tmp_path):
             np.testing.assert_allclose(
                 table[f"similarity_{k + 1}"], 1 - distances[:, k], atol=5e-5
             )
-        told = counts.loc[name].drop("(no name)")
-        assert told[told > 0].to_dict() == table["name"].value_counts().to_dict()
+        printed = counts.loc[name].drop("(no name)")
+        assert printed[printed > 0].to_dict() == table["name"].value_counts().to_dict()
     assert sorted(file.name for file in out.iterdir()) == [
         *(f"{name}.csv" for name in SAMPLES),
         "progress",
@@ -491,41 +496,41 @@ def test_finished_samples_are_left_as_they_are(station, tmp_path, capsys, monkey
     samples = copied(station, tmp_path, *SAMPLES)
     out = tmp_path / "out"
     assert classify(station, out, samples=samples[:2]) == 0
-    named = []
-    honest = _naming.name_particles
+    classified = []
+    original = _model.classify_particles
 
     def spy(model, particles):
-        named.append(particles["sample_id"].iloc[0])
-        return honest(model, particles)
+        classified.append(particles["sample_id"].iloc[0])
+        return original(model, particles)
 
-    monkeypatch.setattr("skplankton._cli._sample_job.name_particles", spy)
+    monkeypatch.setattr("skplankton._cli._classify.classify_particles", spy)
     (out / "bay.csv").write_text("edited by hand")
     assert classify(station, out, samples=samples) == 0
-    assert named == ["delta"]
-    assert "2 samples named before; left as they are" in capsys.readouterr().out
+    assert classified == ["delta"]
+    assert "2 samples classified before; left as they are" in capsys.readouterr().out
     assert (out / "bay.csv").read_text() == "edited by hand"
     assert len(pd.read_csv(out / "species.csv")) == 3
 
-    # A file that has changed, a table that is gone, a result that was not asked for.
+    # A file that has changed, a deleted table, a result that was not written before.
     measurement = samples[0].read_text(encoding="utf-8-sig")
     samples[0].write_text(measurement + "\n", encoding="utf-8")
     (out / "delta.csv").unlink()
     assert classify(station, out, samples=samples) == 0
-    assert named == ["delta", "bay", "delta"]
+    assert classified == ["delta", "bay", "delta"]
     assert classify(station, out, "--ecotaxa", samples=samples[:1]) == 0
     assert classify(station, out, samples=samples[:1]) == 0
-    assert named == ["delta", "bay", "delta", "bay"]
+    assert classified == ["delta", "bay", "delta", "bay"]
     assert (out / "ecotaxa_bay.zip").is_file()
 
 
-def test_names_of_two_models_are_not_mixed(station, other_model, tmp_path, capsys):
+def test_results_of_two_models_are_not_mixed(station, other_model, tmp_path, capsys):
     other = other_model
     out, expected = tmp_path / "out", tmp_path / "expected"
     assert classify(station, out, "--ecotaxa") == 0
     before = results(out)
     one = [station.season / "cape.json"]
     assert classify(station, out, model=other, samples=one) == 1
-    assert "Names are not mixed: choose another --output" in capsys.readouterr().err
+    assert "Results are not mixed: choose another --output" in capsys.readouterr().err
     assert results(out) == before
 
     broken = tmp_path / "broken.joblib"
@@ -540,7 +545,7 @@ def test_names_of_two_models_are_not_mixed(station, other_model, tmp_path, capsy
 
 
 def test_begun_with_another_model(station, other_model, tmp_path, monkeypatch):
-    """Parts are names as well; but a folder without any is nobody's."""
+    """Parts are results as well; but a folder without any belongs to no model."""
     other, samples = other_model, [station.season / "bay.json"]
     out, expected = tmp_path / "out", tmp_path / "expected"
     for n_parts, code in ((0, 0), (1, 1)):
@@ -550,10 +555,10 @@ def test_begun_with_another_model(station, other_model, tmp_path, monkeypatch):
             calls.append(particles)
             if len(calls) > n_parts:
                 raise KeyboardInterrupt
-            return _naming.name_particles(model, particles)
+            return _model.classify_particles(model, particles)
 
         with monkeypatch.context() as patch:
-            patch.setattr("skplankton._cli._sample_job.name_particles", interrupted)
+            patch.setattr("skplankton._cli._classify.classify_particles", interrupted)
             chunks = ("--chunk-size", 9)
             assert classify(station, out, *chunks, samples=samples) == 130
         assert classify(station, out, model=other, samples=samples) == code
@@ -571,7 +576,7 @@ def test_what_ecotaxa_refuses(station, tmp_path, X, y, capsys):
     rows.to_csv(table)
     out = tmp_path / "out"
     assert classify(station, out, "--ecotaxa", samples=[tmp_path / "LAB"]) == 1
-    assert "LAB could not be named: 'object_id', row 1" in capsys.readouterr().err
+    assert "LAB could not be classified: 'object_id', row 1" in capsys.readouterr().err
     assert classify(station, out, samples=[tmp_path / "LAB"]) == 0
 
 
@@ -581,10 +586,10 @@ def test_ecotaxa_round_trip(station, tmp_path):
     objects = read_ecotaxa(out / "ecotaxa_bay.zip", status="predicted", cache=tmp_path)
     table = pd.read_csv(out / "bay.csv").set_index("object_id")
     assert len(objects) == PER_SAMPLE - 4  # four without an image
-    there = table.loc[objects["object_id"]]
-    assert objects["label"].tolist() == there["name"].tolist()
-    assert objects["object_score"].tolist() == there["score"].tolist()
-    assert objects["object_neighbor_1"].tolist() == there["neighbor_1"].tolist()
+    expected = table.loc[objects["object_id"]]
+    assert objects["label"].tolist() == expected["name"].tolist()
+    assert objects["object_score"].tolist() == expected["score"].tolist()
+    assert objects["object_neighbor_1"].tolist() == expected["neighbor_1"].tolist()
     assert set(objects["sample_id"]) == {"bay"}
 
 
@@ -595,14 +600,14 @@ def test_a_sample_without_images(station, tmp_path, capsys):
     for _ in range(2):
         sample = [tmp_path / "dark.json"]
         assert classify(station, out, "--ecotaxa", samples=sample) == 0
-    told = capsys.readouterr().out
-    assert told.count("dark: no images, so there is nothing for EcoTaxa") == 1
-    assert "1 sample named before" in told
+    printed = capsys.readouterr().out
+    assert printed.count("dark: no images, so nothing is written for EcoTaxa") == 1
+    assert "1 sample classified before" in printed
     assert pd.read_csv(out / "dark.csv")["name"].notna().all()
 
 
 @pytest.mark.parametrize("chunk_size", [4, 100])
-def test_what_cannot_be_read_is_told(chunk_size, station, tmp_path, capsys):
+def test_what_cannot_be_read_is_reported(chunk_size, station, tmp_path, capsys):
     (sample,) = copied(station, tmp_path, "bay")
     break_an_image(sample, 1)
     measurement = json.loads(sample.read_text(encoding="utf-8"))
@@ -618,9 +623,11 @@ def test_what_cannot_be_read_is_told(chunk_size, station, tmp_path, capsys):
     out = tmp_path / "out"
     arguments = ("--ecotaxa", "--chunk-size", chunk_size)
     assert classify(station, out, *arguments, samples=[sample]) == 3
-    told = capsys.readouterr()
-    assert "bay: 24 particles, 1 without a name" in told.out
-    assert f"bay: something could not be read, see {out}/bay_problems.txt" in told.err
+    printed = capsys.readouterr()
+    assert "bay: 24 particles, 1 without a predicted label" in printed.out
+    assert (
+        f"bay: something could not be read, see {out}/bay_problems.txt" in printed.err
+    )
     problems = (out / "bay_problems.txt").read_text(encoding="utf-8")
     assert "bay.json, particle 0" in problems
     assert "'bay_1'" in problems
@@ -628,26 +635,24 @@ def test_what_cannot_be_read_is_told(chunk_size, station, tmp_path, capsys):
     assert (table["name"] == "").tolist() == [True] + [False] * 23
     assert table.loc[0, ["score", "neighbor_1", "similarity_3"]].tolist() == [""] * 3
     assert pd.read_csv(out / "species.csv")["(no name)"].tolist() == [1]
-    # Run again, it is still so.
+    # A second run has the same problems.
     assert classify(station, out, *arguments, samples=[sample]) == 3
-    # And not once the file is mended.
+    # They are gone once the file is repaired.
     shutil.copy2(station.season / "bay.json", sample)
     assert classify(station, out, *arguments, samples=[sample]) == 0
     assert not (out / "bay_problems.txt").exists()
 
 
 def test_an_image_that_ecotaxa_cannot_have(station, tmp_path, capsys, monkeypatch):
-    """Cut from a frame, it is decoded, which a broken one does not survive."""
+    """An image cropped from a frame must be decoded, which fails if it is damaged."""
     X = load_cyz_json(station.season / "bay.json", cache=tmp_path / "cache")
     sample = write_cyz_json(X, tmp_path / "bay.json", frame_shape=(400, 400))
     break_an_image(sample, 1)
     out = tmp_path / "out"
     assert classify(station, out, "--ecotaxa", samples=[sample]) == 3
     problems = (out / "bay_problems.txt").read_text(encoding="utf-8")
-    assert (
-        "1 image left out of the import of EcoTaxa, the first: The image of the "
-        in (problems)
-    )
+    assert "once, a particle whose image cannot be read is written to" in problems
+    assert "The image of the object 'bay_1': the PNG image is corrupt" in problems
     objects = read_ecotaxa(out / "ecotaxa_bay.zip", cache=tmp_path / "zip")
     assert "bay_1" not in set(objects["object_id"])
     assert "bay_2" in set(objects["object_id"])
@@ -661,6 +666,8 @@ def test_only_images_that_ecotaxa_cannot_have(station, tmp_path):
     out = tmp_path / "out"
     assert classify(station, out, "--ecotaxa", samples=[sample]) == 3
     assert not (out / "ecotaxa_bay.zip").exists()
+    problems = (out / "bay_problems.txt").read_text(encoding="utf-8")
+    assert "None of the images can be read. The image of the object 'bay_1'" in problems
 
 
 def test_one_broken_file_does_not_keep_the_others(station, tmp_path, capsys):
@@ -668,10 +675,10 @@ def test_one_broken_file_does_not_keep_the_others(station, tmp_path, capsys):
     samples[0].write_text("not JSON", encoding="utf-8")
     out = tmp_path / "out"
     assert classify(station, out, samples=samples) == 1
-    told = capsys.readouterr()
-    assert "bay could not be named:" in told.err
-    assert "is not a JSON file of cyz2json" in told.err
-    assert "error: 1 sample could not be named: bay" in told.err
+    printed = capsys.readouterr()
+    assert "bay could not be classified:" in printed.err
+    assert "is not a JSON file of cyz2json" in printed.err
+    assert "error: 1 sample could not be classified: bay" in printed.err
     assert (out / "cape.csv").is_file()
     assert not (out / "bay.csv").exists()
     assert classify(station, tmp_path / "strict", "--strict", samples=samples) == 1
@@ -679,7 +686,7 @@ def test_one_broken_file_does_not_keep_the_others(station, tmp_path, capsys):
 
 
 def test_lab_files_that_are_missing(tmp_path, X, y, capsys):
-    """A view that is not there is a view that cannot be read, as any other."""
+    """A missing file is treated like any image or profile that cannot be read."""
     folder = tmp_path / "LAB"
     write_particles(X[:40], y[:40], folder)
     image = folder / "images" / "000001.png"
@@ -688,19 +695,22 @@ def test_lab_files_that_are_missing(tmp_path, X, y, capsys):
         file.unlink()
     model, out, samples = tmp_path / "m.joblib", tmp_path / "out", [folder]
     assert fit(None, "--output", model, samples=samples, labels=False) == 3
-    told = capsys.readouterr()
-    assert "40 particles: 38 with both views to train on, 40 labelled" in told.out
-    assert "'images/000001.png', looked for as" in told.err
+    printed = capsys.readouterr()
+    assert (
+        "40 particles: 38 with image and profile, to train on; 40 labeled"
+        in printed.out
+    )
+    assert "'images/000001.png', looked for as" in printed.err
     assert "LAB_000002" not in joblib.load(model)["gallery_ids"]
 
     assert classify(None, out, "--ecotaxa", model=model, samples=samples) == 3
     problems = (out / "LAB_problems.txt").read_text(encoding="utf-8")
     assert "2 of 40 image files do not exist" in problems
-    unnamed = pd.read_csv(out / "LAB.csv", index_col=0)["name"].isna()
-    assert unnamed[unnamed].index.tolist() == ["LAB_000002"]
+    unlabeled = pd.read_csv(out / "LAB.csv", index_col=0)["name"].isna()
+    assert unlabeled[unlabeled].index.tolist() == ["LAB_000002"]
     capsys.readouterr()
     assert run("evaluate", model, folder) == 3
-    assert "1 particle without a view that could be read" in capsys.readouterr().out
+    assert "1 particle without a readable image or profile" in capsys.readouterr().out
 
     strict = ("--strict", "--ecotaxa")
     again = {"model": model, "samples": samples}
@@ -713,7 +723,7 @@ def test_lab_files_that_are_missing(tmp_path, X, y, capsys):
     assert "1 of 40 image files do not exist" in problems
 
 
-def test_names_of_what_a_file_held_before_go(station, tmp_path):
+def test_results_of_former_contents_are_removed(station, tmp_path):
     samples = copied(station, tmp_path, "bay", "cape")
     out = tmp_path / "out"
     assert classify(station, out, samples=samples) == 0
@@ -731,8 +741,8 @@ def test_files_of_others_are_not_replaced(station, tmp_path, capsys):
     (out / "species.csv").unlink()
     (out / "bay.csv").write_text("mine")
     assert classify(station, out) == 1
-    told = capsys.readouterr().err
-    assert told.count("exists and was not written by this command") == 2
+    printed = capsys.readouterr().err
+    assert printed.count("exists and was not written by this command") == 2
     assert (out / "bay.csv").read_text() == "mine"
     assert (out / "cape.csv").is_file()
     (tmp_path / "file").touch()
@@ -749,7 +759,7 @@ def tiny(station):
 
 
 def test_every_name_has_its_own_files(station, tiny, tmp_path, capsys):
-    """Also those of files that the folder itself has, or that a folder is."""
+    """Also names that the output folder itself uses, or that are folders."""
     names = ["a", "a.json", "a_problems", "ecotaxa_a", "lock", "run", "done", "begun"]
     names += ["x.part", "views", "progress", ".", "..", ".json", "species.csv"]
     samples = [tmp_path / f"{name}.json" for name in names]
@@ -759,20 +769,20 @@ def test_every_name_has_its_own_files(station, tiny, tmp_path, capsys):
     assert classify(station, out, samples=samples) == 0
     before = results(out)
     assert set(before) == {"species.csv", *(f"{name}.csv" for name in names)}
-    # Each is begun anew, and no other with it.
+    # Each is classified again, and no other with it.
     for name in ("a", "x.part", ".", "..", ".json"):
         capsys.readouterr()
         (tmp_path / f"{name}.json").write_text(tiny + "\n", encoding="utf-8")
         assert classify(station, out, samples=samples) == 0
-        told = f"{len(names) - 1} samples named before; left as they are"
-        assert told in capsys.readouterr().out
+        printed = f"{len(names) - 1} samples classified before; left as they are"
+        assert printed in capsys.readouterr().out
         assert results(out) == before
 
 
 def test_the_name_of_the_table_of_all(station, tiny, tmp_path, capsys):
     (tmp_path / "Species.json").write_text(tiny, encoding="utf-8")
     assert classify(station, tmp_path / "out", samples=[tmp_path]) == 1
-    assert "'Species' would be written to Species.csv, as is the table of all" in (
+    assert "'Species' would be written to Species.csv, like the table of all" in (
         capsys.readouterr().err
     )
 
@@ -789,14 +799,14 @@ def test_long_names(station, tiny, tmp_path, capsys):
     too_long.write_text(tiny, encoding="utf-8")
     capsys.readouterr()
     assert classify(station, tmp_path / "none", samples=[longest, too_long]) == 1
-    told = capsys.readouterr().err
-    assert "has 243 bytes, at most 242 are possible" in told
-    assert f"Rename {too_long}" in told
+    printed = capsys.readouterr().err
+    assert "has 243 bytes; expected at most 242" in printed
+    assert f"Rename {too_long}" in printed
     assert not (tmp_path / "none").exists()
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="needs names that are only bytes")
-def test_names_that_are_no_utf8(station, tiny, tmp_path, capsys):
+def test_names_that_are_not_utf8(station, tiny, tmp_path, capsys):
     folder = tmp_path / os.fsdecode(b"\xff")
     folder.mkdir()
     sample = folder / "a.json"
@@ -810,9 +820,11 @@ def test_names_that_are_no_utf8(station, tiny, tmp_path, capsys):
 
     bad = sample.rename(tmp_path / os.fsdecode(b"caf\xe9.json"))
     assert classify(station, tmp_path / "out", samples=[bad]) == 1
-    told = capsys.readouterr().err
-    assert r"The name 'caf\udce9' of " in told
-    assert "is not UTF-8, as names in tables must be. Rename it." in told
+    printed = capsys.readouterr().err
+    assert r"The name 'caf\udce9' of " in printed
+    assert (
+        "is not valid UTF-8, so it cannot be written to a table. Rename it." in printed
+    )
 
 
 def test_one_process_at_a_time(station, tmp_path, capsys):
@@ -824,10 +836,10 @@ def test_one_process_at_a_time(station, tmp_path, capsys):
 
 
 def test_a_disk_without_locks(station, tmp_path, monkeypatch):
-    def no_locks(_):
+    def no_locks(*_, **__):
         raise OSError("not supported")
 
-    monkeypatch.setattr(_files, "_lock", no_locks)
+    monkeypatch.setattr(_files.FileLock, "acquire", no_locks)
     assert classify(station, tmp_path / "out") == 0
 
 
@@ -855,16 +867,16 @@ def test_a_table_that_is_open_elsewhere(station, tmp_path, capsys, monkeypatch):
 
 
 def test_lab_and_cytoprocess_samples(station, tmp_path, X, y):
-    """A model of JSON files names particles of any other kind."""
+    """A model of JSON files classifies particles from any other kind of file."""
     write_particles(X[:6], y[:6], tmp_path / "LAB")
     project = tmp_path / "cruise"
     table = load_cyz_json(station.season / "bay.json", cache=tmp_path / "cache")
     write_cyz_json(table, project / "converted" / "Vilaine 3.json")
     images = project / "images" / "Vilaine 3"
     images.mkdir(parents=True)
-    for particle, cell in zip(table["particle_id"], table["image"], strict=True):
-        if cell is not None:
-            cell.open().save(images / f"{particle}.png")
+    for particle, entry in zip(table["particle_id"], table["image"], strict=True):
+        if entry is not None:
+            entry.open().save(images / f"{particle}.png")
     out = tmp_path / "out"
     both = [tmp_path / "LAB", project]
     assert classify(station, out, "--ecotaxa", samples=both) == 0
@@ -901,13 +913,13 @@ def test_cache_is_kept_and_used_again(station, tmp_path, monkeypatch):
 @pytest.mark.parametrize(
     ("content", "words"),
     [
-        (None, "is no file. Expected a model"),
+        (None, "is not a file. Expected a model"),
         (b"junk", "cannot be opened as a model"),
-        ({"format": "something else"}, "holds 'something else'; expected"),
-        ([1], "holds 'list'; expected 'skplankton model 1'"),
+        ({"format": "something else"}, "contains 'something else'; expected"),
+        ([1], "contains 'list'; expected 'skplankton model 1'"),
     ],
 )
-def test_files_that_are_no_model(content, words, station, tmp_path, capsys):
+def test_files_that_are_not_models(content, words, station, tmp_path, capsys):
     path = tmp_path / "model.joblib"
     if isinstance(content, bytes):
         path.write_bytes(content)
@@ -919,13 +931,13 @@ def test_files_that_are_no_model(content, words, station, tmp_path, capsys):
 
 def test_device_is_checked_once(station, tmp_path, capsys):
     assert classify(station, tmp_path / "out", "--device", "xpu") == 1
-    told = capsys.readouterr().err
-    assert told.count("device='xpu'") == 1
-    assert "device= is --device here" in told
+    printed = capsys.readouterr().err
+    assert printed.count("device='xpu'") == 1
+    assert "device= is --device here" in printed
 
 
 def test_debug_shows_where(station, tmp_path):
-    with pytest.raises(FileNotFoundError, match="is no file"):
+    with pytest.raises(FileNotFoundError, match="is not a file"):
         classify(station, tmp_path, "--debug", model=tmp_path / "none.joblib")
     (sample,) = copied(station, tmp_path, "bay")
     sample.write_text("[]", encoding="utf-8")
@@ -933,7 +945,7 @@ def test_debug_shows_where(station, tmp_path):
         classify(station, tmp_path / "out", "--debug", samples=[sample])
 
 
-def test_warnings_are_a_line(station, tmp_path, capsys, monkeypatch):
+def test_warnings_are_one_line(station, tmp_path, capsys, monkeypatch):
     import warnings
 
     def warn(options):
@@ -965,22 +977,26 @@ def test_evaluate(station, tmp_path, capsys):
     out = tmp_path / "out"
     arguments = (station.season, "--labels", station.export, "--output", out)
     assert run("evaluate", station.model, *arguments) == 0
-    told = capsys.readouterr().out
-    assert "48 labelled particles, 12 of them in the model's gallery and left" in told
-    named = pd.read_csv(out / "evaluation_particles.csv")
+    printed = capsys.readouterr().out
+    assert "48 labeled particles, 12 of them in the model's gallery and left" in printed
+    predicted = pd.read_csv(out / "evaluation_particles.csv")
     model = joblib.load(station.model)
-    assert not set(named["object_id"]) & set(model["gallery_ids"])
-    assert named["label"].tolist() == station.labels[named["object_id"]].tolist()
-    accuracy = accuracy_score(named["label"], named["name"])
-    assert f"accuracy {accuracy:.3f} of 36 particles" in told
-    f1 = f1_score(named["label"], named["name"], average="macro", zero_division=0)
-    assert f"F1 {f1:.3f}" in told
+    assert not set(predicted["object_id"]) & set(model["gallery_ids"])
+    assert (
+        predicted["label"].tolist() == station.labels[predicted["object_id"]].tolist()
+    )
+    accuracy = accuracy_score(predicted["label"], predicted["name"])
+    assert f"accuracy {accuracy:.3f} of 36 particles" in printed
+    f1 = f1_score(
+        predicted["label"], predicted["name"], average="macro", zero_division=0
+    )
+    assert f"F1 {f1:.3f}" in printed
     scores = pd.read_csv(out / "evaluation.csv", index_col="species")
     assert scores["f1"].mean() == pytest.approx(f1, abs=1e-4)
-    assert scores["particles"].to_dict() == named["label"].value_counts().to_dict()
+    assert scores["particles"].to_dict() == predicted["label"].value_counts().to_dict()
     assert classify(station, tmp_path / "names") == 0
     bay = pd.read_csv(tmp_path / "names" / "bay.csv").set_index("object_id")
-    of_bay = named[named["object_id"].str.startswith("bay")]
+    of_bay = predicted[predicted["object_id"].str.startswith("bay")]
     assert of_bay["name"].tolist() == bay["name"][of_bay["object_id"]].tolist()
 
 
@@ -992,12 +1008,14 @@ def test_evaluate_on_a_new_sample_with_a_new_species(station, tmp_path, capsys):
     break_an_image(samples[0], 1)
     labels_of = ("--labels", tmp_path / "ecotaxa_new.tsv")
     assert run("evaluate", station.model, *samples, *labels_of) == 3
-    told = capsys.readouterr().out
-    assert "24 labelled particles, 0 of them" in told
-    assert "1 particle of species that are not in the model's gallery: kraken" in told
+    printed = capsys.readouterr().out
+    assert "24 labeled particles, 0 of them" in printed
+    assert (
+        "1 particle of species that are not in the model's gallery: kraken" in printed
+    )
 
 
-def test_particles_without_a_name_are_mistakes(station, tmp_path, capsys):
+def test_particles_without_a_predicted_label_are_errors(station, tmp_path, capsys):
     (sample,) = copied(station, tmp_path, "delta")
     measurement = json.loads(sample.read_text(encoding="utf-8-sig"))
     measurement["particles"][0]["pulseShapes"][0]["values"] = ["?"]  # has no image
@@ -1005,9 +1023,9 @@ def test_particles_without_a_name_are_mistakes(station, tmp_path, capsys):
     write_labels(tmp_path / "ecotaxa_new.tsv", station.labels[2 * PER_SAMPLE :][:1])
     labels_of = ("--labels", tmp_path / "ecotaxa_new.tsv")
     assert run("evaluate", station.model, sample, *labels_of) == 3
-    told = capsys.readouterr().out
-    assert "accuracy 0.000 of 1 particle;" in told
-    assert "1 particle without a view that could be read" in told
+    printed = capsys.readouterr().out
+    assert "accuracy 0.000 of 1 particle;" in printed
+    assert "1 particle without a readable image or profile" in printed
 
 
 def test_nothing_left_to_evaluate(station, tmp_path, capsys):
@@ -1015,7 +1033,7 @@ def test_nothing_left_to_evaluate(station, tmp_path, capsys):
     write_labels(tmp_path / "ecotaxa_x.tsv", station.labels[in_gallery])
     arguments = (station.season, "--labels", tmp_path / "ecotaxa_x.tsv")
     assert run("evaluate", station.model, *arguments) == 1
-    assert "All 12 labelled particles are in the model's gallery" in (
+    assert "All 12 labeled particles are in the model's gallery" in (
         capsys.readouterr().err
     )
 
@@ -1027,7 +1045,7 @@ def test_labels_of_their_own(X, y, tmp_path, capsys):
     model = tmp_path / "m.joblib"
     assert fit(None, "--output", model, samples=[tmp_path / "home"], labels=False) == 0
     assert run("evaluate", model, tmp_path / "away") == 0
-    assert "20 labelled particles, 0 of them" in capsys.readouterr().out
+    assert "20 labeled particles, 0 of them" in capsys.readouterr().out
     assert (
         classify(None, tmp_path / "out", model=model, samples=[tmp_path / "away"]) == 0
     )
@@ -1039,5 +1057,5 @@ def test_labels_in_an_archive(station, tmp_path):
     archive = write_ecotaxa(tmp_path / "x.zip", X, station.labels[X["object_id"]])
     model = tmp_path / "m.joblib"
     made = SimpleNamespace(season=station.season, export=archive)
-    # Names that nobody has validated are not labels.
+    # Predictions that nobody has validated are not labels.
     assert fit(made, "--output", model) == 1

@@ -1,4 +1,4 @@
-"""Killed at any moment, on a full disk, unread: what was finished is kept.
+"""Killed at any moment, on a full disk, with closed streams: results are kept.
 
 More often than usual: SKPLANKTON_KILLS=100 python -m pytest tests -k killed
 """
@@ -17,13 +17,12 @@ import pytest
 
 from skplankton import _cli
 from skplankton._cli import _files, _fit, _output_folder
-from skplankton._cli._model_file import open_model, read_model_file
-from skplankton._cli._naming import name_particles
+from skplankton._cli._model import classify_particles, open_model, read_model_file
 from skplankton.datasets import make_particles, write_cyz_json
 from skplankton.ecotaxa import read_ecotaxa
 
 N_KILLS = int(os.environ.get("SKPLANKTON_KILLS", "3"))
-# The samples are dealt with alike: few of the steps meet all kinds of them.
+# All samples are processed alike: a few of the steps cover every kind.
 STRIDE = 7 if N_KILLS < 10 else 1
 CHUNK_SIZE = "10"
 
@@ -49,17 +48,17 @@ def station(tmp_path_factory):
 
 
 @pytest.fixture
-def quick_naming(station, monkeypatch):
-    """Names are remembered: what matters here is what happens to files."""
+def cached_predictions(station, monkeypatch):
+    """Predictions are cached: what matters here is what happens to files."""
     known = {}
 
     def remembered(model, particles):
         ids = tuple(particles["object_id"])
         if ids not in known:
-            known[ids] = name_particles(model, particles)
+            known[ids] = classify_particles(model, particles)
         return known[ids]
 
-    monkeypatch.setattr("skplankton._cli._sample_job.name_particles", remembered)
+    monkeypatch.setattr("skplankton._cli._classify.classify_particles", remembered)
 
 
 def arguments(folder, output):
@@ -77,18 +76,18 @@ def tables(output):
 
 
 def check_result(output, expected):
-    """All as without interruption; but archives tell when the names were given."""
+    """All as without interruption, except for the date of prediction in archives."""
     assert tables(output) == tables(expected)
     names = sorted(file.name for file in expected.iterdir())
     assert sorted(file.name for file in output.iterdir()) == names
     for archive in expected.glob("*.zip"):
-        told, wanted = (
+        printed, wanted = (
             read_ecotaxa(path, status="predicted", cache=path.parent.parent / "zips")
             .drop(columns=["image"])
             .filter(regex="^(?!object_annotation_(date|time))")
             for path in (output / archive.name, archive)
         )
-        assert told.equals(wanted)
+        assert printed.equals(wanted)
     assert not list((output / "progress" / "begun").iterdir())
     leftover = [f for f in output.rglob("*") if f.suffix in (".part", ".views")]
     assert not leftover
@@ -115,7 +114,7 @@ def finished(output):
 FORKS = """
     import json, os, signal, sys, time
     import torch, skorch
-    from skplankton import _training
+    from skplankton._training import contrastive
     from skplankton._cli import _classify, _evaluate, main
 
     torch.set_num_threads(1)
@@ -139,8 +138,8 @@ FORKS = """
 
 @pytest.fixture(scope="module")
 def forked(tmp_path_factory):
-    """Runs a command; returns its exit code, its duration and what it has told."""
-    log = tmp_path_factory.mktemp("forks") / "told"
+    """Runs a command; returns its exit code, its duration and its output."""
+    log = tmp_path_factory.mktemp("forks") / "printed"
     with subprocess.Popen(
         [sys.executable, "-c", textwrap.dedent(FORKS), log],
         env={**os.environ, "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"},
@@ -156,8 +155,10 @@ def forked(tmp_path_factory):
                 flush=True,
             )
             code, duration = json.loads(process.stdout.readline())
-            told = (log.with_name(f"told{stream}").read_text() for stream in (1, 2))
-            return code, duration, *told
+            printed = (
+                log.with_name(f"printed{stream}").read_text() for stream in (1, 2)
+            )
+            return code, duration, *printed
 
         yield run
 
@@ -166,7 +167,7 @@ needs_fork = pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
 
 
 @needs_fork
-def test_killed_at_random_moments(station, tmp_path, forked, quick_naming):
+def test_killed_at_random_moments(station, tmp_path, forked, cached_predictions):
     code, duration, *_ = forked(arguments(station, tmp_path / "whole"))
     assert code == 0
     check_result(tmp_path / "whole", station / "expected")
@@ -189,11 +190,11 @@ def test_killed_at_random_moments(station, tmp_path, forked, quick_naming):
 
 
 class Killed(BaseException):
-    """As SIGKILL: nothing that handles errors sees it, but for ``finally``."""
+    """Like SIGKILL: no error handler catches it, except ``finally``."""
 
 
 def steps_of(monkeypatch, kill_at, after):
-    """Raise at one of the moments when a file gets its name or goes."""
+    """Raise at one of the moments when a file is renamed or removed."""
     steps = []
 
     def counted(act):
@@ -219,7 +220,7 @@ rmtree = _output_folder.shutil.rmtree
 
 
 @pytest.mark.parametrize("after", [False, True], ids=["before", "after"])
-def test_killed_at_every_step(after, station, tmp_path, quick_naming):
+def test_killed_at_every_step(after, station, tmp_path, cached_predictions):
     with pytest.MonkeyPatch.context() as patch:
         steps = steps_of(patch, kill_at=None, after=after)
         assert _cli.main(arguments(station, tmp_path / "whole")) == 0
@@ -244,14 +245,16 @@ def test_signals(number, station, tmp_path, capsys, monkeypatch):
         calls.append(len(particles))
         if len(calls) == 4:
             signal.raise_signal(number)
-        return name_particles(model, particles)
+        return classify_particles(model, particles)
 
-    monkeypatch.setattr("skplankton._cli._sample_job.name_particles", interrupted)
+    monkeypatch.setattr("skplankton._cli._classify.classify_particles", interrupted)
     output = tmp_path / "out"
     assert _cli.main(arguments(station, output)) == 128 + number
     assert signal.getsignal(number) is handler
-    told = capsys.readouterr().err
-    assert f"What is finished is kept in {output}. Run the same command again" in told
+    printed = capsys.readouterr().err
+    assert (
+        f"Finished results are kept in {output}. Run the same command again" in printed
+    )
     assert (output / "a.csv").is_file()
     assert len(tables(output)) == 2  # and that of all samples
     assert _cli.main(arguments(station, output)) == 0
@@ -277,13 +280,13 @@ def test_sigterm_leaves_no_temporary_folders(station, tmp_path, forked):
     words += ["--labels", station / "ecotaxa_new.tsv"]
     preparation = (
         f"os.environ['TMPDIR'] = {str(tmp_path)!r}\n"
-        "def name_particles(*_):\n"
+        "def classify_particles(*_):\n"
         f"    assert os.listdir({str(tmp_path)!r})\n"
         "    os.kill(os.getpid(), signal.SIGTERM)\n"
-        "_evaluate.name_particles = name_particles"
+        "_evaluate.classify_particles = classify_particles"
     )
-    code, _, _, told = forked([str(word) for word in words], preparation)
-    assert (code, told) == (143, "Stopped by SIGTERM.\n")
+    code, _, _, printed = forked([str(word) for word in words], preparation)
+    assert (code, printed) == (143, "Stopped by SIGTERM.\n")
     assert not list(tmp_path.iterdir())
 
 
@@ -303,11 +306,11 @@ LOST = "error: not all results could be written to stdout: [Errno 28] No space l
     ids=["| head", "2>&1 | head", ">&- 2>&-", "> /dev/full"],
 )
 def test_nobody_reads(preparation, code, words, station, tmp_path, forked):
-    """The work is done all the same, and Python has nothing to add at the end."""
-    ended, _, _, told = forked(arguments(station, tmp_path / "out"), preparation)
+    """The work is done even so, and Python prints no error at exit."""
+    ended, _, _, printed = forked(arguments(station, tmp_path / "out"), preparation)
     assert ended == code
-    assert told.startswith(words)
-    assert told.count("\n") == bool(words)
+    assert printed.startswith(words)
+    assert printed.count("\n") == bool(words)
     check_result(tmp_path / "out", station / "expected")
 
 
@@ -317,7 +320,7 @@ needs_dev_full = pytest.mark.skipif(
 
 
 def fill_disk(monkeypatch, folder):
-    """Let there be no room for new files in a folder."""
+    """Leave no space for new files in a folder."""
 
     def opened(path, mode):
         full = mode == "xb" and Path(path).is_relative_to(folder)
@@ -335,15 +338,17 @@ def test_classify_on_a_full_disk(station, tmp_path, capsys, monkeypatch):
         calls.append(particles)
         if len(calls) == 4:
             fill_disk(monkeypatch, output)
-        return name_particles(model, particles)
+        return classify_particles(model, particles)
 
     with monkeypatch.context() as patch:
-        patch.setattr("skplankton._cli._sample_job.name_particles", filling)
+        patch.setattr("skplankton._cli._classify.classify_particles", filling)
         assert _cli.main(arguments(station, output)) == 1
     monkeypatch.undo()
-    told = capsys.readouterr().err
-    assert f"no space is left on the disk to write {output}" in told
-    assert f"What is finished is kept in {output}. Run the same command again" in told
+    printed = capsys.readouterr().err
+    assert f"no space is left on the disk to write {output}" in printed
+    assert (
+        f"Finished results are kept in {output}. Run the same command again" in printed
+    )
     kept = finished(output)
     assert output / "a.csv" in kept
     assert _cli.main(arguments(station, output)) == 0
@@ -359,26 +364,28 @@ def test_evaluate_on_a_full_disk(station, tmp_path, capsys, monkeypatch):
     words += ["--labels", station / "ecotaxa_new.tsv", "--output", tmp_path / "out"]
     fill_disk(monkeypatch, tmp_path)
     assert _cli.main([str(word) for word in words]) == 1
-    told = capsys.readouterr()
-    assert f"no space is left on the disk to write {tmp_path / 'out'}" in told.err
-    assert "accuracy" in told.out
+    printed = capsys.readouterr()
+    assert f"no space is left on the disk to write {tmp_path / 'out'}" in printed.err
+    assert "accuracy" in printed.out
     assert not list((tmp_path / "out").iterdir())
 
 
 @needs_dev_full
-def test_fit_looks_for_room_first(station, tmp_path, capsys, monkeypatch):
+def test_fit_checks_disk_space_first(station, tmp_path, capsys, monkeypatch):
     def load(*_, **__):
         raise AssertionError("found out after reading")
 
-    monkeypatch.setattr(_fit, "load_labelled", load)
+    monkeypatch.setattr(_fit, "load_labeled", load)
     fill_disk(monkeypatch, tmp_path)
     assert _cli.main(fit_arguments(station, tmp_path / "m.joblib")) == 1
-    told = capsys.readouterr().err
-    assert f"to write {tmp_path / 'm.joblib.work'}. 67 MB are kept for the mod" in told
+    printed = capsys.readouterr().err
+    assert (
+        f"to write {tmp_path / 'm.joblib.work'}. 67 MB are reserved for the" in printed
+    )
     assert [f.name for f in (tmp_path / "m.joblib.work").iterdir()] == ["lock"]
 
 
-def test_fit_keeps_room_and_gives_it_back(station, tmp_path, monkeypatch):
+def test_fit_reserves_disk_space_and_frees_it(station, tmp_path, monkeypatch):
     work = tmp_path / "m.joblib.work"
     held = []
 
@@ -417,19 +424,19 @@ def test_a_model_that_cannot_be_saved(
     with monkeypatch.context() as patch:
         patch.setattr(_fit, "_fitted", trained)
         assert _cli.main(fit_arguments(station, output)) == 1
-    told = capsys.readouterr().err
+    printed = capsys.readouterr().err
     kept = list(temporary.iterdir())
-    assert f"{output} cannot be written (No space left on device)." in told
+    assert f"{output} cannot be written (No space left on device)." in printed
     if not elsewhere:
-        assert "Nor could the trained model be written to any other folder" in told
+        assert "Nor could the trained model be written to any other folder" in printed
         assert not kept
         return
-    assert "No model was written" not in told
-    assert f"is not lost: it is in {kept[0]}. Make {output} writable, with" in told
+    assert "No model was written" not in printed
+    assert f"is not lost: it is in {kept[0]}. Make {output} writable, with" in printed
     before = kept[0].read_bytes()
     ids = open_model(content, output).gallery_ids
     assert open_model(before, kept[0]).gallery_ids == ids
-    # Another try does not touch it.
+    # Another run does not touch it.
     assert _cli.main(fit_arguments(station, output)) == 0
     assert [file.name for file in output.parent.iterdir()] == ["m.joblib"]
     assert kept[0].read_bytes() == before
@@ -443,8 +450,8 @@ def test_interrupted_fit(station, tmp_path, capsys, monkeypatch):
     with monkeypatch.context() as patch:
         patch.setattr("skplankton._cli._fit._fitted", interrupted)
         assert _cli.main(words) == 130
-    told = capsys.readouterr().err
-    assert "No model was written. What was read from the samples is kept" in told
+    printed = capsys.readouterr().err
+    assert "No model was written. Data read from the samples is kept" in printed
     stores = tmp_path / "m.joblib.work" / "views"
     assert len(list(stores.glob("*.views"))) == 3
     assert _cli.main(words) == 0
@@ -452,7 +459,7 @@ def test_interrupted_fit(station, tmp_path, capsys, monkeypatch):
 
 
 def test_a_file_that_changes_after_an_interruption(station, tmp_path, monkeypatch):
-    """Names of what it held before are not taken for those of what it holds now."""
+    """Predictions for its former contents are not taken for the present ones."""
     sample, other = tmp_path / "a.json", station / "season" / "b.json"
     sample.write_bytes((station / "season" / "a.json").read_bytes())
     words = ["classify", str(station / "model.joblib"), str(sample), "--output"]
@@ -463,16 +470,16 @@ def test_a_file_that_changes_after_an_interruption(station, tmp_path, monkeypatc
         calls.append(particles)
         if len(calls) == 2:
             raise KeyboardInterrupt
-        return name_particles(model, particles)
+        return classify_particles(model, particles)
 
     with monkeypatch.context() as patch:
-        patch.setattr("skplankton._cli._sample_job.name_particles", interrupted)
+        patch.setattr("skplankton._cli._classify.classify_particles", interrupted)
         assert _cli.main(words) == 130
     assert list((tmp_path / "out").rglob("rows-*.json"))
     sample.write_bytes(other.read_bytes())
     assert _cli.main(words) == 0
     expected = (station / "expected" / "b.csv").read_text().splitlines()
-    named = (tmp_path / "out" / "a.csv").read_text().splitlines()
-    assert [row.split(",")[1:3] for row in named] == [
+    predicted = (tmp_path / "out" / "a.csv").read_text().splitlines()
+    assert [row.split(",")[1:3] for row in predicted] == [
         row.split(",")[1:3] for row in expected
     ]

@@ -14,7 +14,7 @@ from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import Pipeline
 
 from skplankton import GalleryKNNClassifier
-from skplankton._training import seeded
+from skplankton._training.devices import seeded
 from skplankton.baselines import DINOEmbedder
 
 from .helpers import ROUNDING, quick, weights

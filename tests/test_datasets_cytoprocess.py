@@ -52,12 +52,12 @@ def assert_same_particles(table, X):
     for sample, rows in table.groupby("sample_id"):
         assert rows["object_id"].tolist() == [f"{sample}_{i}" for i in range(len(X))]
         assert rows["has_image"].tolist() == X["image"].notna().tolist()
-        for cell, wanted in zip(rows["profile"], X["profile"], strict=True):
-            np.testing.assert_array_equal(cell.read(), wanted)
-        for cell, wanted in zip(rows["image"], X["image"], strict=True):
-            assert (cell is None) == (wanted is None)
-            if cell is not None:
-                image = Image.open(cell) if isinstance(cell, str) else cell.open()
+        for entry, wanted in zip(rows["profile"], X["profile"], strict=True):
+            np.testing.assert_array_equal(entry.read(), wanted)
+        for entry, wanted in zip(rows["image"], X["image"], strict=True):
+            assert (entry is None) == (wanted is None)
+            if entry is not None:
+                image = Image.open(entry) if isinstance(entry, str) else entry.open()
                 np.testing.assert_array_equal(np.asarray(image), wanted)
 
 
@@ -69,8 +69,8 @@ def test_extracted_images_are_paths(project, X):
     assert_same_particles(table, X)
 
 
-def test_images_of_the_json_file_are_not_looked_at(project, X):
-    """Reading stops before them: that they are broken goes unnoticed."""
+def test_images_of_the_json_file_are_not_read(project, X):
+    """Reading stops before them, so damaged ones are not an error."""
     path = project / "converted" / "Loire.json"
     text = path.read_text(encoding="utf-8-sig")
     path.write_text(text[: text.index('"images"') + 20], encoding="utf-8")
@@ -135,12 +135,14 @@ def test_images_that_were_not_extracted(project, X):
     assert_same_particles(load_cytoprocess(project, samples=["Loire"]), X)
 
 
-def test_image_of_no_particle(project, X):
+def test_image_without_a_particle(project, X):
     (project / "images" / "Loire" / "77.png").touch()
     message = r"Loire/77.png: the JSON file has no particle of this number"
-    with pytest.raises(ValueError, match=rf'{message}.* Pass errors="warn" to go on'):
+    with pytest.raises(ValueError, match=rf'{message}.* Pass errors="warn" to skip'):
         load_cytoprocess(project)
-    with pytest.warns(UserWarning, match=f"1 × image file of no particle.*{message}"):
+    with pytest.warns(
+        UserWarning, match=rf"once, image file without a particle:\n.*{message}"
+    ):
         table = load_cytoprocess(project, errors="warn")
     assert_same_particles(table, X)
 
@@ -148,22 +150,24 @@ def test_image_of_no_particle(project, X):
 def test_two_images_of_one_particle(project, X):
     images = project / "images" / "Loire"
     shutil.copy(images / "0.png", images / "00.jpg")
-    message = r"00\.jpg|/0\.png: a second image of the particle of .*Loire/0"
+    message = r"00\.jpg|/0\.png: a second image of the same particle as .*Loire/0"
     with pytest.raises(ValueError, match=message):
         load_cytoprocess(project)
-    with pytest.warns(UserWarning, match="1 × second image of one particle"):
+    with pytest.warns(UserWarning, match="once, second image of one particle"):
         table = load_cytoprocess(project, errors="warn")
     assert table["image"].notna().sum() == 6
 
 
-def test_faults_of_the_json_files_are_told(project):
+def test_faults_of_the_json_files_are_reported(project):
     path = project / "converted" / "Loire.json"
     tree = json.loads(path.read_text(encoding="utf-8-sig"))
     tree["particles"][2]["pulseShapes"][0]["values"].pop()
     path.write_text(json.dumps(tree))
     with pytest.raises(ValueError, match=r"Loire.json, particle 2: channels have"):
         load_cytoprocess(project)
-    with pytest.warns(UserWarning, match="1 × channels of different lengths") as caught:
+    with pytest.warns(
+        UserWarning, match="once, channels of different lengths"
+    ) as caught:
         table = load_cytoprocess(project, errors="warn")
     assert caught[0].filename == __file__
     assert table["profile"].isna().sum() == 1
@@ -171,7 +175,7 @@ def test_faults_of_the_json_files_are_told(project):
 
 def test_other_folders_are_refused(project, tmp_path):
     with pytest.raises(
-        FileNotFoundError, match="nowhere is no folder; expected a Cyto"
+        FileNotFoundError, match="nowhere is not a folder; expected a Cyto"
     ):
         load_cytoprocess(tmp_path / "nowhere")
     shutil.rmtree(project / "converted")

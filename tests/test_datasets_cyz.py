@@ -20,14 +20,14 @@ from PIL import Image
 
 from skplankton import CrossModalEmbedder
 from skplankton.datasets import (
-    _cyz_extract,
     load_cyz_json,
     load_particles,
     make_particles,
     write_cyz_json,
     write_particles,
 )
-from skplankton.datasets._cyz_channels import (
+from skplankton.datasets._cyz import extraction
+from skplankton.datasets._cyz.channels import (
     AUTO,
     SPELLINGS,
     channel_name,
@@ -71,7 +71,7 @@ def particle(number, has_image=True, descriptions=DESCRIPTIONS, length=5):
 
 
 def measurement(**parts):
-    """What cyz2json writes of three particles, of which the first two have images."""
+    """As cyz2json writes three particles, of which the first two have images."""
     return {
         "filename": "a.cyz",
         "instrument": {"name": "CytoSense", "serialNumber": "CS-2007-15"},
@@ -83,7 +83,7 @@ def measurement(**parts):
     } | parts
 
 
-LONG = 4321.125  # stands for a number of more digits than Python writes and reads
+LONG = 4321.125  # placeholder for a number with more digits than Python reads
 
 
 def save(path, content, indent=2):
@@ -176,8 +176,8 @@ def tables(draw):
         st.lists(st.tuples(st.none() | images, profiles), min_size=1, max_size=4)
     )
     X = pd.DataFrame(index=range(len(rows)), columns=["image", "profile"], dtype=object)
-    for view, cells in zip(X, zip(*rows, strict=True), strict=True):
-        X[view] = pd.Series(list(cells), dtype=object)
+    for view, entries in zip(X, zip(*rows, strict=True), strict=True):
+        X[view] = pd.Series(list(entries), dtype=object)
     return X, [f"channel {k}" for k in range(n_channels)]
 
 
@@ -192,7 +192,7 @@ def test_what_is_written_is_read_back_exactly(particles, frame_shape):
         assert_same_views(decoded(table), list(X.itertuples(index=False)))
 
 
-def test_columns_say_which_particle_it_is(path):
+def test_columns_identify_the_particle(path):
     save(path, measurement())
     table = load_cyz_json(path)
     assert table.columns.tolist() == [
@@ -224,12 +224,12 @@ def test_columns_say_which_particle_it_is(path):
         (None, None),
     ],
 )
-def test_instrument_has_the_name_there_is(path, instrument, name):
+def test_instrument_may_lack_name_or_serial_number(path, instrument, name):
     save(path, measurement(instrument=instrument))
     assert list(load_cyz_json(path)["instrument"]) == [name] * 3
 
 
-def test_embedder_reads_the_cells(path, X, tmp_path):
+def test_embedder_reads_the_entries(path, X, tmp_path):
     """Exactly as it reads the arrays that were written."""
     write_cyz_json(X, path)
     table = load_cyz_json(path)
@@ -268,7 +268,7 @@ def test_particles_without_image_may_be_left_out(path):
     assert table.index.equals(pd.RangeIndex(2))
 
 
-def test_has_image_is_the_word_of_the_file(path):
+def test_has_image_is_read_from_the_file(path):
     content = measurement(images=[{"particleId": 3, "base64": encoded()}])
     del content["particles"][1]["hasImage"]
     save(path, content)
@@ -300,14 +300,14 @@ def rectangle(x, y, width, height):
     [
         (rectangle(2, 3, 5, 4), PIXELS[3:7, 2:7]),  # in a whole frame
         (rectangle(0, 0, 5, 4), PIXELS[:4, :5]),
-        (rectangle(300, 200, WIDTH, HEIGHT), PIXELS),  # cut out already
+        (rectangle(300, 200, WIDTH, HEIGHT), PIXELS),  # cropped already
         (rectangle(0, 0, WIDTH, HEIGHT), PIXELS),
         (rectangle(0, 0, 0, 0), PIXELS),
         (None, PIXELS),
         ({"x": 2, "y": 3, "width": 5, "height": 4}, PIXELS[3:7, 2:7]),
     ],
 )
-def test_frames_are_cut_and_what_is_cut_is_left(path, crop, expected):
+def test_frames_are_cropped_and_cropped_images_are_not(path, crop, expected):
     image = {"particleId": 1, "base64": encoded(), "cropRectangle": crop}
     save(path, measurement(images=[image]))
     np.testing.assert_array_equal(load_cyz_json(path)["image"][0].open(), expected)
@@ -316,15 +316,15 @@ def test_frames_are_cut_and_what_is_cut_is_left(path, crop, expected):
 @pytest.mark.parametrize(
     ("crop", "message"),
     [
-        (rectangle(9, 0, 5, 4), r"neither of the image's size, 12 × 8 pixels, nor"),
-        (rectangle(-1, 0, 5, 4), "nor inside it"),
-        (rectangle(0, 0, 5, 0), "nor inside it"),
-        ([2, 3, 5, 4], r"where \{X, Y, Width, Height\} in whole pixels was expected"),
-        ({"X": 2, "Y": 3, "Width": 5}, "in whole pixels was expected"),
-        (rectangle(2.5, 3, 5, 4), "in whole pixels was expected"),
+        (rectangle(9, 0, 5, 4), r"neither has the image's size, 12 × 8 pixels, nor"),
+        (rectangle(-1, 0, 5, 4), "nor is inside it"),
+        (rectangle(0, 0, 5, 0), "nor is inside it"),
+        ([2, 3, 5, 4], r"expected \{X, Y, Width, Height\} in whole pixels"),
+        ({"X": 2, "Y": 3, "Width": 5}, "in whole pixels"),
+        (rectangle(2.5, 3, 5, 4), "in whole pixels"),
     ],
 )
-def test_other_rectangles_are_told(path, crop, message):
+def test_other_rectangles_are_errors(path, crop, message):
     image = {"particleId": 1, "base64": encoded(), "cropRectangle": crop}
     save(path, measurement(images=[image]))
     with pytest.raises(ValueError, match=rf"sample.json, particle 1: .*{message}"):
@@ -365,7 +365,7 @@ def test_channels_are_chosen_by_name(path, channels, names, positions):
     assert chosen(path, channels=channels) == (names, positions)
 
 
-def test_channels_of_no_usual_name(path):
+def test_channels_with_nonstandard_names(path):
     descriptions = ["FL Red HS", "FL Red LS", "2 FL Red"]
     save(
         path, measurement(particles=[particle(1, descriptions=descriptions)], images=[])
@@ -399,13 +399,13 @@ def test_every_spelling_has_one_name():
         (
             ["FWS", "SWS", "Fl Red HS"],
             "auto",
-            r"no channel 'FL Yellow'\. Pass .* there are \['FWS', 'SWS'\]\)",
+            r"no channel 'FL Yellow'\. Pass .* the file has \['FWS', 'SWS'\]\)",
         ),
         (["FWS"], ["FL Red"], r"channels=\{'FL Red': 'name in the file', …\}"),
         (
             [*DESCRIPTIONS, "Red Fluorescence"],
             "auto",
-            r"'FL Red': \['Fl Red', 'Red F.*'\]\. Say which, .*\{'FL Red': 'Fl Red', …",
+            r"'FL Red': \['Fl Red', 'Red F.*'\]\. Choose one, .*\{'FL Red': 'Fl Red'",
         ),
         (["FWS", "FWS"], ["FWS"], "several channels are 'FWS'"),
     ],
@@ -433,8 +433,8 @@ def test_an_exact_name_is_not_ambiguous():
     ("channels", "error", "message"),
     [
         ("FWS", ValueError, r"For one channel pass channels=\['FWS'\]"),
-        ([], ValueError, "names none; expected each channel once"),
-        (["FWS", "Forward Scatter"], ValueError, "names a channel twice"),
+        ([], ValueError, "is empty; expected each channel once"),
+        (["FWS", "Forward Scatter"], ValueError, "has a channel twice"),
         ([1], TypeError, "channels has 1; expected names"),
         ({"FWS": 0}, TypeError, "channels has 0; expected names"),
         (6, TypeError, "channels is int; expected 'auto', a list"),
@@ -450,9 +450,7 @@ def test_files_with_other_channels_are_not_mixed(tmp_path):
     first = save(tmp_path / "a.json", measurement())
     particles = [particle(1, descriptions=DESCRIPTIONS[1:])]
     second = save(tmp_path / "b.json", measurement(particles=particles, images=[]))
-    with pytest.raises(
-        ValueError, match=r"b.json gives the channels .*channels=\[.*SWS"
-    ):
+    with pytest.raises(ValueError, match=r"b.json has the channels .*channels=\[.*SWS"):
         load_cyz_json([first, second])
     table = load_cyz_json([first, second], channels=list(AUTO[1:]))
     assert table["profile"][0].channels == table["profile"][3].channels == AUTO[1:]
@@ -512,7 +510,7 @@ def test_other_paths_are_refused(path, error, message):
         load_cyz_json(path)
 
 
-def test_progress_is_shown_when_asked(path, capsys):
+def test_progress_is_shown_if_verbose(path, capsys):
     save(path, measurement())
     load_cyz_json(path)
     assert capsys.readouterr().err == ""
@@ -533,13 +531,13 @@ def test_progress_is_shown_when_asked(path, capsys):
         ("  \n", "The file is empty"),
         (
             "particle,FWS\n1,2\n",
-            r"no JSON .* It begins with b'\\xef\\xbb\\xbfparticle,",
+            r"not JSON .* It begins with b'\\xef\\xbb\\xbfparticle,",
         ),
-        ("[1, 2]", r"no JSON \(expected {\)"),
+        ("[1, 2]", r"not JSON \(expected {\)"),
         ("{}", "it has no 'particles'"),
         ('{"filename": "a.cyz", "instrument": {"na', "the file ends too early"),
-        ('{"particles": {"1": 2}}', "its 'particles' are no list"),
-        ('{"particles": 3}', "its 'particles' are no list"),
+        ('{"particles": {"1": 2}}', "its 'particles' are not a list"),
+        ('{"particles": 3}', "its 'particles' are not a list"),
     ],
 )
 def test_other_files_are_always_refused(path, content, message, errors):
@@ -549,7 +547,7 @@ def test_other_files_are_always_refused(path, content, message, errors):
 
 
 def with_fault(fault):
-    """A measurement with something wrong in one place."""
+    """A measurement with one fault."""
     content = measurement()
     fault(content)
     return content
@@ -559,29 +557,29 @@ def values(content, number=1, channel=0):
     return content["particles"][number]["pulseShapes"][channel]["values"]
 
 
-FAULTS = {  # name: (what is done, the particle that is named, words, views left)
+FAULTS = {  # name: (the change, the reported particle, the message, what is left)
     "base64": (
         lambda c: c["images"][1].update(base64="é&"),
         "particle 2",
-        r"the image's base64 is broken \(",
+        r"the image's base64 is invalid \(",
         "profile",
     ),
     "no image": (
         lambda c: c["images"][1].update(base64=base64.b64encode(b"GIF89a").decode()),
         "particle 2",
-        "the image is no JPEG, PNG or BMP; it begins with b'GIF89a'",
+        "the image is not JPEG, PNG or BMP; it begins with b'GIF89a'",
         "profile",
     ),
     "empty image": (
         lambda c: c["images"][1].update(base64=""),
         "particle 2",
-        "the image is no JPEG, PNG or BMP; it begins with b''",
+        "the image is not JPEG, PNG or BMP; it begins with b''",
         "profile",
     ),
     "lengths": (
         lambda c: values(c).pop(),
         "particle 2",
-        r"channels have \{'FWS': 4, 'Sidewards Scatter': 5, .* one number was expected",
+        r"channels have \{'FWS': 4, 'Sidewards Scatter': 5, .* expected the same n",
         "image",
     ),
     "null": (
@@ -611,7 +609,7 @@ FAULTS = {  # name: (what is done, the particle that is named, words, views left
     "more digits than Python reads": (
         lambda c: values(c).__setitem__(4, LONG),
         "particle 2",
-        "channel 'FWS' has NaN, infinity or more than float32 holds, first at sample 4",
+        "channel 'FWS' has NaN, .* too large for float32, first at sample 4",
         "image",
     ),
     "deeply nested list": (
@@ -623,25 +621,25 @@ FAULTS = {  # name: (what is done, the particle that is named, words, views left
     "hasImage of another type": (
         lambda c: c["particles"][1].update(hasImage="false"),
         "particle 2",
-        "hasImage is 'false', where true or false was expected",
+        "hasImage is 'false'; expected true or false",
         "both",
     ),
     "id of more digits than Python reads": (
         lambda c: c["particles"].append({"particleId": LONG}),
         r"particles\[3\]",
-        "no particleId that is a whole number",
+        "particleId is not a whole number",
         "both",
     ),
     "NaN": (
         lambda c: values(c).__setitem__(2, np.nan),
         "particle 2",
-        "channel 'FWS' has NaN, infinity or more than float32 holds, first at sample 2",
+        "channel 'FWS' has NaN, infinity or a value too large .* first at sample 2",
         "image",
     ),
     "overflow": (
         lambda c: values(c).__setitem__(2, 1e39),
         "particle 2",
-        "more than float32 holds, first at sample 2",
+        "a value too large for float32, first at sample 2",
         "image",
     ),
     "no values": (
@@ -665,49 +663,49 @@ FAULTS = {  # name: (what is done, the particle that is named, words, views left
     "no description": (
         lambda c: c["particles"][1]["pulseShapes"][4].pop("description"),
         "particle 2",
-        r"pulseShapes\[4\] is no object with description and values",
+        r"pulseShapes\[4\] is not an object with description and values",
         "image",
     ),
     "channel missing": (
         lambda c: c["particles"][1]["pulseShapes"].pop(7),
         "particle 2",
-        r"where \['FWS', .* were expected as before",
+        r"expected \['FWS', .*\], as in the particles before",
         "image",
     ),
     "other channels": (
         lambda c: c["particles"][1]["pulseShapes"].pop(0),
         "particle 2",
-        r"the channels \['FWS L', .* where \['FWS', .* were expected as before",
+        r"the channels are \['FWS L', .* expected \['FWS', .* as in the particles",
         "image",
     ),
     "second image": (
         lambda c: c["images"].append(c["images"][1]),
         "particle 2",
-        "a second image of this particleId; the first is kept",
+        "a second image with this particleId; the first is kept",
         "both",
     ),
     "second particle": (
         lambda c: c["particles"].append(particle(2)),
         "particle 2",
-        "a second particle of this particleId; the first is kept",
+        "a second particle with this particleId; the first is kept",
         "both",
     ),
-    "image of no particle": (
+    "image without a particle": (
         lambda c: c["images"].append({"particleId": 9, "base64": encoded()}),
         "particle 9",
-        "an image, and no particle of this particleId; it is left out",
+        "an image, but no particle, has this particleId; it is left out",
         "both",
     ),
     "particle without id": (
         lambda c: c["particles"].append({"particleId": "4"}),
         r"particles\[3\]",
-        "no particleId that is a whole number; the particle is left out",
+        "particleId is not a whole number; the particle is left out",
         "both",
     ),
     "particle of another type": (
         lambda c: c["particles"].append([1]),
         r"particles\[3\]",
-        "no particleId that is a whole number",
+        "particleId is not a whole number",
         "both",
     ),
     "image without base64": (
@@ -721,18 +719,18 @@ FAULTS = {  # name: (what is done, the particle that is named, words, views left
 
 @pytest.mark.parametrize("fault", FAULTS)
 def test_faults_are_raised_or_reported(path, fault, caplog):
-    spoil, where, message, left = FAULTS[fault]
-    save(path, with_fault(spoil))
+    damage, where, message, left = FAULTS[fault]
+    save(path, with_fault(damage))
     text = rf"sample.json, {where}: .*{message}"
-    with pytest.raises(ValueError, match=rf'{text}.* Pass errors="warn" to go on'):
+    with pytest.raises(ValueError, match=rf'{text}.* Pass errors="warn" to skip'):
         load_cyz_json(path)
-    with pytest.warns(UserWarning, match=rf"^1 problems in the files: 1 × .*{text}"):
+    with pytest.warns(UserWarning, match=rf"problems.\n- once, .*\n.*{text}"):
         warned = load_cyz_json(path, errors="warn")
     with caplog.at_level(logging.WARNING, "skplankton"):
         coerced = load_cyz_json(path, errors="coerce")
     (record,) = caplog.records
     assert record.name == "skplankton"
-    assert record.getMessage().startswith("1 problems in the files: 1 × ")
+    assert record.getMessage().startswith(f"{path} was read with problems.\n- once, ")
     for table in (warned, coerced):
         assert table["particle_id"].tolist() == [1, 2, 3]
         views = table.loc[1, ["image", "profile"]].notna()
@@ -745,7 +743,7 @@ def test_row_without_a_view_is_kept(path):
     content = measurement()
     values(content, number=2).pop()
     save(path, content)
-    with pytest.warns(UserWarning, match="1 × channels of different lengths"):
+    with pytest.warns(UserWarning, match="once, channels of different lengths"):
         table = load_cyz_json(path, errors="warn")
     assert table.loc[2, ["image", "profile"]].tolist() == [None, None]
     assert table["object_id"][2] == "sample_3"
@@ -759,19 +757,20 @@ def test_one_warning_counts_all_and_shows_the_first(tmp_path):
             values(content, number=number).pop()
         content["images"].append({"particleId": 0, "base64": "&"})
         paths.append(save(tmp_path / f"{name}.json", content))
-    with pytest.warns(UserWarning, match="^14 problems") as caught:
+    with pytest.warns(UserWarning, match="was read with problems") as caught:
         load_cyz_json(paths, errors="warn")
     (warning,) = caught
     text = str(warning.message)
     assert text.startswith(
-        "14 problems in the files: 12 × channels of different lengths, 2 × base64"
+        f"{tmp_path} was read with problems.\n"
+        "- 12 times, channels of different lengths:\n"
     )
-    assert text.endswith(" …")
-    assert text.count(".json, particle") == 5
+    assert "… and 9 more\n- 2 times, base64" in text
+    assert text.count(".json, particle") == 3 + 2
     assert warning.filename == __file__
 
 
-def test_a_sound_file_says_nothing(path, caplog):
+def test_a_valid_file_gives_no_warning(path, caplog):
     save(path, measurement())
     load_cyz_json(path, errors="warn")
     load_cyz_json(path, errors="coerce")
@@ -785,27 +784,27 @@ def test_unknown_errors(path):
 
 
 @pytest.mark.parametrize("fraction", [0.5, 0.9, 0.999])
-def test_file_that_breaks_off(path, fraction):
+def test_truncated_file(path, fraction):
     text = json.dumps(measurement(particles=[particle(i) for i in range(1, 40)]))
     save(path, text[: int(fraction * len(text))])
     message = (
         r"sample.json: the file ends too early, at character \d+; \d+ particles and "
-        r"\d images were read up to there. Convert the .cyz file again"
+        r"\d images were read before. Convert the .cyz file again"
     )
     with pytest.raises(ValueError, match=message):
         load_cyz_json(path)
-    with pytest.warns(UserWarning, match="1 × file that breaks off"):
+    with pytest.warns(UserWarning, match="once, truncated or damaged file"):
         table = load_cyz_json(path, errors="warn")
     assert 10 < len(table) <= 39
     assert table["profile"].notna().all()
 
 
-def test_file_that_is_spoiled_in_the_middle(path):
+def test_file_that_is_damaged_in_the_middle(path):
     text = json.dumps(measurement())
     middle = text.index('"particleId": 3')
     save(path, text[:middle] + "\0" * 50 + text[middle + 50 :])
     with pytest.raises(
-        ValueError, match=r"no JSON \(.*\) at character \d+; 2 particles"
+        ValueError, match=r"not JSON \(.*\) at character \d+; 2 particles"
     ):
         load_cyz_json(path)
 
@@ -821,13 +820,13 @@ def files(folder):
 def reading(monkeypatch):
     """Counts how often a file is read."""
     n_read = []
-    read = _cyz_extract._Extraction.read
+    read = extraction._Extraction.read
 
     def counted(self, *args):
         n_read.append(self._source)
         return read(self, *args)
 
-    monkeypatch.setattr(_cyz_extract._Extraction, "read", counted)
+    monkeypatch.setattr(extraction._Extraction, "read", counted)
     return n_read
 
 
@@ -852,7 +851,7 @@ def test_a_changed_file_is_read_again(path, tmp_path, reading):
     assert new["particle_id"].tolist() == [7]
     load_cyz_json(path, cache=tmp_path / "cache", channels=["FWS"])
     assert len(reading) == 3
-    assert_same_views(decoded(old), expected)  # what was there stays
+    assert_same_views(decoded(old), expected)  # the old store stays
 
 
 @pytest.mark.parametrize("errors", ["warn", "coerce"])
@@ -895,7 +894,7 @@ pickle.dump(load_cyz_json(sys.argv[1], cache=sys.argv[2] or None), sys.stdout.bu
 
 
 @pytest.mark.parametrize("stays", [True, False])
-def test_cells_of_another_process(path, tmp_path, stays):
+def test_entries_of_another_process(path, tmp_path, stays):
     save(path, measurement())
     cache = str(tmp_path / "cache") if stays else ""
     run = subprocess.run(
@@ -948,19 +947,19 @@ def test_file_is_of_the_form_of_cyz2json(path, X):
 
 
 def test_sums_of_large_values_are_finite(path):
-    write_cyz_json(cells(profile=[np.full((4, 6), 3e38, np.float32)] * 2), path)
+    write_cyz_json(entries(profile=[np.full((4, 6), 3e38, np.float32)] * 2), path)
     tree = json.loads(path.read_text(encoding="utf-8-sig"))
     total = tree["particles"][0]["parameters"][0]["total"]
     assert total == pytest.approx(1.2e39)
 
 
-def test_cells_of_every_kind_are_written(path, X, tmp_path):
-    """Arrays, paths, and cells that were read from such a file."""
+def test_entries_of_every_kind_are_written(path, X, tmp_path):
+    """Arrays, paths, and entries that were read from such a file."""
     files = load_particles(write_particles(X, None, tmp_path / "LAB")).data
     write_cyz_json(X, path)
     stored = load_cyz_json(path, cache=tmp_path / "cache")
-    for cells in (files, stored):
-        again = write_cyz_json(cells, tmp_path / "again.json", overwrite=True)
+    for entries in (files, stored):
+        again = write_cyz_json(entries, tmp_path / "again.json", overwrite=True)
         table = load_cyz_json(again)
         assert_same_views(decoded(table), list(X.itertuples(index=False, name=None)))
 
@@ -977,7 +976,7 @@ def test_channels_of_stored_profiles_keep_their_names(path, tmp_path):
     assert [p["particleId"] for p in tree["particles"]] == [1, 2, 3]
 
 
-def test_existing_file_is_not_replaced_unasked(path, X):
+def test_existing_file_is_not_replaced_by_default(path, X):
     path.write_text("mine")
     with pytest.raises(FileExistsError, match="Pass overwrite=True to replace it"):
         write_cyz_json(X, path)
@@ -991,10 +990,10 @@ def test_table_without_rows_is_written(path, X):
     assert len(load_cyz_json(path)) == 0
 
 
-def cells(**columns):
-    sound = {"image": [PIXELS] * 2, "profile": [np.ones((4, 6))] * 2}
+def entries(**columns):
+    valid = {"image": [PIXELS] * 2, "profile": [np.ones((4, 6))] * 2}
     columns = {
-        name: pd.Series(c, dtype=object) for name, c in (sound | columns).items()
+        name: pd.Series(c, dtype=object) for name, c in (valid | columns).items()
     }
     return pd.DataFrame(columns)
 
@@ -1007,39 +1006,54 @@ PULSES = np.ones((4, 6))
     [
         (PULSES, {}, TypeError, "Expected a DataFrame .* got ndarray"),
         (
-            cells()[["profile"]],
+            entries()[["profile"]],
             {},
             ValueError,
             r"no column 'image'.*X\['image'\] = None",
         ),
-        (cells(profile=[PULSES, None]), {}, TypeError, "row 1: .* has a profile"),
-        (cells(profile=[PULSES, "x.csv"]), {}, FileNotFoundError, "x.csv"),
-        (cells(profile=[PULSES, PULSES[0]]), {}, ValueError, r"row 1: .*got \(6,\)"),
-        (cells(profile=[PULSES, PULSES[:0]]), {}, ValueError, r"row 1: .*got \(0, 6\)"),
-        (cells(profile=[PULSES, PULSES * 1e39]), {}, ValueError, "row 1: .* float32"),
         (
-            cells(profile=[PULSES, PULSES[:, :5]]),
+            entries(profile=[PULSES, None]),
+            {},
+            TypeError,
+            "row 1: the profile is missing",
+        ),
+        (entries(profile=[PULSES, "x.csv"]), {}, FileNotFoundError, "x.csv"),
+        (entries(profile=[PULSES, PULSES[0]]), {}, ValueError, r"row 1: .*got \(6,\)"),
+        (
+            entries(profile=[PULSES, PULSES[:0]]),
             {},
             ValueError,
-            "has 5 channels, where",
+            r"row 1: .*got \(0, 6\)",
+        ),
+        (entries(profile=[PULSES, PULSES * 1e39]), {}, ValueError, "row 1: .* float32"),
+        (
+            entries(profile=[PULSES, PULSES[:, :5]]),
+            {},
+            ValueError,
+            "has 5 channels; expected 6",
         ),
         (
-            cells(),
+            entries(),
             {"channels": ["A"]},
             ValueError,
-            r"row 0: .* 1 were expected, \['A'\]",
+            r"row 0: .* expected 1, \['A'\]",
         ),
-        (cells(image=[None, 3.5]), {}, TypeError, "row 1: .* got float"),
-        (cells(image=[None, PIXELS / 255]), {}, ValueError, "row 1: .*uint8, got"),
-        (cells(image=[None, PIXELS[0]]), {}, ValueError, r"row 1: .*got \(12,\)"),
-        (cells(particle_id=[1, 1]), {}, ValueError, r"\['particle_id'\] has 1 twice"),
+        (entries(image=[None, 3.5]), {}, TypeError, "row 1: .* got float"),
+        (entries(image=[None, PIXELS / 255]), {}, ValueError, "row 1: .*uint8, got"),
+        (entries(image=[None, PIXELS[0]]), {}, ValueError, r"row 1: .*got \(12,\)"),
+        (entries(particle_id=[1, 1]), {}, ValueError, r"\['particle_id'\] has 1 twice"),
         (
-            cells(),
+            entries(),
             {"frame_shape": (9, 9)},
             ValueError,
             r"do not fit in frame_shape=\(9",
         ),
-        (cells(), {"image_format": "gif"}, ValueError, "image_format='gif'; expected"),
+        (
+            entries(),
+            {"image_format": "gif"},
+            ValueError,
+            "image_format='gif'; expected",
+        ),
     ],
 )
 def test_wrong_tables_leave_no_file(tmp_path, X, params, error, message):
@@ -1048,9 +1062,9 @@ def test_wrong_tables_leave_no_file(tmp_path, X, params, error, message):
     assert not any(path.is_file() for path in tmp_path.rglob("*"))
 
 
-def test_what_is_transparent_is_written_white(tmp_path):
+def test_transparent_pixels_become_white(tmp_path):
     Image.new("RGBA", (3, 3)).save(tmp_path / "a.png")
-    table = cells(image=[None, str(tmp_path / "a.png")])
+    table = entries(image=[None, str(tmp_path / "a.png")])
     path = write_cyz_json(table, tmp_path / "a.json")
     np.testing.assert_array_equal(load_cyz_json(path)["image"][1].open(), 255)
 
@@ -1073,7 +1087,7 @@ def peak_of_reading(path):
 
 
 def test_memory_does_not_grow_with_the_file(tmp_path):
-    """Of four times as much, hardly more is held at a time."""
+    """A file four times as large takes hardly more memory."""
     paths, peaks = [], []
     for n in (40, 160):
         particles = [particle(i, length=1000) for i in range(n)]

@@ -6,12 +6,12 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from skplankton.datasets import _json_stream
-from skplankton.datasets._json_stream import BrokenJSON, JSONStream
+from skplankton.datasets._cyz import json_stream
+from skplankton.datasets._cyz.json_stream import BrokenJSON, JSONStream
 
 from .fuzzing import mutated
 
-PIECES = (1, 7, 64, 2**20)  # small ones cut every token somewhere
+PIECES = (1, 7, 64, 2**20)  # small ones split every token somewhere
 json_values = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(),
     lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner),
@@ -24,7 +24,7 @@ DOCUMENT = (
 
 def read_all(text, piece=2**20, **params):
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(_json_stream, "PIECE", piece)
+        patch.setattr(json_stream, "PIECE", piece)
         stream = JSONStream(io.StringIO(text), **params)
         members = [
             (name, list(value) if hasattr(value, "__next__") else value)
@@ -62,7 +62,7 @@ def test_it_refuses_what_the_standard_library_refuses(content, piece):
 
 
 @pytest.mark.parametrize("piece", PIECES)
-def test_a_text_that_ends_early_says_so(piece):
+def test_a_text_that_ends_early(piece):
     for n in range(len(DOCUMENT)):
         message = rf"the file ends too early, at character {n}$"
         with pytest.raises(BrokenJSON, match=message):
@@ -72,7 +72,7 @@ def test_a_text_that_ends_early_says_so(piece):
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ('[{"a": 1}]', r"no JSON \(expected {\) at character 0$"),
+        ('[{"a": 1}]', r"not JSON \(expected {\) at character 0$"),
         ('{"a": [1 2], "b": "' + 100 * "x" + '"}', r"a comma or \]\) at character 9$"),
         ('{"a": {"b" 1}, "c": "' + 100 * "x" + '"}', r"delimiter\) at character 11$"),
         ('{"a": 1, 2: 3, "c": "' + 100 * "x" + '"}', r"a name\) at character 10$"),
@@ -82,7 +82,7 @@ def test_a_text_that_ends_early_says_so(piece):
         ('{"a": ' + 10**5 * "[" + 10**5 * "]" + "}", r"too deeply nested\) at char"),
     ],
 )
-def test_text_that_is_no_json_is_told_from_a_cut_one(text, message):
+def test_invalid_json_is_distinguished_from_a_truncated_one(text, message):
     for piece in PIECES[:3]:
         with pytest.raises(BrokenJSON, match=message):
             read_all(text, piece)
@@ -95,10 +95,10 @@ def test_whole_numbers_longer_than_python_reads_are_infinite(piece):
     assert read == [("a", [1, float("inf"), -float("inf")]), ("b", 2)]
 
 
-def test_items_that_are_not_taken_are_skipped():
+def test_items_that_are_not_read_are_skipped():
     stream = JSONStream(io.StringIO('{"a": [1, 2, 3], "b": [4], "c": 5}'))
-    taken = [next(v) if name != "c" else v for name, v in stream.members()]
-    assert taken == [1, 4, 5]
+    read = [next(v) if name != "c" else v for name, v in stream.members()]
+    assert read == [1, 4, 5]
 
 
 def test_progress_adds_up_to_the_length():
@@ -107,14 +107,14 @@ def test_progress_adds_up_to_the_length():
     assert sum(lengths) == len(DOCUMENT)
 
 
-def test_other_encodings_are_named():
+def test_other_encodings_are_reported():
     file = io.TextIOWrapper(io.BytesIO('{"a": "é"}'.encode("latin-1")), "utf-8")
-    with pytest.raises(BrokenJSON, match="no utf-8 at character 0"):
+    with pytest.raises(BrokenJSON, match="not utf-8 at character 0"):
         list(JSONStream(file).members())
 
 
-def test_no_more_is_held_than_an_item(monkeypatch):
-    monkeypatch.setattr(_json_stream, "PIECE", 100)
+def test_memory_is_that_of_one_item(monkeypatch):
+    monkeypatch.setattr(json_stream, "PIECE", 100)
     stream = JSONStream(io.StringIO(json.dumps({"a": ["x" * 50] * 1000})))
     for _, items in stream.members():
         held = [len(stream._text) for _ in items]
@@ -122,7 +122,7 @@ def test_no_more_is_held_than_an_item(monkeypatch):
 
 
 def test_a_long_item_is_begun_a_few_times_only():
-    """Each time with twice as much text: else reading would take quadratic time."""
+    """Each time with twice as much text: otherwise the time would be quadratic."""
     lengths = []
     read_all(json.dumps({"a": ["x" * 10_000]}), 10, progress=lengths.append)
     long_pieces = [n for n in lengths if n > 10]

@@ -1,6 +1,5 @@
+import io
 import os
-import struct
-import zlib
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -12,36 +11,26 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from PIL import Image
 
+from skplankton._views.images import png_bytes
 from skplankton.datasets import (
-    _lab_writer,
     load_particles,
     make_particles,
     write_particles,
 )
-from skplankton.datasets._png import png_bytes
+from skplankton.datasets._lab import writer
 
 
 def decoded_png(content):
-    """Undo what `png_bytes` did, with all 16 bits, which Pillow does not do."""
-    assert content[:8] == b"\x89PNG\r\n\x1a\n"
-    chunks, at = {}, 8
-    while at < len(content):
-        (length,) = struct.unpack(">I", content[at : at + 4])
-        chunks[content[at + 4 : at + 8]] = content[at + 8 : at + 8 + length]
-        at += 12 + length
-    width, height, bits, colour = struct.unpack(">IIBB", chunks[b"IHDR"][:10])
-    raw = np.frombuffer(zlib.decompress(chunks[b"IDAT"]), np.uint8).reshape(height, -1)
-    rows = np.ascontiguousarray(np.cumsum(raw[:, 1:], axis=0, dtype=np.uint8))
-    values = rows.view(">u2" if bits == 16 else np.uint8)
-    return values.reshape((height, width, 3) if colour == 2 else (height, width))
+    with Image.open(io.BytesIO(content)) as file:
+        assert file.format == "PNG"
+        return np.asarray(file)
 
 
-images = st.sampled_from([np.uint8, np.uint16]).flatmap(
-    lambda dtype: hnp.arrays(
-        dtype,
-        st.tuples(st.integers(1, 7), st.integers(1, 7))
-        | st.tuples(st.integers(1, 7), st.integers(1, 7), st.just(3)),
-    )
+sides = st.tuples(st.integers(1, 7), st.integers(1, 7))
+images = (
+    hnp.arrays(np.uint8, sides)
+    | hnp.arrays(np.uint16, sides)
+    | hnp.arrays(np.uint8, sides.map(lambda shape: (*shape, 3)))
 )
 
 
@@ -71,8 +60,8 @@ def tables(draw):
         )
     )
     X = pd.DataFrame(index=range(len(rows)), columns=["image", "profile"], dtype=object)
-    for view, cells in zip(X, zip(*rows, strict=True), strict=True):
-        X[view] = pd.Series(list(cells), dtype=object)
+    for view, entries in zip(X, zip(*rows, strict=True), strict=True):
+        X[view] = pd.Series(list(entries), dtype=object)
     y = draw(
         st.lists(
             labels | st.sampled_from([None, np.nan, "NA", "nan", "1", "1.50"]),
@@ -93,31 +82,18 @@ def test_what_is_written_is_read_back(table):
         assert X_back.columns.tolist() == ["image", "profile"]
         assert list(y_back) == [t.strip() if isinstance(t, str) else None for t in y]
         for view in X:
-            for cell, path in zip(X[view], X_back[view], strict=True):
-                if not isinstance(cell, np.ndarray):
+            for entry, path in zip(X[view], X_back[view], strict=True):
+                if not isinstance(entry, np.ndarray):
                     assert path is None
                 elif view == "image":
                     decoded = decoded_png(Path(path).read_bytes())
-                    np.testing.assert_array_equal(decoded, cell)
+                    np.testing.assert_array_equal(decoded, entry)
                 else:
                     values = pd.read_csv(path).to_numpy(np.float32)
-                    np.testing.assert_array_equal(values, cell)
+                    np.testing.assert_array_equal(values, entry)
 
 
-@pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
-@pytest.mark.parametrize("shape", [(5, 9), (5, 9, 3)])
-def test_png_is_understood_by_pillow(tmp_path, dtype, shape):
-    top = np.iinfo(dtype).max
-    image = np.random.RandomState(0).randint(0, top, shape, dtype=dtype)
-    (tmp_path / "a.png").write_bytes(png_bytes(image))
-    with Image.open(tmp_path / "a.png") as file:
-        decoded = np.asarray(file)
-    if dtype == np.uint16 and len(shape) == 3:
-        image = image >> 8  # Pillow keeps the high byte of 16-bit colours
-    np.testing.assert_array_equal(decoded, image)
-
-
-def test_png_of_a_view_that_is_not_contiguous():
+def test_png_of_an_array_that_is_not_contiguous():
     image = np.arange(60, dtype=np.uint16).reshape(6, 10)[::2, ::-1]
     np.testing.assert_array_equal(decoded_png(png_bytes(image)), image)
 
@@ -177,7 +153,7 @@ def test_split_file_has_paths_relative_to_its_own_folder(written):
     assert list(X.index) == [0, 1]
 
 
-def test_without_a_class_column_nothing_is_labelled(written):
+def test_without_a_class_column_all_are_unlabeled(written):
     rewrite_table(written, lambda table: table.drop(columns="class"))
     assert list(load_particles(written).target) == [None] * 6
 
@@ -201,7 +177,7 @@ def test_absolute_paths_in_the_table_are_kept(written, tmp_path):
     assert load_particles(written).data["image"].equals(where)
 
 
-def test_missing_file_is_named_with_its_row(written):
+def test_missing_file_is_reported_with_its_row(written):
     (written / "images" / "000002.png").unlink()
     message = (
         r"annotations.csv, row 2 \(counted from 0\): no image file "
@@ -217,7 +193,7 @@ def test_missing_folder_of_files_is_reported_as_missing_files(written):
         load_particles(written)
 
 
-def test_row_with_neither_view_is_refused(written):
+def test_row_with_neither_image_nor_profile_is_refused(written):
     rewrite_table(
         written, lambda t: t.assign(image=None, profile=[None, *t.profile[1:]])
     )
@@ -225,7 +201,7 @@ def test_row_with_neither_view_is_refused(written):
         load_particles(written)
 
 
-def test_missing_column_is_named(written):
+def test_missing_column_is_reported(written):
     rewrite_table(written, lambda table: table.drop(columns="profile"))
     with pytest.raises(ValueError, match="no column 'profile', only"):
         load_particles(written)
@@ -250,15 +226,15 @@ def test_empty_tables_are_refused(tmp_path):
         (b"image,profile\na,b\nc,\0d\n", "line 3: a NUL byte"),
         (b'image,profile\na,b\n"c,d\ne,f\n', "line 3: the quotes do not match up"),
         (b'image,profile\n"a"b,c\n', r"line 2: the quotes .* \(',' expected after"),
-        (b"image,profile\na,b\nc\n", "line 3: expected 2 cells.*, got 1"),
-        (b"image,profile\n\na,b,c\n", "line 3: expected 2 cells.*, got 3"),
-        (b"image,profile,image\n", "line 1: the column 'image' is there 2 times"),
-        (b"image,profile,class, class\n", "the column 'class' is there 2 times"),
+        (b"image,profile\na,b\nc\n", "line 3: expected 2 values.*, got 1"),
+        (b"image,profile\n\na,b,c\n", "line 3: expected 2 values.*, got 3"),
+        (b"image,profile,image\n", "line 1: the column 'image' occurs 2 times"),
+        (b"image,profile,class, class\n", "the column 'class' occurs 2 times"),
         (b"image;profile\na;b\n", r"separated by ';'; .*sep=';', dtype=str\)\.to_csv"),
-        (b"image\tprofile\n", r"the cells are separated by '\\t'; expected commas"),
+        (b"image\tprofile\n", r"the values are separated by '\\t'; expected commas"),
     ],
 )
-def test_tables_that_are_no_csv_are_refused(tmp_path, content, words, errors):
+def test_tables_that_are_not_csv_are_refused(tmp_path, content, words, errors):
     path = tmp_path / "annotations.csv"
     path.write_bytes(content)
     with pytest.raises(ValueError, match=rf"annotations\.csv.* {words}"):
@@ -277,13 +253,13 @@ def test_unused_columns_may_have_one_name_and_lines_be_empty(written):
     path = written / "annotations.csv"
     lines = [f"{line},n" for line in path.read_text().splitlines()]
     path.write_text("\n\n" + "\n\n".join([f"{lines[0]},n", *lines[1:]]) + "\n")
-    with pytest.raises(ValueError, match=r"line 5: expected 6 cells.* got 5"):
+    with pytest.raises(ValueError, match=r"line 5: expected 6 values.* got 5"):
         load_particles(written)
     path.write_text("\n\n".join([f"{line},n" for line in lines]) + "\n\n")
     assert len(load_particles(written).data) == 6
 
 
-def test_a_name_that_no_file_can_have_is_a_missing_file(written):
+def test_an_invalid_file_name_is_a_missing_file(written):
     name = "x" * 300 + "/a.png"
     rewrite_table(written, lambda table: table.assign(image=name))
     with pytest.raises(FileNotFoundError, match="6 of 6 image files do not exist"):
@@ -294,11 +270,11 @@ def test_no_such_table(tmp_path):
     with pytest.raises(FileNotFoundError, match="does not exist; expected a CSV"):
         load_particles(tmp_path / "absent")
     (tmp_path / "train.csv").touch()
-    with pytest.raises(FileNotFoundError, match=r"CSV files there: \['train.csv'\]"):
+    with pytest.raises(FileNotFoundError, match=r"only the CSV files \['train.csv'\]"):
         load_particles(tmp_path)
 
 
-def test_existing_table_is_not_replaced_unasked(written, particles):
+def test_existing_table_is_not_replaced_by_default(written, particles):
     X, _ = particles
     with pytest.raises(FileExistsError, match="Pass overwrite=True"):
         write_particles(X, None, written)
@@ -325,13 +301,13 @@ def test_files_are_not_copied_over_each_other(written):
     assert len(load_particles(written).data) == 6
 
 
-def test_interrupted_writing_leaves_what_was_there(written, particles, monkeypatch):
+def test_interrupted_writing_leaves_the_old_files(written, particles, monkeypatch):
     def interrupted(profile, target):
         raise KeyboardInterrupt
 
     X, y = particles
     before = {p: p.read_bytes() for p in written.rglob("*") if p.is_file()}
-    monkeypatch.setattr(_lab_writer, "_write_profile", interrupted)
+    monkeypatch.setattr(writer, "_write_profile", interrupted)
     with pytest.raises(KeyboardInterrupt):
         write_particles(X[::-1], y[::-1], written, overwrite=True)
     assert {p: p.read_bytes() for p in written.rglob("*") if p.is_file()} == before
@@ -356,37 +332,43 @@ def test_profile_of_other_channels_gets_numbered_names(tmp_path):
     assert header == "channel_0,channel_1"
 
 
-GREY, PULSES = np.zeros((4, 5), np.uint8), np.zeros((7, 6))
+GRAY, PULSES = np.zeros((4, 5), np.uint8), np.zeros((7, 6))
 
 
 @pytest.mark.parametrize(
     ("image", "profile", "error", "message"),
     [
         (None, np.nan, ValueError, "row 1 .* neither an image nor a profile"),
-        (GREY[0], PULSES, ValueError, r"row 1 .* got \(5,\)"),
+        (GRAY[0], PULSES, ValueError, r"row 1 .* got \(5,\)"),
         (np.zeros((4, 5, 4), np.uint8), PULSES, ValueError, r"got \(4, 5, 4\)"),
-        (GREY[:0], PULSES, ValueError, r"got \(0, 5\)"),
-        (GREY + 1.5, PULSES, ValueError, r"in \[0, 1\], got values from 1.5 to 1.5"),
-        (GREY * np.nan, PULSES, ValueError, "got values from nan"),
-        (GREY.astype(int), PULSES, TypeError, "uint8, uint16 or float values, got int"),
-        (GREY, PULSES[0], ValueError, r"\(length, n_channels\), got \(6,\)"),
-        (GREY, PULSES + np.inf, ValueError, "holds NaN or infinity"),
-        (GREY, PULSES.astype(str), TypeError, "expected numbers in mV"),
-        (GREY, PULSES[:, :5], ValueError, r"Profiles have \[5, 6\] channels"),
-        (GREY, 3.0, TypeError, "expected an array, a path or None, got float"),
+        (GRAY[:0], PULSES, ValueError, r"got \(0, 5\)"),
+        (GRAY + 1.5, PULSES, ValueError, r"in \[0, 1\], got values from 1.5 to 1.5"),
+        (GRAY * np.nan, PULSES, ValueError, "got values from nan"),
+        (
+            np.zeros((4, 4, 3), np.uint16),
+            PULSES,
+            TypeError,
+            "uint8 values of a color image, got uint16",
+        ),
+        (GRAY.astype(int), PULSES, TypeError, "uint8, uint16 or float values, got int"),
+        (GRAY, PULSES[0], ValueError, r"\(length, n_channels\), got \(6,\)"),
+        (GRAY, PULSES + np.inf, ValueError, "contains NaN or infinity"),
+        (GRAY, PULSES.astype(str), TypeError, "expected numbers in mV"),
+        (GRAY, PULSES[:, :5], ValueError, r"Profiles have \[5, 6\] channels"),
+        (GRAY, 3.0, TypeError, "expected an array, a path or None, got float"),
         ("absent.png", PULSES, FileNotFoundError, "row 1 .* no such file: absent.png"),
     ],
 )
-def test_wrong_cells_are_named_before_anything_is_written(
+def test_invalid_entries_are_reported_before_anything_is_written(
     tmp_path, image, profile, error, message
 ):
-    X = pd.DataFrame({"image": [GREY, image], "profile": [PULSES, profile]})
+    X = pd.DataFrame({"image": [GRAY, image], "profile": [PULSES, profile]})
     with pytest.raises(error, match=message):
         write_particles(X.astype(object), None, tmp_path / "new")
     assert not (tmp_path / "new").exists()
 
 
-def test_wrong_tables_are_refused(tmp_path, particles):
+def test_invalid_tables_are_refused(tmp_path, particles):
     X, y = particles
     with pytest.raises(TypeError, match=r"Expected a DataFrame .* got ndarray"):
         write_particles(X.to_numpy(), y, tmp_path)

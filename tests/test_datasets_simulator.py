@@ -7,10 +7,16 @@ from sklearn.neighbors import KNeighborsClassifier
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from skplankton._random import fresh_random_state
+from skplankton._utils.random import fresh_random_state
 from skplankton.datasets import make_particles
-from skplankton.datasets._body import CONTENT, ellipsoids, hollow, rotation, thread
-from skplankton.datasets._instrument import (
+from skplankton.datasets._simulator.body import (
+    CONTENT,
+    ellipsoids,
+    hollow,
+    rotation,
+    thread,
+)
+from skplankton.datasets._simulator.cytometer import (
     CHANNEL_NAMES,
     FULL_SCALE_MV,
     SCALE_BAR_ROWS,
@@ -19,7 +25,7 @@ from skplankton.datasets._instrument import (
     photograph,
     record_pulses,
 )
-from skplankton.datasets._species import MAX_SPECIES, species
+from skplankton.datasets._simulator.species import MAX_SPECIES, species
 
 PIXEL_UM = 0.7
 
@@ -64,7 +70,7 @@ def features(particles):
     }
 
 
-def test_bunch_holds_what_the_docstring_says(particles):
+def test_bunch_has_the_documented_contents(particles):
     assert list(particles.data.columns) == particles.feature_names
     assert particles.feature_names == ["image", "profile"]
     assert particles.channel_names == list(CHANNEL_NAMES)
@@ -90,7 +96,7 @@ def test_values_spread_over_the_published_range(particles):
     assert np.mean(peaks >= 0.999 * FULL_SCALE_MV) < 0.05
     images = particles.data["image"]
     assert 150 < np.median([np.median(image[[0, -1]]) for image in images]) < 240
-    # Dark particle on bright ground.
+    # Dark particle on bright background.
     contrast = [np.median(image[[0, -1]]) - image.min() for image in images]
     assert np.mean(np.array(contrast) > 30) > 0.95
 
@@ -100,8 +106,8 @@ def test_return_X_y_gives_the_same_particles(particles):
     expected = particles.data[:9]
     assert (y == particles.target[:9]).all()
     for column in X:
-        for cell, other in zip(X[column], expected[column], strict=True):
-            np.testing.assert_array_equal(cell, other)
+        for entry, other in zip(X[column], expected[column], strict=True):
+            np.testing.assert_array_equal(entry, other)
 
 
 def test_seeds_matter_and_none_means_fresh_entropy():
@@ -109,7 +115,7 @@ def test_seeds_matter_and_none_means_fresh_entropy():
     assert not np.array_equal(first, second)
 
 
-def test_global_random_state_is_left_alone():
+def test_global_random_state_is_not_changed():
     np.random.seed(3)  # noqa: NPY002
     expected = np.random.rand()  # noqa: NPY002
     np.random.seed(3)  # noqa: NPY002
@@ -134,7 +140,7 @@ def test_a_generator_is_advanced():
 
 
 @pytest.mark.parametrize("n_species", [2, 5, 8, 50, MAX_SPECIES])
-def test_every_species_is_there_and_common_ones_are_not_far_ahead(n_species):
+def test_every_species_occurs_even_in_small_tables(n_species):
     y = make_particles(n_species, n_species=n_species, random_state=1).target
     assert sorted(y) == sorted(species(i).name for i in range(n_species))
 
@@ -150,25 +156,25 @@ def test_all_species_differ():
 
 
 @pytest.mark.parametrize(("missing", "n_each"), [(0.0, 0), (0.2, 8), (0.5, 20)])
-def test_missing_views(missing, n_each):
+def test_missing_images_and_profiles(missing, n_each):
     full = make_particles(41, random_state=2).data
     X = make_particles(41, missing=missing, random_state=2).data
-    absent = X.isna()
-    assert absent["image"].sum() == absent["profile"].sum() == n_each
-    assert not absent.all(axis=1).any()
-    assert all(cell is None for cell in X["image"][absent["image"]])
-    for i in np.flatnonzero(~absent["image"]):
+    is_missing = X.isna()
+    assert is_missing["image"].sum() == is_missing["profile"].sum() == n_each
+    assert not is_missing.all(axis=1).any()
+    assert all(entry is None for entry in X["image"][is_missing["image"]])
+    for i in np.flatnonzero(~is_missing["image"]):
         np.testing.assert_array_equal(X["image"][i], full["image"][i])
 
 
-@pytest.mark.parametrize("view", ["image", "profile"])
-def test_noise_in_one_view_leaves_the_other_as_it_was(view):
-    other = {"image": "profile", "profile": "image"}[view]
+@pytest.mark.parametrize("modality", ["image", "profile"])
+def test_noise_in_one_modality_does_not_change_the_other(modality):
+    other = {"image": "profile", "profile": "image"}[modality]
     calm = make_particles(5, random_state=4).data
-    noisy = make_particles(5, random_state=4, **{f"{view}_noise": 3.0}).data
+    noisy = make_particles(5, random_state=4, **{f"{modality}_noise": 3.0}).data
     for i in range(5):
         np.testing.assert_array_equal(calm[other][i], noisy[other][i])
-        assert not np.array_equal(calm[view][i], noisy[view][i])
+        assert not np.array_equal(calm[modality][i], noisy[modality][i])
 
 
 def test_extreme_noise_stays_in_range_and_size():
@@ -198,12 +204,12 @@ def test_scale_bar_is_put_on_top():
         {"random_state": "x"},
     ],
 )
-def test_wrong_parameters_are_named(wrong):
+def test_invalid_parameters_are_reported(wrong):
     with pytest.raises(ValueError, match=f"The '{next(iter(wrong))}' parameter"):
         make_particles(**wrong)
 
 
-# --- the two views are of one body ----------------------------------------------------
+# --- image and profile are of one body ------------------------------------------------
 
 
 @pytest.fixture
@@ -259,7 +265,7 @@ def test_projections_agree_with_counting_voxels():
 
 
 def lag(signal, reference):
-    """How many samples one signal's centre of mass is behind another's."""
+    """How many samples one signal's center of mass is behind another's."""
     first, second = (
         np.average(np.arange(len(s)), weights=s) for s in (signal, reference)
     )
@@ -274,24 +280,24 @@ def test_thread_joins_its_points():
     assert (body.centers + reach)[:, 0].max() >= 20
 
 
-def test_mirrored_body_gives_mirrored_views():
+def test_mirrored_body_gives_mirrored_image_and_profile():
     body = hollow([[0.0, 0, 0], [20.0, 3.0, 0]], [[12.0, 7.0, 7.0], [5.0, 4, 4]], 1.0)
     mirror = body.transformed(np.diag([-1.0, 1.0, 1.0]))
 
-    def views(body):
+    def measured(body):
         rng = np.random.default_rng(0)
         pulses = record_pulses(body, np.ones(3), rng, noise=0.0)
         image = photograph(body, rng, noise=0.0)
         return image, pulses
 
     def trimmed(signal):
-        """Cut off the margins, which are drawn anew for each picture and pulse."""
+        """Cut off the margins, which are random for each image and pulse."""
         signal = signal - signal.min()
         (above,) = np.nonzero(signal > 0.1 * signal.max())
         return resampled(signal[above[0] : above[-1] + 1], 50)
 
-    image, pulses = views(body)
-    mirror_image, mirror_pulses = views(mirror)
+    image, pulses = measured(body)
+    mirror_image, mirror_pulses = measured(mirror)
     for seen, mirrored in (
         (255.0 - image.mean(axis=0), 255.0 - mirror_image.mean(axis=0)),
         (pulses[:, 0], mirror_pulses[:, 0]),
@@ -352,7 +358,7 @@ def test_shape_across_the_flow_is_seen_by_the_camera_only(particles, features):
 
 
 def gallery_accuracy(features, target, seed):
-    """Cosine 3-NN with 16 labels a species on standardised raw features."""
+    """Cosine 3-NN with 16 labels per species on standardized raw features."""
     rng = np.random.RandomState(seed)
     gallery = np.concatenate(
         [rng.permutation(np.flatnonzero(target == t))[:16] for t in np.unique(target)]
@@ -363,22 +369,22 @@ def gallery_accuracy(features, target, seed):
     return knn.fit(Z[gallery], target[gallery]).score(Z[rest], target[rest])
 
 
-def test_raw_features_are_neither_hopeless_nor_enough(particles, features):
+def test_raw_features_are_informative_but_not_sufficient(particles, features):
     score = {
-        view: np.mean(
-            [gallery_accuracy(features[view], particles.target, s) for s in range(4)]
+        kind: np.mean(
+            [gallery_accuracy(features[kind], particles.target, s) for s in range(4)]
         )
-        for view in features
+        for kind in features
     }
     assert 0.5 < score["both"] < 0.85
     assert score["image"] < score["both"] - 0.02
     assert score["profile"] < score["both"] - 0.02
 
 
-def test_both_views_together_can_be_learnt(particles, features):
-    def score(view):
+def test_both_modalities_together_can_be_learned(particles, features):
+    def score(kind):
         model = make_pipeline(StandardScaler(), LogisticRegression(C=0.01))
-        return cross_val_score(model, features[view], particles.target, cv=2).mean()
+        return cross_val_score(model, features[kind], particles.target, cv=2).mean()
 
     together = score("both")
     assert together > 0.92

@@ -5,34 +5,34 @@ import sys
 import numpy as np
 import pytest
 
-from skplankton.datasets import _view_store
-from skplankton.datasets._view_store import (
+from skplankton.datasets._cyz import store
+from skplankton.datasets._cyz.store import (
     cache_folder,
     open_store,
     store_name,
     store_writer,
 )
 
-FACTS, COLUMNS = {"channels": ["A"]}, {"offset": np.array([0, 3])}
+METADATA, COLUMNS = {"channels": ["A"]}, {"offset": np.array([0, 3])}
 
 
 def write(folder, name="a", contents=(b"abc", b"defg")):
     with store_writer(folder, name) as writer:
         offsets = [writer.append(content) for content in contents]
-        return writer.finish(FACTS, {"offset": np.array(offsets)})
+        return writer.finish(METADATA, {"offset": np.array(offsets)})
 
 
 def test_what_is_written_is_opened(tmp_path):
     store = write(tmp_path)
     again = open_store(tmp_path, "a")
     assert again.path == store.path
-    assert again.facts == store.facts == {"channels": ["A"], "n_bytes": 7}
+    assert again.metadata == store.metadata == {"channels": ["A"], "n_bytes": 7}
     np.testing.assert_array_equal(again.columns["offset"], [0, 3])
     with open(store.path, "rb") as file:
         assert file.read() == b"abcdefg"
 
 
-def test_there_may_be_no_store(tmp_path):
+def test_missing_store(tmp_path):
     assert open_store(tmp_path, "a") is None
     assert open_store(tmp_path / "nowhere", "a") is None
 
@@ -64,12 +64,12 @@ def test_an_unfinished_store_is_not_used(tmp_path, damage):
 
 
 def test_of_two_that_write_the_same_the_first_stays(tmp_path):
-    """Cells of the first may be in use, and some systems cannot replace open files."""
+    """The first may be in use, and some systems cannot replace open files."""
     with store_writer(tmp_path, "a") as second:
         second.append(b"abcdefg")
         first = write(tmp_path)
         before = os.stat(first.path)
-        assert second.finish(FACTS, COLUMNS).path == first.path
+        assert second.finish(METADATA, COLUMNS).path == first.path
     assert os.stat(first.path).st_ino == before.st_ino
     assert len(list(tmp_path.iterdir())) == 2
 
@@ -92,7 +92,7 @@ def test_name_follows_from_file_and_settings(tmp_path):
 
 TEMPORARY = """
 import os, sys
-from skplankton.datasets._view_store import cache_folder
+from skplankton.datasets._cyz.store import cache_folder
 folder = cache_folder(None)
 assert folder.is_dir() and cache_folder(None) == folder
 child = os.fork() if hasattr(os, "fork") else None
@@ -107,7 +107,7 @@ print(folder)
 """
 
 
-def test_temporary_folder_goes_with_the_process_that_made_it():
+def test_temporary_folder_is_removed_with_its_process():
     run = subprocess.run(
         [sys.executable, "-c", TEMPORARY], capture_output=True, text=True, check=False
     )
@@ -124,5 +124,5 @@ def test_named_folder_is_made(tmp_path):
 def test_format_is_part_of_the_name(tmp_path, monkeypatch):
     (tmp_path / "a.json").touch()
     name = store_name(tmp_path / "a.json", {})
-    monkeypatch.setattr(_view_store, "FORMAT", _view_store.FORMAT + 1)
+    monkeypatch.setattr(store, "FORMAT", store.FORMAT + 1)
     assert store_name(tmp_path / "a.json", {}) != name

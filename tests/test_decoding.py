@@ -9,13 +9,13 @@ import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 from PIL import Image
 
-from skplankton._decoding import decode_image, decode_profile
-from skplankton._images import FORMATS
-from skplankton._stored_views import StoredImage
+from skplankton._views.decoding import decode_image, decode_profile
+from skplankton._views.images import FORMATS
+from skplankton._views.stored import StoredImage
 
 
 @pytest.fixture
-def grey():
+def gray():
     """An image (12, 20) with a dark particle, uint8."""
     pixels = np.full((12, 20), 200, dtype=np.uint8)
     pixels[4:9, 3:15] = 40
@@ -29,35 +29,35 @@ def save(pixels, path, mode=None):
 
 
 @pytest.mark.parametrize("mode", ["L", "RGB", "RGBA", "LA", "P", "CMYK"])
-def test_every_mode_of_a_grey_file_decodes_alike(grey, tmp_path, mode):
+def test_every_mode_of_a_gray_file_decodes_to_the_same(gray, tmp_path, mode):
     ending = "tif" if mode == "CMYK" else "png"
-    path = save(grey, tmp_path / f"particle.{ending}", mode)
-    expected = decode_image(grey, image_size=32)
+    path = save(gray, tmp_path / f"particle.{ending}", mode)
+    expected = decode_image(gray, image_size=32)
     got = decode_image(path, image_size=32)
     assert_allclose(got.values, expected.values, atol=2e-2)
     assert got.size == expected.size == (12, 20)
 
 
-def test_depths_and_kinds_of_array_decode_alike(grey, tmp_path):
-    expected = decode_image(grey, image_size=32).values
-    deep = grey.astype(np.uint16) * 257  # 255 * 257 = 65535
-    unit = grey / np.float32(255)
-    for cell in (
-        str(save(grey, tmp_path / "8.png")),
+def test_depths_and_dtypes_decode_to_the_same(gray, tmp_path):
+    expected = decode_image(gray, image_size=32).values
+    deep = gray.astype(np.uint16) * 257  # 255 * 257 = 65535
+    unit = gray / np.float32(255)
+    for entry in (
+        str(save(gray, tmp_path / "8.png")),
         save(deep, tmp_path / "16.png"),
         save(unit, tmp_path / "float.tif"),
         deep,
         unit,
         unit.astype(np.float64),
-        np.dstack([grey] * 3),
+        np.dstack([gray] * 3),
         np.dstack([deep] * 3),
         np.dstack([unit] * 3),
     ):
-        assert_allclose(decode_image(cell, image_size=32).values, expected, atol=3e-3)
+        assert_allclose(decode_image(entry, image_size=32).values, expected, atol=3e-3)
 
 
-def test_longer_side_is_resized_and_the_shorter_padded_with_its_edge(grey):
-    values = decode_image(grey, image_size=40).values[0]
+def test_longer_side_is_resized_and_the_shorter_padded_with_its_edge(gray):
+    values = decode_image(gray, image_size=40).values[0]
     assert values.shape == (40, 40)
     assert values.dtype == np.float16
     # 12 × 20 becomes 24 × 40: eight rows above and below repeat the edge.
@@ -66,16 +66,16 @@ def test_longer_side_is_resized_and_the_shorter_padded_with_its_edge(grey):
     assert values.min() == pytest.approx(40 / 255, abs=1e-3)
 
 
-def test_crop_top_cuts_the_scale_bar(grey):
-    with_bar = np.vstack([np.zeros((25, 20), dtype=np.uint8), grey])
+def test_crop_top_cuts_the_scale_bar(gray):
+    with_bar = np.vstack([np.zeros((25, 20), dtype=np.uint8), gray])
     got = decode_image(with_bar, image_size=32, crop_top=25)
-    expected = decode_image(grey, image_size=32)
+    expected = decode_image(gray, image_size=32)
     assert_array_equal(got.values, expected.values)
     assert got.size == (12, 20)
 
 
 @pytest.mark.parametrize(
-    ("cell", "error", "message"),
+    ("entry", "error", "message"),
     [
         (np.zeros((0, 0), np.uint8), ValueError, r"got \(0, 0\)"),
         (np.zeros((3, 4, 2), np.uint8), ValueError, r"got \(3, 4, 2\)"),
@@ -85,14 +85,14 @@ def test_crop_top_cuts_the_scale_bar(grey):
         (np.full((4, 4), np.nan), ValueError, "without NaN"),
     ],
 )
-def test_bad_image_arrays(cell, error, message):
+def test_bad_image_arrays(entry, error, message):
     with pytest.raises(error, match=message):
-        decode_image(cell, image_size=8)
+        decode_image(entry, image_size=8)
 
 
-def test_bad_image_files(grey, tmp_path):
+def test_bad_image_files(gray, tmp_path):
     with pytest.raises(ValueError, match="12 pixels high and crop_top=25"):
-        decode_image(grey, image_size=8, crop_top=25)
+        decode_image(gray, image_size=8, crop_top=25)
     deep = tmp_path / "deep.tif"
     Image.fromarray(np.full((3, 3), 70_000, dtype=np.int32)).save(deep)
     with pytest.raises(ValueError, match="more than 16 bits"):
@@ -100,34 +100,34 @@ def test_bad_image_files(grey, tmp_path):
 
 
 @pytest.mark.parametrize("mode", ["RGBA", "LA", "PA", "P", "L", "RGB", "I;16"])
-def test_what_is_transparent_lies_on_white(grey, tmp_path, mode):
+def test_transparent_pixels_become_white(gray, tmp_path, mode):
     """The background (200) is transparent, and the particle (40) is not."""
-    expected = decode_image(np.where(grey == 200, 255, grey), image_size=20)
-    deep = grey.astype(np.uint16) * 257
-    image = Image.fromarray(deep if mode == "I;16" else grey)
+    expected = decode_image(np.where(gray == 200, 255, gray), image_size=20)
+    deep = gray.astype(np.uint16) * 257
+    image = Image.fromarray(deep if mode == "I;16" else gray)
     if mode.endswith("A"):
         image = image.convert(mode[:-1])
-        image.putalpha(Image.fromarray(np.where(grey == 200, 0, 255).astype(np.uint8)))
+        image.putalpha(Image.fromarray(np.where(gray == 200, 0, 255).astype(np.uint8)))
     else:
         image = image if mode == "I;16" else image.convert(mode)
         image.info["transparency"] = image.getpixel((0, 0))
     path = tmp_path / "a.png"
-    if mode == "PA":  # Pillow writes no PNG of it
+    if mode == "PA":  # Pillow cannot write it as PNG
         path = tmp_path / "a.tif"
     image.save(path)
     got = decode_image(path, image_size=20)
     assert_allclose(got.values, expected.values, atol=2e-3)
 
 
-def test_what_is_half_transparent_is_blended_with_white(tmp_path):
+def test_half_transparent_pixels_are_blended_with_white(tmp_path):
     Image.new("RGBA", (4, 4), (0, 0, 0, 51)).save(tmp_path / "a.png")
     values = decode_image(tmp_path / "a.png", image_size=4).values
     assert_allclose(values, 0.8, atol=1e-3)  # 51 is a fifth of 255
 
 
-def test_colours_beneath_full_opacity_are_as_without_it(tmp_path):
-    colours = np.random.default_rng(0).integers(0, 256, (9, 9, 3), dtype=np.uint8)
-    opaque = Image.fromarray(colours)
+def test_opaque_alpha_does_not_change_colors(tmp_path):
+    colors = np.random.default_rng(0).integers(0, 256, (9, 9, 3), dtype=np.uint8)
+    opaque = Image.fromarray(colors)
     opaque.save(tmp_path / "rgb.png")
     opaque.convert("RGBA").save(tmp_path / "rgba.png")
     got = [decode_image(tmp_path / f"{m}.png", image_size=9) for m in ("rgb", "rgba")]
@@ -136,11 +136,11 @@ def test_colours_beneath_full_opacity_are_as_without_it(tmp_path):
     assert_array_equal(got[0].values[0], expected.astype(np.float16))
 
 
-def test_grey_levels_of_deep_images_stay_apart(tmp_path):
+def test_gray_levels_of_deep_images_stay_distinct(tmp_path):
     deep = (np.arange(29) + 60_000).astype(np.uint16)[None].repeat(29, axis=0)
     save(deep, tmp_path / "a.png")
-    for cell in (deep, deep / np.float32(65535), tmp_path / "a.png"):
-        values = decode_image(cell, image_size=29).values
+    for entry in (deep, deep / np.float32(65535), tmp_path / "a.png"):
+        values = decode_image(entry, image_size=29).values
         assert_allclose(values[0], deep / 65535, rtol=1e-6)
         assert len(np.unique(values)) == 29
 
@@ -161,18 +161,18 @@ def test_images_of_too_many_pixels_are_not_decoded(tmp_path, side):
     path = tmp_path / "a.png"
     path.write_bytes(header_of_png(side, side))
     stored = StoredImage(str(path), 0, path.stat().st_size, "p", (0, 0, 4, 4))
-    for cell in (path, stored):
+    for entry in (path, stored):
         with warnings.catch_warnings(record=True) as caught:
             warnings.simplefilter("always")
             with pytest.raises(
                 ValueError, match=rf"{side} × {side} .*at most 33\.6 mil"
             ):
-                decode_image(cell, image_size=8)
+                decode_image(entry, image_size=8)
         assert caught == []
 
 
-def test_as_many_pixels_as_are_decoded(tmp_path, monkeypatch):
-    monkeypatch.setattr("skplankton._images.MAX_PIXELS", 12)
+def test_largest_image_that_is_decoded(tmp_path, monkeypatch):
+    monkeypatch.setattr("skplankton._views.images.MAX_PIXELS", 12)
     save(np.zeros((3, 4), np.uint8), tmp_path / "a.png")
     assert decode_image(tmp_path / "a.png", image_size=8).size == (3, 4)
     save(np.zeros((3, 5), np.uint8), tmp_path / "a.png")
@@ -181,52 +181,50 @@ def test_as_many_pixels_as_are_decoded(tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize("form", FORMATS)
-def test_every_format_is_read(grey, tmp_path, form):
+def test_every_format_is_read(gray, tmp_path, form):
     path = tmp_path / "no_ending"
-    Image.fromarray(grey).save(path, form)
-    expected = decode_image(grey, image_size=20).values
+    Image.fromarray(gray).save(path, form)
+    expected = decode_image(gray, image_size=20).values
     assert_allclose(decode_image(path, image_size=20).values, expected, atol=0.15)
 
 
-def test_other_formats_are_refused_and_start_no_program(tmp_path, monkeypatch):
+def test_other_formats_are_rejected_and_start_no_program(tmp_path, monkeypatch):
     def start(*args, **kwargs):
         raise AssertionError("a program was started")
 
     monkeypatch.setattr(subprocess, "Popen", start)
     eps = b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n%%EndComments\n"
     (tmp_path / "a.png").write_bytes(eps)
-    message = (
-        r"the formats that are read, PNG, JPEG, .*begins with b'%!PS-Ado'. Convert"
-    )
+    message = r"a supported format, PNG, JPEG, .*begins with b'%!PS-Ado'. Convert"
     with pytest.raises(ValueError, match=message):
         decode_image(tmp_path / "a.png", image_size=8)
 
 
 @pytest.mark.parametrize("form", [form for form in FORMATS if form != "GIF"])
-def test_files_that_are_cut_off(grey, tmp_path, form):
+def test_truncated_files(gray, tmp_path, form):
     content = io.BytesIO()
-    Image.fromarray(np.tile(grey, (9, 9))).save(content, form)
+    Image.fromarray(np.tile(gray, (9, 9))).save(content, form)
     whole = content.getvalue()
     for length in (20, len(whole) // 2):
         (tmp_path / "a").write_bytes(whole[:length])
         with pytest.raises(
-            ValueError, match=f"{form} image is broken or cut"
+            ValueError, match=f"{form} image is corrupt or trunc"
         ) as raised:
             decode_image(tmp_path / "a", image_size=8)
         assert raised.value.__cause__ is not None
 
 
-@pytest.mark.parametrize("cell", [3.5, {"a": 1}, object()])
-def test_cells_of_no_known_kind(cell):
-    kind = type(cell).__name__
+@pytest.mark.parametrize("entry", [3.5, {"a": 1}, object()])
+def test_cells_of_no_known_kind(entry):
+    kind = type(entry).__name__
     with pytest.raises(TypeError, match=f"or a stored image, got {kind}$"):
-        decode_image(cell, image_size=8)
+        decode_image(entry, image_size=8)
     with pytest.raises(TypeError, match=f"or a stored profile, got {kind}$"):
-        decode_profile(cell, profile_length=8)
+        decode_profile(entry, profile_length=8)
 
 
-def test_pillow_images_are_read_as_their_files(grey, tmp_path):
-    image = Image.fromarray(grey).convert("P")
+def test_pillow_images_are_read_like_their_files(gray, tmp_path):
+    image = Image.fromarray(gray).convert("P")
     image.save(tmp_path / "a.png")
     assert_array_equal(
         decode_image(image, image_size=8).values,
@@ -246,7 +244,7 @@ def test_profile_is_compressed_and_keeps_its_zero_and_sign():
 def test_profile_file_in_another_encoding(tmp_path):
     path = tmp_path / "profile.csv"
     path.write_text("FWS,SWS\n1,2\n", encoding="utf-16")
-    with pytest.raises(ValueError, match=r"no text in UTF-8 \(.*Save it as a CSV"):
+    with pytest.raises(ValueError, match=r"not UTF-8 text \(.*Save it as a CSV"):
         decode_profile(path, profile_length=8)
 
 
@@ -254,8 +252,8 @@ def test_profile_file_in_another_encoding(tmp_path):
 def test_resampling_keeps_a_ramp_a_ramp(length):
     ramp = np.linspace(1, 2, length)[:, None]
     values = np.exp(decode_profile(ramp, profile_length=16).values[0]) - 1
-    centres = (np.arange(16) + 0.5) / 16 * length - 0.5
-    expected = np.interp(centres, np.arange(length), ramp[:, 0])
+    centers = (np.arange(16) + 0.5) / 16 * length - 0.5
+    expected = np.interp(centers, np.arange(length), ramp[:, 0])
     assert_allclose(values, expected, atol=0.02)
 
 
@@ -275,11 +273,11 @@ def test_profile_file_equals_array(tmp_path):
         ("", "the profile is empty"),
         ("FWS,SWS\n", "a header and no samples"),
         ("FWS,SWS\n\n", "a header and no samples"),
-        ("1.0,2.0\n3.0,4.0\n", "must name the channels, got '1.0,2.0'"),
-        ("FWS,SWS\n1,2\n3\n", "line 3 has 1 values, '3', and the header names 2 chann"),
-        ("FWS,SWS\n1,2\n\n3,x\n", "line 4 has 'x', which is no number$"),
-        ("FWS,SWS\n1,2,3\n", "line 2 has 3 values, .* names 2 channels, 'FWS,SWS'"),
-        ("A\n1\n1_0\n", "line 3 has '1_0', which is no number"),
+        ("1.0,2.0\n3.0,4.0\n", "must hold the channel names, got '1.0,2.0'"),
+        ("FWS,SWS\n1,2\n3\n", "line 3 has 1 values, '3', and the header has 2 chann"),
+        ("FWS,SWS\n1,2\n\n3,x\n", "line 4 has 'x', which is not a number$"),
+        ("FWS,SWS\n1,2,3\n", "line 2 has 3 values, .* has 2 channels, 'FWS,SWS'"),
+        ("A\n1\n1_0\n", "line 3 has '1_0', which is not a number"),
         ("A;B\n1.5;2\n", r"separated by commas, .* be by ';': rewrite .* sep=';'"),
         ("A;B\n1,5;2,5\n", r"line 2 has 3 values.* be by ';': .*decimal=','\)"),
         ("A\tB\n1\t2\n", r"line 2 has '1\\t2'.* be by '\\t'"),
@@ -287,7 +285,7 @@ def test_profile_file_equals_array(tmp_path):
         ('A,B\n"1,5","2,5"\n', "has 4 values.* If these are decimal commas"),
         (
             "FWS,SWS\n1,2\nnan,2\n",
-            r"NaN, infinity or more .* first at sample 1, channel 0",
+            r"NaN, infinity or a value .* first at sample 1, channel 0",
         ),
     ],
 )
@@ -299,15 +297,15 @@ def test_bad_profile_files(tmp_path, text, message):
 
 
 @pytest.mark.parametrize(
-    ("cell", "error", "message"),
+    ("entry", "error", "message"),
     [
         (np.zeros((0, 6)), ValueError, r"got \(0, 6\)"),
         (np.zeros(6), ValueError, r"got \(6,\)"),
         (np.array([["a"]]), TypeError, "must be numeric"),
         (np.array([[1.0], [np.inf]]), ValueError, "first at sample 1, channel 0"),
-        (np.array([[1e300]]), ValueError, "NaN, infinity or more"),
+        (np.array([[1e300]]), ValueError, "NaN, infinity or a value"),
     ],
 )
-def test_bad_profile_arrays(cell, error, message):
+def test_bad_profile_arrays(entry, error, message):
     with pytest.raises(error, match=message):
-        decode_profile(cell, profile_length=8)
+        decode_profile(entry, profile_length=8)

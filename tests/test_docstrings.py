@@ -257,7 +257,7 @@ MISTAKES = {
     "mixed labels": lambda: fit_classifier(["a", 1, "b"]),
     "set-up": lambda: fit_classifier(["a", "b"], gallery_modalities="image"),
     "NaN": lambda: fit_classifier(["a", "b", "c"], BOTH_BUT_ONE),
-    "no view to ask with": lambda: fit_classifier(
+    "no view in query_modalities": lambda: fit_classifier(
         ["a", "b", "c"], BOTH_BUT_ONE, n_modalities=2, query_modalities="image"
     ).predict(BOTH_BUT_ONE),
 }

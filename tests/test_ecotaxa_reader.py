@@ -12,7 +12,7 @@ import pytest
 from PIL import Image
 
 from skplankton import GalleryKNNClassifier
-from skplankton.ecotaxa import _archive, _table_file, read_ecotaxa
+from skplankton.ecotaxa import _archive, _export_table, read_ecotaxa
 
 
 def text_of(rows):
@@ -60,10 +60,10 @@ EXPORT = [
 ]
 
 
-def changed(rows, line, column, cell):
-    """The rows, with one cell of a line (1-based) another one."""
+def changed(rows, line, column, entry):
+    """The rows, with one entry of a line (1-based) another one."""
     rows = [list(row) for row in rows]
-    rows[line - 1][rows[0].index(column)] = cell
+    rows[line - 1][rows[0].index(column)] = entry
     return rows
 
 
@@ -102,7 +102,7 @@ def test_import_table(import_table):
         (None, ["Copepoda", "detritus", "Dinobryon", None]),
     ],
 )
-def test_status_says_what_counts_as_a_label(import_table, status, labels):
+def test_status_selects_what_becomes_a_label(import_table, status, labels):
     assert read_ecotaxa(import_table, status=status)["label"].tolist() == labels
 
 
@@ -150,7 +150,7 @@ def test_general_export(tmp_path):
 
 
 def test_doi_export(tmp_path):
-    """No row of types and no hierarchy: known by its column objid."""
+    """No row of types and no hierarchy: identified by its column objid."""
     name = "images/Copepoda__25828/9007199254740993_0.png"
     rows = [
         ["img_file_name", "img_rank", "object_id", "object_annotation_status"],
@@ -162,10 +162,10 @@ def test_doi_export(tmp_path):
     (row,) = read_ecotaxa(path).to_dict("records")
     assert row["label"] == "Copepoda"
     assert row["image"].endswith(name)
-    assert row["objid"] == "9007199254740993"  # more than a float holds
+    assert row["objid"] == "9007199254740993"  # too large for a float
 
 
-def test_category_id_where_there_is_no_name(tmp_path):
+def test_category_id_if_there_is_no_category_name(tmp_path):
     rows = [list(row) for row in EXPORT]
     rows[0][2] = "object_annotation_category_id"
     rows[1][2], rows[2][2] = "25828", "84963"
@@ -173,12 +173,12 @@ def test_category_id_where_there_is_no_name(tmp_path):
 
 
 def backup(folder):
-    """As EcoTaxa's backup: a folder a sample, in UTF-8 with a byte-order mark."""
+    """As EcoTaxa's backup: one folder per sample, in UTF-8 with a byte-order mark."""
     for sample, ids in {"s1": ["a", "b"], "s2": ["c", "d"]}.items():
         rows = [row for row in IMPORT if row[2] in ("object_id", "[t]", *ids)]
         write_table(
             folder / sample / f"ecotaxa_{sample}.tsv",
-            [[f'"{cell}"' for cell in row] for row in rows],
+            [[f'"{entry}"' for entry in row] for row in rows],
             encoding="utf-8-sig",
             images=[f"{i}.png" for i in ids],
         )
@@ -258,7 +258,7 @@ MISTAKES = {
             r"line 2: expected the row of types, \[t\] \(text\) or \[f\] "
             r"\(number\) for each column, got \['a.png', '0'"
         ),
-        "columns that hold numbers alone are taken as numbers",
+        "columns that contain only numbers are taken as numbers",
     ),
     "wrong type": (
         changed(IMPORT, 2, "object_area", "[n]"),
@@ -285,39 +285,39 @@ MISTAKES = {
     ),
     "row too short": (
         [*IMPORT[:3], IMPORT[3][:-1], *IMPORT[4:]],
-        "line 4: expected 7 cells, as in the first row, got 6",
+        "line 4: expected 7 values, as in the first row, got 6",
         "the row is left out",
     ),
     "row too long": (
         [*IMPORT, [*IMPORT[2], "x"]],
-        "line 7: expected 7 cells, as in the first row, got 8",
+        "line 7: expected 7 values, as in the first row, got 8",
         "the row is left out",
     ),
     "no object id": (
         changed(IMPORT, 5, "object_id", " "),
-        "line 5, column 'object_id': the cell is empty",
+        "line 5, column 'object_id': the value is missing",
         "the row is left out",
     ),
-    "word in a column of numbers": (
+    "text in a column of numbers": (
         changed(IMPORT, 4, "object_area", "big"),
         "line 4, column 'object_area': expected a number, got 'big'",
-        "the cell is taken as empty",
+        "the value is taken as missing",
     ),
     "number of Python": (
         changed(IMPORT, 4, "object_area", "1_000"),
         "line 4, column 'object_area': expected a number, got '1_000'",
-        "the cell is taken as empty",
+        "the value is taken as missing",
     ),
     "decimal comma": (
         changed(IMPORT, 4, "object_area", "1,5"),
         r"expected a number, got '1,5'. .* \(decimals with a point\)",
-        "the cell is taken as empty",
+        "the value is taken as missing",
     ),
     "unknown status": (
         changed(IMPORT, 3, "object_annotation_status", "checked"),
         (
             "line 3, column 'object_annotation_status': expected validated, predicted, "
-            "dubious, discarded or an empty cell, got 'checked'"
+            "dubious, discarded or no value, got 'checked'"
         ),
         "without a status",
     ),
@@ -335,12 +335,12 @@ MISTAKES = {
             "line 7, column 'object_annotation_category': the object 'a' has 'Acartia' "
             "here, but 'Copepoda' in .*line 3"
         ),
-        "taken as unlabelled",
+        "taken as unlabeled",
     ),
     "two samples": (
         [*IMPORT, ["b.png", "1", "a", "Copepoda", "validated", "1", "9"]],
         "column 'sample_id': the object 'a' has '9' here, but '007' in .*line 3",
-        "taken as unlabelled",
+        "taken as unlabeled",
     ),
     "no image file": (
         changed(IMPORT, 3, "img_file_name", "nowhere.png"),
@@ -386,19 +386,19 @@ def test_mistakes_are_logged(tmp_path, caplog):
         objects = read_ecotaxa(path, errors="coerce")
     (record,) = caplog.records
     assert record.name == "skplankton"
-    assert "- once, the cell is taken as empty:" in record.getMessage()
+    assert "- once, the value is taken as missing:" in record.getMessage()
     assert "'nowhere.png'" in record.getMessage()
     assert objects["image"][0] is None
     assert np.isnan(objects["object_area"][1])
 
 
-def test_good_table_tells_nothing(import_table, caplog):
+def test_valid_table_gives_no_warning(import_table, caplog):
     read_ecotaxa(import_table, errors="warn")  # a warning would be an error here
     read_ecotaxa(import_table, errors="coerce")
     assert not caplog.records
 
 
-def test_what_coercing_makes_of_mistakes(tmp_path):
+def test_results_of_coercing_mistakes(tmp_path):
     def read(mistake):
         rows, *_ = MISTAKES[mistake]
         path = write_table(tmp_path / "ecotaxa.tsv", rows, images=IMAGES)
@@ -414,7 +414,7 @@ def test_what_coercing_makes_of_mistakes(tmp_path):
     assert read("no image column")["image"]["a"] is None
 
 
-def test_many_missing_images_are_counted_and_the_first_named(tmp_path):
+def test_many_missing_images_are_counted_and_the_first_listed(tmp_path):
     path = write_table(tmp_path / "ecotaxa.tsv", IMPORT, images=["a.png"])
     words = r"3 of 4 objects lack theirs: 'b.png', 'c.png', 'd.png'\. Put"
     with pytest.raises(FileNotFoundError, match=words):
@@ -427,9 +427,9 @@ def test_many_missing_images_are_counted_and_the_first_named(tmp_path):
 
 def test_labels_without_images(tmp_path):
     path = write_table(tmp_path / "ecotaxa.tsv", IMPORT)
-    with pytest.warns(UserWarning, match=r"None of the 4 .* without images") as told:
+    with pytest.warns(UserWarning, match=r"None of the 4 .* without images") as warned:
         objects = read_ecotaxa(path)
-    assert told[0].filename == __file__
+    assert warned[0].filename == __file__
     assert objects["image"].tolist() == [None] * 4
     assert objects["label"].tolist() == ["Copepoda", None, None, None]
 
@@ -448,11 +448,11 @@ def test_long_reports_are_cut(tmp_path):
 @pytest.mark.parametrize(
     ("content", "words"),
     [
-        (b"", "is empty; expected a first row that names the columns"),
+        (b"", "is empty; expected a first row with the names of the columns"),
         (b"a\tb\n1\t2\n", r"line 1: no column 'object_id', only \['a', 'b'\]"),
         (b"object_id\t\n1\t2\n", "line 1: column 2 has no name"),
-        (b"object_id\tobjid\tobjid\n", "line 1: the column 'objid' is there twice"),
-        (b"object_id\tlabel\n", "line 1: a column named 'label', which is the name"),
+        (b"object_id\tobjid\tobjid\n", "line 1: the column 'objid' occurs twice"),
+        (b"object_id\tlabel\n", "line 1: a column named 'label', like a column that"),
         (b"object_id\tobjid\n", r"no row with an object, in 1 table\(s\)"),
         ("object_id\tobjid\n".encode("utf-16"), "is in UTF-16; expected UTF-8 or Lat"),
         (
@@ -496,7 +496,7 @@ def test_line_numbers_after_a_text_of_many_lines(tmp_path):
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "latin-1"])
 @pytest.mark.parametrize("block", [3, 4, 7])
 def test_encoding_is_that_of_the_whole_file(tmp_path, monkeypatch, encoding, block):
-    monkeypatch.setattr(_table_file, "_BLOCK", block)
+    monkeypatch.setattr(_export_table, "_BLOCK", block)
     rows = [["object_id", "objid"], ["a", "é" * 9], ["é", "ø"]]
     path = write_table(tmp_path / "e.tsv", rows, encoding=encoding)
     objects = read_ecotaxa(path)
@@ -504,11 +504,11 @@ def test_encoding_is_that_of_the_whole_file(tmp_path, monkeypatch, encoding, blo
     assert objects["objid"].tolist() == ["é" * 9, "ø"]
 
 
-def test_nothing_there(tmp_path):
+def test_missing_table(tmp_path):
     with pytest.raises(FileNotFoundError, match="nowhere does not exist; expected an"):
         read_ecotaxa(tmp_path / "nowhere")
     (tmp_path / "labels.csv").touch()
-    words = r"holds no table whose name begins with 'ecotaxa'.*holds \['labels.csv'\]"
+    words = r"contains no table whose name begins with 'ecotaxa'.*only \['labels.csv'\]"
     with pytest.raises(FileNotFoundError, match=words):
         read_ecotaxa(tmp_path)
 
@@ -547,7 +547,7 @@ def test_archive_is_unpacked_once(archive, tmp_path):
     assert changed_archive != first
 
 
-def test_problems_in_an_archive_are_named_by_it(archive, tmp_path):
+def test_problems_in_an_archive_refer_to_it(archive, tmp_path):
     with zipfile.ZipFile(archive, "a") as content:
         content.writestr("s3/ecotaxa_s3.tsv", "object_id\tobjid\n\t1\n")
     with pytest.raises(ValueError, match=r"export\.zip/s3/ecotaxa_s3\.tsv, line 2"):
@@ -569,7 +569,7 @@ print(image, end="")
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
-def test_temporary_folder_goes_with_the_process_that_made_it(archive):
+def test_temporary_folder_is_removed_with_its_process(archive):
     run = subprocess.run(
         [sys.executable, "-W", "ignore", "-c", READ_AND_FORK, archive],
         capture_output=True,
@@ -595,7 +595,7 @@ def archive_with(path, name, *, mode=None):
     "name", ["../up.png", "a/../../up.png", "/etc/up.png", "C:/up.png", "..\\up.png"]
 )
 @pytest.mark.parametrize("errors", ["raise", "coerce"])
-def test_members_that_climb_out(tmp_path, name, errors):
+def test_members_outside_the_folder(tmp_path, name, errors):
     path = archive_with(tmp_path / "a.zip", name)
     words = rf"its member {name!r}".replace("\\", "\\\\").replace(".", r"\.")
     with pytest.raises(ValueError, match=f"{words} would be written outside"):
@@ -610,11 +610,11 @@ def test_links_in_an_archive(tmp_path):
         read_ecotaxa(path, cache=tmp_path)
 
 
-def test_archive_out_of_proportion(tmp_path, monkeypatch):
+def test_archive_that_would_unpack_to_far_too_much(tmp_path, monkeypatch):
     path = tmp_path / "a.zip"
     with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as content:
         content.writestr("ecotaxa.tsv", text_of(EXPORT) + "\n" * 2**20)
-    assert len(read_ecotaxa(path, cache=tmp_path / "1")) == 2  # small: does no harm
+    assert len(read_ecotaxa(path, cache=tmp_path / "1")) == 2  # small: harmless
     monkeypatch.setattr(_archive, "RATIO_COUNTS_FROM_BYTES", 2**19)
     with pytest.raises(
         ValueError, match=r"would unpack to 0\.0 GiB, \d+ times its siz"
@@ -628,7 +628,7 @@ def test_archive_out_of_proportion(tmp_path, monkeypatch):
     assert not (tmp_path / "4").is_dir() or not list((tmp_path / "4").iterdir())
 
 
-def test_member_that_lies_about_its_size(tmp_path):
+def test_member_with_a_wrong_size(tmp_path):
     """The size that is checked is all that is unpacked."""
     path = tmp_path / "a.zip"
     with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as content:
@@ -651,7 +651,7 @@ def test_broken_archives(archive, tmp_path):
         read_ecotaxa(archive, cache=tmp_path / "cache")
     assert not list((tmp_path / "cache").iterdir())
     archive.write_bytes(content[:100])
-    with pytest.raises(ValueError, match="is no zip archive that can be read"):
+    with pytest.raises(ValueError, match="is not a readable zip archive"):
         read_ecotaxa(archive)
 
 
@@ -665,20 +665,20 @@ def test_archive_that_points_to_where_no_file_can_be(archive, tmp_path):
 
 
 @pytest.mark.parametrize("cut", [2, 20, 40])
-def test_archive_whose_directory_is_cut(archive, tmp_path, cut):
-    """zipfile raises whatever it runs into."""
+def test_archive_with_a_truncated_directory(archive, tmp_path, cut):
+    """zipfile raises errors of many types."""
     content = archive.read_bytes()
     start = content.index(b"PK\1\2")
     archive.write_bytes(content[: start + 46 - cut] + content[-22:])
-    with pytest.raises(ValueError, match=r"export\.zip is no zip archive that can be"):
+    with pytest.raises(ValueError, match=r"export\.zip is not a readable zip archive"):
         read_ecotaxa(archive, cache=tmp_path / "cache")
 
 
 @pytest.mark.parametrize(
     ("names", "words"),
     [
-        (["b.png", "./b.png"], r"'\./b\.png' is there twice"),
-        (["b", "b/c.png"], "'b' is a file and a folder at once"),
+        (["b.png", "./b.png"], r"'\./b\.png' occurs twice"),
+        (["b", "b/c.png"], "'b' is both a file and a folder"),
         (["x" * 300], r"'x+' cannot be unpacked \(.*File name too long"),
     ],
 )

@@ -13,18 +13,18 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from skplankton._stored_views import StoredImage
+from skplankton._views.stored import StoredImage
 from skplankton.ecotaxa import read_ecotaxa, write_ecotaxa
 
 DATE = datetime.datetime(2026, 3, 1, 9, 5, 7)
-GREY = np.arange(48, dtype=np.uint8).reshape(6, 8)
-COLOUR = np.arange(144, dtype=np.uint8).reshape(6, 8, 3)
+GRAY = np.arange(48, dtype=np.uint8).reshape(6, 8)
+COLOR = np.arange(144, dtype=np.uint8).reshape(6, 8, 3)
 
 
-def particles(images=(GREY, COLOUR), **columns):
+def particles(images=(GRAY, COLOR), **columns):
     ids = [f"p{i}" for i in range(len(images))]
-    cells = {"object_id": ids, "image": pd.Series(list(images), dtype=object)}
-    return pd.DataFrame(cells | columns)
+    entries = {"object_id": ids, "image": pd.Series(list(images), dtype=object)}
+    return pd.DataFrame(entries | columns)
 
 
 def write(path, table, predictions=None, **kwargs):
@@ -145,7 +145,7 @@ def test_types(tmp_path):
     write(tmp_path / "x", table, neighbors=[["1"], ["2"]], proba=[1, 0])
     lines = (tmp_path / "x" / "ecotaxa_x.tsv").read_text("utf-8-sig").splitlines()
     names, types, first, _ = (
-        [cell.strip('"') for cell in line.split("\t")] for line in lines
+        [entry.strip('"') for entry in line.split("\t")] for line in lines
     )
     types = dict(zip(names, types, strict=True))
     numeric = {name for name, type_ in types.items() if type_ == "[f]"}
@@ -242,7 +242,7 @@ def test_round_trip(rows, suffix):
         assert read_ecotaxa(path, cache=folder)["label"].isna().all()
 
 
-def test_what_was_read_can_be_written_again(tmp_path):
+def test_tables_that_were_read_can_be_written_again(tmp_path):
     table = particles(object_lat=[1.0, 2.0], sample_id=["s", "s"], object_x=["a", None])
     first = write(tmp_path / "a", table, proba=[0.5, 1], neighbors=[["g"], ["h"]])
     objects = read_ecotaxa(first, status="predicted")
@@ -268,7 +268,7 @@ def read_images(path):
 def test_files_are_copied_as_they_are(tmp_path, name):
     source = tmp_path / name
     form = "JPEG" if name == "a.jpg" else "PNG"
-    Image.fromarray(COLOUR).save(source, format=form)
+    Image.fromarray(COLOR).save(source, format=form)
     path = write(tmp_path / "x", particles([str(source), source]))
     for row in as_ecotaxa_reads(path):
         copied = path / row["img_file_name"]
@@ -279,12 +279,12 @@ def test_files_are_copied_as_they_are(tmp_path, name):
 @pytest.mark.parametrize(
     ("name", "pixels", "expected"),
     [
-        ("a.bmp", COLOUR, COLOUR),
-        ("a.tif", GREY, GREY),
-        ("a.gif", GREY, None),
-        ("a.png", GREY.astype(np.uint16) * 257, GREY),
-        ("a.tif", GREY.astype(np.uint16) * 257, GREY),
-        ("a.tif", (GREY / 255).astype(np.float32), GREY),
+        ("a.bmp", COLOR, COLOR),
+        ("a.tif", GRAY, GRAY),
+        ("a.gif", GRAY, None),
+        ("a.png", GRAY.astype(np.uint16) * 257, GRAY),
+        ("a.tif", GRAY.astype(np.uint16) * 257, GRAY),
+        ("a.tif", (GRAY / 255).astype(np.float32), GRAY),
     ],
 )
 def test_other_files_become_png_of_8_bits(tmp_path, name, pixels, expected):
@@ -293,17 +293,17 @@ def test_other_files_become_png_of_8_bits(tmp_path, name, pixels, expected):
     (row,) = as_ecotaxa_reads(path)
     assert row["img_file_name"].endswith(".png")
     (image,) = read_images(path)
-    if expected is None:  # a palette becomes colours
-        expected = np.repeat(GREY[..., None], 3, axis=2)
+    if expected is None:  # a palette becomes colors
+        expected = np.repeat(GRAY[..., None], 3, axis=2)
     np.testing.assert_array_equal(image, expected)
 
 
 @pytest.mark.parametrize(
-    "pixels", [GREY, COLOUR, GREY.astype(np.uint16) * 257, GREY / 255, COLOUR / 255]
+    "pixels", [GRAY, COLOR, GRAY.astype(np.uint16) * 257, GRAY / 255, COLOR / 255]
 )
 def test_arrays_become_png_of_8_bits(tmp_path, pixels):
     (image,) = read_images(write(tmp_path / "x", particles([pixels])))
-    np.testing.assert_array_equal(image, GREY if pixels.ndim == 2 else COLOUR)
+    np.testing.assert_array_equal(image, GRAY if pixels.ndim == 2 else COLOR)
 
 
 def stored(folder, pixels, form, crop=None):
@@ -316,27 +316,27 @@ def stored(folder, pixels, form, crop=None):
 
 
 def test_stored_images(tmp_path):
-    image, content = stored(tmp_path, COLOUR, "JPEG")
+    image, content = stored(tmp_path, COLOR, "JPEG")
     (row,) = as_ecotaxa_reads(write(tmp_path / "x", particles([image])))
     assert row["img_file_name"].endswith(".jpg")
     assert (tmp_path / "x" / row["img_file_name"]).read_bytes() == content
 
 
 def test_stored_images_of_other_kinds(tmp_path):
-    image, _ = stored(tmp_path, COLOUR, "BMP")
+    image, _ = stored(tmp_path, COLOR, "BMP")
     (read,) = read_images(write(tmp_path / "x", particles([image])))
-    np.testing.assert_array_equal(read, COLOUR)
+    np.testing.assert_array_equal(read, COLOR)
 
 
 def test_stored_images_are_cropped(tmp_path):
-    image, _ = stored(tmp_path, COLOUR, "PNG", crop=(2, 1, 4, 3))
+    image, _ = stored(tmp_path, COLOR, "PNG", crop=(2, 1, 4, 3))
     (read,) = read_images(write(tmp_path / "x", particles([image])))
-    np.testing.assert_array_equal(read, COLOUR[1:4, 2:6])
+    np.testing.assert_array_equal(read, COLOR[1:4, 2:6])
 
 
 def test_names_are_safe_and_unique(tmp_path):
     ids = ["../a", "a/b", "a?b", "A?b", "CON", "é" * 200, "nul.", "a b"]
-    table = particles([GREY] * len(ids)).assign(object_id=ids)
+    table = particles([GRAY] * len(ids)).assign(object_id=ids)
     path = write(tmp_path / "st 1/2", table)
     rows = as_ecotaxa_reads(path)
     assert [row["object_id"] for row in rows] == ids
@@ -351,7 +351,7 @@ def test_names_are_safe_and_unique(tmp_path):
 
 
 def test_particles_without_image(tmp_path):
-    table = particles([GREY, None, np.nan], object_depth_min=[1, 2, 3])
+    table = particles([GRAY, None, np.nan], object_depth_min=[1, 2, 3])
     with pytest.raises(
         ValueError, match=r"2 of 3 rows have no image, first the object "
     ):
@@ -375,12 +375,12 @@ def test_particles_without_image(tmp_path):
 
 
 @pytest.mark.parametrize("name", ["x", "x.zip"])
-def test_nothing_is_overwritten_unasked(tmp_path, name):
+def test_nothing_is_overwritten_by_default(tmp_path, name):
     path = write(tmp_path / name, particles(), ["a", "a"])
     with pytest.raises(FileExistsError, match=r"exists\. Pass overwrite=True"):
         write(path, particles())
     assert read_ecotaxa(path, status=None)["label"].tolist() == ["a", "a"]
-    write(path, particles([GREY]), ["b"], overwrite=True)
+    write(path, particles([GRAY]), ["b"], overwrite=True)
     assert read_ecotaxa(path, status=None)["label"].tolist() == ["b"]
     assert os.listdir(tmp_path) == [name]
     if name == "x":
@@ -392,15 +392,15 @@ def test_empty_folder_may_be_written_to(tmp_path):
     assert len(read_ecotaxa(write(tmp_path / "x", particles()))) == 2
 
 
-def test_folder_with_other_things_is_never_replaced(tmp_path):
+def test_folder_with_other_files_is_never_replaced(tmp_path):
     write(tmp_path / "x", particles())
     (tmp_path / "x" / "notes.txt").write_text("mine")
-    words = r"holds more than is written here: \['notes\.txt'\]"
+    words = r"contains files of other programs: \['notes\.txt'\]"
     with pytest.raises(FileExistsError, match=words):
         write(tmp_path / "x", particles(), overwrite=True)
 
 
-def test_folder_that_holds_the_images_is_not_replaced(tmp_path):
+def test_folder_that_contains_the_images_is_not_replaced(tmp_path):
     path = write(tmp_path / "x", particles())
     objects = read_ecotaxa(path)
     with pytest.raises(
@@ -421,10 +421,10 @@ def test_archive_and_folder_are_not_mixed_up(tmp_path):
 
 
 @pytest.mark.parametrize("name", ["x", "x.zip"])
-def test_interrupted_run_leaves_what_was_there(tmp_path, name, monkeypatch):
+def test_interrupted_run_leaves_the_old_output(tmp_path, name, monkeypatch):
     path = write(tmp_path / name, particles(), ["a", "a"])
 
-    def interrupt(cell):
+    def interrupt(entry):
         raise KeyboardInterrupt
 
     monkeypatch.setattr("skplankton.ecotaxa._writer.image_file", interrupt)
@@ -471,7 +471,7 @@ MISTAKES = {
     "long id": ({"table": particles(object_id=["a" * 256, "b"])}, "1 to 255 charact"),
     "same ids": (
         {"table": particles(object_id=["a", "a"])},
-        "1 ids are there more than once, first 'a'",
+        "1 ids occur more than once, first 'a'",
     ),
     "no image column": (
         {"table": particles().drop(columns="image")},
@@ -479,32 +479,32 @@ MISTAKES = {
     ),
     "too few predictions": (
         {"predictions": ["a"]},
-        "predictions: expected one entry for each of the 2 rows of the table, got 1",
+        "predictions: expected one value for each of the 2 rows of the table, got 1",
     ),
     "table of predictions": (
         {"predictions": [["a"], ["b"]]},
-        r"predictions: expected one name a row, got the shape \(2, 1\)",
+        r"predictions: expected one label per row, got the shape \(2, 1\)",
     ),
     "empty prediction": (
         {"predictions": ["a", ""]},
-        "The prediction for the object 'p1' is ''; expected a name",
+        "The prediction for the object 'p1' is ''; expected a label",
     ),
-    "too few probabilities": ({"proba": [1]}, "proba: expected one entry for each"),
+    "too few probabilities": ({"proba": [1]}, "proba: expected one value for each"),
     "no probabilities": ({"proba": [0.5, 1.5]}, "from 0 to 1, got 0.5 to 1.5"),
-    "words as probabilities": ({"proba": ["a", "b"]}, "proba: expected numbers of sha"),
-    "flat neighbours": (
+    "texts as probabilities": ({"proba": ["a", "b"]}, "proba: expected numbers of sha"),
+    "flat neighbors": (
         {"neighbors": ["a", "b"]},
         (
             r"neighbors: expected object ids of shape \(n_samples, n_neighbors\), "
             r"got the shape \(2,\)"
         ),
     ),
-    "too few neighbours": ({"neighbors": [["a"]]}, "neighbors: expected one entry"),
-    "place": (
+    "too few neighbors": ({"neighbors": [["a"]]}, "neighbors: expected one value"),
+    "position": (
         {"table": particles(object_lat=[1.0, 90.5])},
         f"The column 'object_lat', object 'p1': {LATITUDES}",
     ),
-    "place in words": (
+    "position as text": (
         {"table": particles(object_lon=["here", "there"])},
         "The column 'object_lon', object 'p0': could not convert string to float",
     ),
@@ -526,27 +526,27 @@ MISTAKES = {
     ),
     "long text": (
         {"table": particles(object_x=["a", "b" * 251])},
-        "The column 'object_x', object 'p1': EcoTaxa keeps 250 characters, got 251",
+        "The column 'object_x', object 'p1': expected at most 250 characters, got 251",
     ),
     "numbers": (
         {"table": particles(**many("object", 501, 1))},
-        "501 free columns of numbers begin with object_; EcoTaxa has room for 500",
+        "501 free columns of numbers begin with object_; EcoTaxa allows at most 500",
     ),
     "texts": (
         {"table": particles(**many("object", 18, "a")), "neighbors": [[1, 2, 3]] * 2},
-        "21 free columns of text begin with object_; EcoTaxa has room for 20",
+        "21 free columns of text begin with object_; EcoTaxa allows at most 20",
     ),
     "acquisition columns": (
         {"table": particles(acq_id=["a", "b"], **many("acq", 31, 1))},
-        "31 free columns begin with acq_; EcoTaxa has room for 30",
+        "31 free columns begin with acq_; EcoTaxa allows at most 30",
     ),
     "sample columns": (
         {"table": particles(sample_id=["a", "b"], **many("sample", 61, 1))},
-        "61 free columns begin with sample_; EcoTaxa has room for 60",
+        "61 free columns begin with sample_; EcoTaxa allows at most 60",
     ),
-    "nameless sample": (
+    "sample without id": (
         {"table": particles(sample_depth=[1, 2])},
-        "The column 'sample_depth' needs a column 'sample_id' to go with it",
+        "The column 'sample_depth' needs a column 'sample_id', which EcoTaxa",
     ),
     "acquisition in two samples": (
         {"table": particles(sample_id=["a", "b"], acq_id=["1", "1"])},
@@ -554,31 +554,31 @@ MISTAKES = {
     ),
     "names that differ in case": (
         {"table": particles(object_A=[1, 2], object_a=[1, 2])},
-        "2 columns are named 'object_a', upper and lower case not told apart",
+        "2 columns are named 'object_a', as EcoTaxa ignores the case",
     ),
     "name with an equals sign": (
         {"table": particles(**{"object_a=b": [1, 2]})},
-        "The column 'object_a=b' has a name that EcoTaxa cannot keep",
+        "The column 'object_a=b' has a name that EcoTaxa cannot store",
     ),
     "image of no shape": (
-        {"table": particles([GREY, np.zeros((2, 2, 4), np.uint8)])},
+        {"table": particles([GRAY, np.zeros((2, 2, 4), np.uint8)])},
         r"The image of the object 'p1': an image must have .* got \(2, 2, 4\)",
     ),
     "image out of range": (
-        {"table": particles([GREY, np.full((2, 2), 255.0)])},
+        {"table": particles([GRAY, np.full((2, 2), 255.0)])},
         r"The image of the object 'p1': a float image must lie in \[0, 1\] without NaN",
     ),
     "image of 32 bits": (
-        {"table": particles([GREY, "deep.tif"])},
-        "The image of the object 'p1': the image has more than 16 bits a pixel",
+        {"table": particles([GRAY, "deep.tif"])},
+        "The image of the object 'p1': the image has more than 16 bits per pixel",
     ),
     "two columns of one name": (
         {"table": particles(object_x=[1, 2]).iloc[:, [0, 1, 2, 2]]},
         "2 columns are named 'object_x'",
     ),
     "no image": (
-        {"table": particles([GREY, __file__])},
-        r"The image of the object 'p1': it is no image of the formats that are read",
+        {"table": particles([GRAY, __file__])},
+        r"The image of the object 'p1': it is not an image in a supported format",
     ),
 }
 
@@ -597,7 +597,7 @@ def test_mistakes(tmp_path, mistake, monkeypatch):
 @pytest.mark.parametrize(
     ("table", "words"),
     [
-        ([GREY], "table: expected a DataFrame, got list"),
+        ([GRAY], "table: expected a DataFrame, got list"),
         (
             particles([7]),
             "The image of the object 'p0': expected an array, the path of",
@@ -611,9 +611,36 @@ def test_mistakes_of_type(tmp_path, table, words):
     assert not list(tmp_path.iterdir())
 
 
-def test_image_that_is_not_there(tmp_path):
-    table = particles([GREY, tmp_path / "nowhere.png"])
+def test_missing_image_file(tmp_path):
+    table = particles([GRAY, tmp_path / "nowhere.png"])
     words = r"The image of the object 'p1': no such file: .*nowhere\.png"
     with pytest.raises(FileNotFoundError, match=words):
         write(tmp_path / "x", table)
+    assert not list(tmp_path.iterdir())
+
+
+def test_images_that_cannot_be_read(tmp_path, caplog):
+    broken, nowhere = tmp_path / "broken.png", tmp_path / "nowhere.png"
+    broken.write_bytes(b"no image")
+    table = particles([GRAY, broken, nowhere, COLOR])
+    with pytest.warns(UserWarning, match="2 times, a particle whose image") as caught:
+        path = write(tmp_path / "x", table, errors="warn", without_image="aside")
+    (warning,) = caught
+    assert warning.filename == __file__
+    assert str(warning.message).startswith(f"{path} was written with problems.")
+    assert "The image of the object 'p1': it is " in str(warning.message)
+    assert "The image of the object 'p2': no such file" in str(warning.message)
+    assert [row["object_id"] for row in as_ecotaxa_reads(path)] == ["p0", "p3"]
+    aside = pd.read_csv(path / "without_image.csv")
+    assert aside["object_id"].tolist() == ["p1", "p2"]
+    with caplog.at_level("WARNING", "skplankton"):
+        write(tmp_path / "y", table, errors="coerce")
+    (record,) = caplog.records
+    assert record.getMessage() == str(warning.message).replace("/x ", "/y ")
+
+
+def test_none_of_the_images_can_be_read(tmp_path):
+    table = particles([tmp_path / "nowhere.png", None])
+    with pytest.raises(ValueError, match=r"None of the images can be read. .*nowhere"):
+        write(tmp_path / "x", table, errors="coerce", without_image="aside")
     assert not list(tmp_path.iterdir())

@@ -13,7 +13,7 @@ from numpy.testing import assert_allclose, assert_array_equal
 from sklearn.base import clone
 
 from skplankton import CrossModalEmbedder, GalleryKNNClassifier
-from skplankton._dual_encoder import PROJECTION_WEIGHT
+from skplankton._nn.dual_encoder import PROJECTION_WEIGHT
 from skplankton.datasets import make_particles
 
 from .helpers import ROUNDING, quick, weights
@@ -24,7 +24,7 @@ def fitted(_particles):
     return quick().fit(_particles[0])
 
 
-# What check_estimator cannot feed: tables. The same properties, on particles.
+# Properties that check_estimator cannot test on tables.
 
 
 def test_fit_is_idempotent_and_deterministic(X_any):
@@ -32,7 +32,7 @@ def test_fit_is_idempotent_and_deterministic(X_any):
     first = embedder.fit(X_any).transform(X_any)
     again = embedder.fit(X_any).transform(X_any)
     other = clone(embedder).fit_transform(X_any)
-    # One machine, one number of threads: the same steps, to the bit.
+    # One machine, one number of threads: the same bits.
     assert_array_equal(first, again)
     assert_array_equal(first, other)
     seeded_otherwise = quick(random_state=1).fit_transform(X_any)
@@ -43,14 +43,14 @@ def test_paths_and_arrays_train_the_same_bits(X, X_paths):
     assert_array_equal(quick().fit_transform(X), quick().fit_transform(X_paths))
 
 
-def test_an_embedding_is_the_same_in_whatever_company(fitted, X_missing, y):
+def test_an_embedding_does_not_depend_on_the_other_rows(fitted, X_missing, y):
     whole = fitted.transform(X_missing)
     gallery = GalleryKNNClassifier().fit(whole, y)
     predicted = gallery.predict(whole)
     order = np.random.RandomState(0).permutation(len(X_missing))
-    company = [order, np.arange(7, 20)]
-    company += [np.array([row]) for row in (0, 1, 2)]  # no image, no profile, both
-    for rows in company:
+    subsets = [order, np.arange(7, 20)]
+    subsets += [np.array([row]) for row in (0, 1, 2)]  # no image, no profile, both
+    for rows in subsets:
         embedded = fitted.transform(X_missing.iloc[rows])
         assert_allclose(embedded, whole[rows], **ROUNDING)
         assert_array_equal(gallery.predict(embedded), predicted[rows])
@@ -58,12 +58,12 @@ def test_an_embedding_is_the_same_in_whatever_company(fitted, X_missing, y):
 
 def test_chunks_of_the_table_change_nothing(fitted, X_missing, monkeypatch):
     whole = fitted.transform(X_missing)
-    monkeypatch.setattr("skplankton._embedder.ROWS_PER_CHUNK", 7)
+    monkeypatch.setattr("skplankton._embedding.base.ROWS_PER_CHUNK", 7)
     assert_allclose(fitted.transform(X_missing), whole, **ROUNDING)
 
 
-def test_reading_ahead_tells_of_errors_in_their_place(X_paths, fitted, monkeypatch):
-    monkeypatch.setattr("skplankton._embedder.ROWS_PER_CHUNK", 7)
+def test_reading_ahead_raises_the_errors_of_their_rows(X_paths, fitted, monkeypatch):
+    monkeypatch.setattr("skplankton._embedding.base.ROWS_PER_CHUNK", 7)
     broken = X_paths.copy()
     broken.loc[20, "image"] = "no such file.png"
     with pytest.raises(FileNotFoundError, match="row 20: the image"):
@@ -72,13 +72,13 @@ def test_reading_ahead_tells_of_errors_in_their_place(X_paths, fitted, monkeypat
 
 def test_reading_ahead_with_two_jobs(X_paths, fitted, monkeypatch):
     whole = fitted.transform(X_paths)
-    monkeypatch.setattr("skplankton._embedder.ROWS_PER_CHUNK", 7)
-    monkeypatch.setattr("skplankton._particles.CELLS_PER_TASK", 5)
+    monkeypatch.setattr("skplankton._embedding.base.ROWS_PER_CHUNK", 7)
+    monkeypatch.setattr("skplankton._views.table.ENTRIES_PER_TASK", 5)
     monkeypatch.setattr(fitted, "n_jobs", 2)
     assert_allclose(fitted.transform(X_paths), whole, **ROUNDING)
 
 
-def test_input_is_left_alone(X, fitted):
+def test_input_is_not_changed(X, fitted):
     images = [image.copy() for image in X["image"]]
     columns, index = list(X.columns), list(X.index)
     quick().fit(X).transform(X)
@@ -124,7 +124,7 @@ def test_outputs(X_missing, features, output):
         assert_allclose(np.linalg.norm(got, axis=1), 1, rtol=1e-5)
 
 
-def test_across_views_only_the_projection_is_compared(X):
+def test_across_modalities_only_the_projection_is_compared(X):
     embedder = quick(output="concat").fit(X)
     cosines = {}
     for features in ("encoder", "projection", "both"):
@@ -189,7 +189,7 @@ def test_array_forms(image_shape, profile_shape):
 
 
 def test_fit_trains():
-    """Held-out images find their profiles far above chance: 1 of 60."""
+    """Held-out images match their profiles far above chance: 1 of 60."""
     X = make_particles(360, n_species=8, random_state=1, return_X_y=True)[0]
     embedder = CrossModalEmbedder(
         image_size=32, profile_length=32, max_epochs=10, temperature=0.1, random_state=0
@@ -221,7 +221,7 @@ def test_warm_start_continues_from_the_weights(X):
     assert not np.allclose(embedder.fit(X).transform(X), first, atol=1e-2)
 
 
-def test_warm_start_takes_the_present_temperature_unless_it_is_learnt(X):
+def test_warm_start_uses_the_current_temperature_unless_it_is_learned(X):
     embedder = quick(warm_start=True, max_epochs=1).fit(X)
     assert embedder.set_params(temperature=0.2).fit(X).temperature_ == pytest.approx(
         0.2
@@ -230,7 +230,7 @@ def test_warm_start_takes_the_present_temperature_unless_it_is_learnt(X):
     assert embedder.temperature_ == pytest.approx(0.2, rel=0.1)
 
 
-def test_warm_start_with_another_network_says_what_differs(X):
+def test_warm_start_with_another_network_reports_the_difference(X):
     embedder = quick(warm_start=True, max_epochs=1).fit(X)
     before = weights(embedder)
     embedder.set_params(n_components=4)
@@ -242,7 +242,7 @@ def test_warm_start_with_another_network_says_what_differs(X):
     )
 
 
-def test_warm_start_with_a_deeper_network_says_what_is_new(X):
+def test_warm_start_with_a_deeper_network_reports_new_weights(X):
     embedder = quick(warm_start=True, max_epochs=1).fit(X.head(24))
     embedder.set_params(image_encoder_params={"width": 8, "n_stages": 3})
     with pytest.raises(ValueError, match=r"'image.encoder.stages.2.* was absent and"):
@@ -256,7 +256,7 @@ def test_two_pairs_are_enough_on_either_side_of_the_validation_split(X):
         embedder.fit(X.head(3))
 
 
-# What belongs to the fitted model, and what may be changed after fit
+# Parameters of the fitted model, and parameters that may change after fit
 
 
 @pytest.mark.parametrize(
@@ -295,7 +295,7 @@ def test_how_an_array_is_cut_belongs_to_the_fit():
     ],
     ids=lambda changed: next(iter(changed)),
 )
-def test_what_is_changed_after_fit_is_validated(X, fitted, changed):
+def test_parameters_changed_after_fit_are_validated(X, fitted, changed):
     embedder = copy.copy(fitted).set_params(**changed)
     for use in (embedder.transform, embedder.score):
         with pytest.raises(ValueError, match=f"The {next(iter(changed))!r} parameter"):
@@ -333,7 +333,7 @@ def test_global_random_states_are_untouched(X):
         assert states() == expected
 
 
-def test_no_seed_differs_and_a_random_state_instance_is_drawn_from(X):
+def test_no_seed_differs_and_a_random_state_instance_is_used(X):
     unseeded = [quick(random_state=None).fit_transform(X) for _ in range(2)]
     assert not np.allclose(*unseeded)
     instances = [quick(random_state=np.random.RandomState(3)) for _ in range(2)]
@@ -341,7 +341,7 @@ def test_no_seed_differs_and_a_random_state_instance_is_drawn_from(X):
 
 
 @pytest.mark.parametrize("verbose", [0, 1, 2])
-def test_progress_is_shown_when_asked_for(X, verbose, capsys):
+def test_progress_is_shown_if_verbose(X, verbose, capsys):
     quick(verbose=verbose).fit(X)
     out, err = capsys.readouterr()
     assert ("train_loss" in out) == (verbose == 2)
@@ -349,11 +349,11 @@ def test_progress_is_shown_when_asked_for(X, verbose, capsys):
     assert bool(out + err) == (verbose > 0)
 
 
-# Mistakes
+# Errors
 
 
 def test_ctrl_c_leaves_no_half_fitted_estimator(X, monkeypatch):
-    from skplankton._training import ContrastiveNet
+    from skplankton._training.contrastive import ContrastiveNet
 
     untouched = quick()
     refitted = quick().fit(X)
@@ -424,12 +424,12 @@ def test_too_few_pairs(X_missing):
         quick().fit(one_pair)
 
 
-def test_a_table_without_one_view(X):
+def test_a_table_without_one_modality(X):
     with pytest.raises(ValueError, match=r"X has no column 'profile'"):
         quick().fit(X[["image"]])
 
 
-def test_a_table_of_words_says_which_columns_are_wanted(X):
+def test_a_table_of_other_columns_reports_the_expected_ones(X):
     with pytest.raises(ValueError, match="columns 'image' and 'profile'"):
         quick().fit(X.rename(columns={"image": "img", "profile": "prof"}))
 
@@ -447,7 +447,7 @@ def test_tables_are_flipped_in_training_and_arrays_are_not(X, monkeypatch):
         flips.append(flip)
         return image, profile
 
-    monkeypatch.setattr("skplankton._training.augment_pairs", spy)
+    monkeypatch.setattr("skplankton._training.contrastive.augment_pairs", spy)
     quick(max_epochs=1).fit(X)
     shapes = {"image_shape": (8, 4), "profile_shape": (8, 4)}
     quick(max_epochs=1, **shapes).fit(np.random.RandomState(0).rand(10, 64))
@@ -467,7 +467,7 @@ def test_tables_are_flipped_in_training_and_arrays_are_not(X, monkeypatch):
     ],
     ids=["list", "Series", "dicts", "pair of lists", "pair of arrays", "dict", "Bunch"],
 )
-def test_views_without_a_table(X, hint):
+def test_images_and_profiles_without_a_table(X, hint):
     with pytest.raises(TypeError, match=r"pandas.DataFrame\(\{'image': ima") as caught:
         CrossModalEmbedder().fit(X)
     assert re.search(hint, str(caught.value))
@@ -499,7 +499,7 @@ def test_tables_of_other_libraries(X_paths):
         ({}, ["a", "b", 1, 2] * 15, TypeError, "labels in y are of the types int, str"),
     ],
 )
-def test_what_can_be_checked_is_checked_before_files_are_read(
+def test_parameters_and_y_are_checked_before_files_are_read(
     X, params, y, error, message
 ):
     X = X.assign(image="no such file.png")
@@ -507,7 +507,7 @@ def test_what_can_be_checked_is_checked_before_files_are_read(
         quick(**params).fit(X, y)
 
 
-def test_an_embedding_that_overflows_is_no_missing_view(X, fitted):
+def test_an_embedding_that_overflows_is_not_a_missing_modality(X, fitted):
     embedder = copy.deepcopy(fitted)
     embedder.net_.module_.image.mean.fill_(np.inf)
     with pytest.raises(ValueError, match="embedding of row 0 of X is not finite"):

@@ -1,14 +1,13 @@
-"""Each constructor parameter of CrossModalEmbedder reaches what it is to change."""
+"""Each constructor parameter of CrossModalEmbedder has its effect."""
 
 import numpy as np
 import pytest
-import torch
 
 from skplankton import CrossModalEmbedder
 
 from .helpers import quick, weights
 
-# A value other than that of `quick`, and what else must be set for it to matter.
+# A value other than that of `quick`, and other parameters needed for its effect.
 CHANGES = {
     "n_components": (4, {}),
     "image_encoder": ("mlp", {"image_encoder_params": {"width": 8}}),
@@ -39,17 +38,16 @@ ARRAY_CHANGES = {
     "image_shape": ((8, 4), {}),
     "profile_shape": ((8, 4), {}),
 }
-# Parameters whose effect is no other model; the test that shows it.
+# Parameters that do not change the model, and the test of each.
 ELSEWHERE = {
     "output": "test_embedder.py::test_outputs",
     "features": "test_embedder.py::test_outputs",
-    "device": "test_embedder.py::test_bad_parameters, test_what_can_be_checked",
-    "compile": "test_compile_reaches_the_encoders",
+    "device": "test_embedder.py::test_bad_parameters, test_parameters_and_y",
     "errors": "test_errors_policy.py",
     "patience": "test_patience_is_counted_in_epochs",
     "n_jobs": "test_jobs_reach_the_decoding",
     "warm_start": "test_embedder.py::test_warm_start",
-    "verbose": "test_embedder.py::test_progress_is_shown_when_asked_for",
+    "verbose": "test_embedder.py::test_progress_is_shown_if_verbose",
 }
 
 
@@ -67,7 +65,7 @@ def differ(one, other):
     )
 
 
-def test_no_parameter_is_forgotten():
+def test_every_parameter_is_listed():
     listed = [*CHANGES, *ARRAY_CHANGES, *ELSEWHERE]
     assert sorted(listed) == sorted(CrossModalEmbedder().get_params())
 
@@ -92,31 +90,19 @@ def test_shape_changes_the_model_of_an_array(name):
 
 
 def test_jobs_reach_the_decoding(X, monkeypatch):
-    asked = []
+    used = []
 
     class Parallel:
         def __init__(self, n_jobs):
-            asked.append(n_jobs)
+            used.append(n_jobs)
 
         def __call__(self, tasks):
             return [function(*args, **kwargs) for function, args, kwargs in tasks]
 
-    monkeypatch.setattr("skplankton._particles.Parallel", Parallel)
-    monkeypatch.setattr("skplankton._particles.CELLS_PER_TASK", 5)
+    monkeypatch.setattr("skplankton._views.table.Parallel", Parallel)
+    monkeypatch.setattr("skplankton._views.table.ENTRIES_PER_TASK", 5)
     small(n_jobs=2).fit(X.head(24))
-    assert max(asked) == 2
-
-
-def test_compile_reaches_the_encoders(X, monkeypatch):
-    compiled = []
-
-    def compile(module):
-        compiled.append(module)
-        module._compiled_call_impl = module._call_impl
-
-    monkeypatch.setattr(torch.nn.Module, "compile", compile)
-    module = small(compile=True).fit(X.head(24)).net_.module_
-    assert compiled == [module.image.encoder, module.profile.encoder]
+    assert max(used) == 2
 
 
 def test_siglip_starts_where_one_pair_of_a_batch_matches(X):

@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import nn
 
-from skplankton._encoders import DataScaled, build_encoder, measure_width
+from skplankton._nn.encoders import DataScaled, build_encoder, measure_width
 
 IMAGE, PROFILE, FLAT = (1, 32, 32), (6, 32), (10,)
 
@@ -43,7 +43,7 @@ class Unpooled(nn.Identity):
         ("vit_tiny_patch16_224", "image", IMAGE),
     ],
 )
-def test_every_encoder_gives_a_row_of_features_that_depends_on_its_sample(
+def test_every_encoder_returns_a_row_of_features_that_depends_on_its_sample(
     spec, modality, sample_shape, monkeypatch
 ):
     monkeypatch.setitem(sys.modules, __name__, sys.modules[__name__])
@@ -64,7 +64,7 @@ def test_params_reach_the_encoder(spec):
     assert measure_width(wide, PROFILE) == 2 * measure_width(narrow, PROFILE)
 
 
-def test_auto_is_mlp_for_flat_views_and_cnn_for_structured_ones():
+def test_auto_is_mlp_for_flat_vectors_and_cnn_otherwise():
     name = lambda *args: type(build_encoder("auto", *args)).__name__  # noqa: E731
     assert name("image", IMAGE) == "ImageCNN"
     assert name("profile", PROFILE) == "ProfileCNN"

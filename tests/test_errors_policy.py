@@ -1,4 +1,4 @@
-"""What becomes of views that cannot be read, from files to names."""
+"""Images and profiles that cannot be read, from files to predicted labels."""
 
 import logging
 from pathlib import Path
@@ -13,7 +13,7 @@ from skplankton import CrossModalEmbedder, GalleryKNNClassifier
 from skplankton.datasets import load_particles, make_particles, write_particles
 
 SMALL = {"max_epochs": 1, "image_size": 16, "profile_length": 16, "random_state": 0}
-NO_IMAGE, NO_PROFILE, NO_VIEW = 3, 5, 8
+NO_IMAGE, NO_PROFILE, NEITHER = 3, 5, 8
 
 
 @pytest.fixture
@@ -26,64 +26,68 @@ def files(tmp_path):
 def broken(files):
     """The same particles, four of their files unreadable."""
     X, y = files
-    for row in (NO_IMAGE, NO_VIEW):
+    for row in (NO_IMAGE, NEITHER):
         Path(X["image"][row]).write_bytes(b"no image")
-    for row in (NO_PROFILE, NO_VIEW):
+    for row in (NO_PROFILE, NEITHER):
         Path(X["profile"][row]).write_text("FWS,SWS\n1,x\n")
     return X, y
 
 
-def test_raise_names_the_first(broken):
-    words = r"row 3: the image '.*000003.png' could not .*errors='warn' or 'coerce', a"
+def test_raise_reports_the_first(broken):
+    words = r"row 3: the image '.*000003.png' could not .*errors='warn' or 'coerce', an"
     with pytest.raises(ValueError, match=words):
         CrossModalEmbedder(**SMALL).fit(broken[0])
 
 
-def test_unreadable_views_are_missing_and_told_of_once(files, broken):
+def test_unreadable_entries_are_missing_and_reported_once(files, broken):
     X, _ = broken
     embedder = CrossModalEmbedder(**SMALL, errors="warn")
-    # A row is read no further once a view of it cannot be: no pair is left to train on.
-    with pytest.warns(UserWarning, match="3 times, a view that cannot be read") as told:
+    # Once an entry of a row cannot be read, the rest of the row is skipped.
+    with pytest.warns(
+        UserWarning, match="3 times, an entry that cannot be read"
+    ) as caught:
         embedder.fit(X)
-    assert len(told) == 1
-    with pytest.warns(UserWarning, match="4 times, a view that cannot be read") as told:
+    assert len(caught) == 1
+    with pytest.warns(
+        UserWarning, match="4 times, an entry that cannot be read"
+    ) as caught:
         embedded = embedder.transform(X)
-    assert len(told) == 1
-    assert "row 3: the image" in str(told[0].message)
-    assert "… and 1 more" in str(told[0].message)
-    assert_array_equal(np.flatnonzero(np.isnan(embedded).any(axis=1)), [NO_VIEW])
+    assert len(caught) == 1
+    assert "row 3: the image" in str(caught[0].message)
+    assert "… and 1 more" in str(caught[0].message)
+    assert_array_equal(np.flatnonzero(np.isnan(embedded).any(axis=1)), [NEITHER])
 
-    # As if the views had been missing from the start, to the bit.
-    cells = X.drop(index=NO_VIEW).copy()
-    cells.loc[NO_IMAGE, "image"] = None
-    cells.loc[NO_PROFILE, "profile"] = None
-    expected = CrossModalEmbedder(**SMALL).fit(cells)
-    others = [*range(NO_VIEW), *range(NO_VIEW + 1, len(X))]
-    assert_array_equal(expected.transform(cells), embedded[others])
+    # The same bits as with these entries missing from the start.
+    entries = X.drop(index=NEITHER).copy()
+    entries.loc[NO_IMAGE, "image"] = None
+    entries.loc[NO_PROFILE, "profile"] = None
+    expected = CrossModalEmbedder(**SMALL).fit(entries)
+    others = [*range(NEITHER), *range(NEITHER + 1, len(X))]
+    assert_array_equal(expected.transform(entries), embedded[others])
 
 
-def test_a_row_with_no_view_left_counts_as_a_mistake(broken, caplog):
+def test_a_row_with_neither_modality_left_counts_as_an_error(broken, caplog):
     X, y = broken
     pipe = make_pipeline(
         CrossModalEmbedder(**SMALL, errors="coerce"), GalleryKNNClassifier()
     )
     with caplog.at_level(logging.WARNING, logger="skplankton"):
         pipe.fit(X, y)
-        with pytest.warns(UserWarning, match="NaN throughout in row 8"):
+        with pytest.warns(UserWarning, match="all NaN in row 8"):
             labels = pipe.predict(X)
-    assert labels[NO_VIEW] == pipe[-1].missing_label_ == ""
-    assert set(np.delete(labels, NO_VIEW)) == set(y)
+    assert labels[NEITHER] == pipe[-1].missing_label_ == ""
+    assert set(np.delete(labels, NEITHER)) == set(y)
     assert sum("read with problems" in r.message for r in caplog.records) == 3
-    with pytest.warns(UserWarning, match="NaN throughout in row 8"):
+    with pytest.warns(UserWarning, match="all NaN in row 8"):
         assert pipe.score(X, y) == np.mean(labels == y) < 1
-    with pytest.warns(UserWarning, match="NaN throughout"):
+    with pytest.warns(UserWarning, match="all NaN"):
         scores = cross_val_score(
             pipe, X, y, cv=2, scoring="f1_macro", error_score="raise"
         )
     assert np.isfinite(scores).all()
 
 
-def test_rows_without_a_view(files, caplog):
+def test_rows_with_neither_modality(files, caplog):
     X, _ = files
     embedder = CrossModalEmbedder(**SMALL).fit(X)
     X.loc[[2, 7], ["image", "profile"]] = None
@@ -91,21 +95,23 @@ def test_rows_without_a_view(files, caplog):
         embedder.transform(X)
     embedded = embedder.set_params(errors="coerce").transform(X)
     assert_array_equal(np.flatnonzero(np.isnan(embedded[:, 0])), [2, 7])
-    assert "2 times, a row without a view gets no embedding" in caplog.text
+    assert (
+        "2 times, a row with neither image nor profile gets no embedding" in caplog.text
+    )
 
 
-def test_matching_score_leaves_out_what_cannot_be_read(broken):
+def test_matching_score_leaves_out_unreadable_rows(broken):
     X, _ = broken
     embedder = CrossModalEmbedder(**SMALL, errors="warn")
     with pytest.warns(UserWarning, match="read with problems"):
         embedder.fit(X)
     with pytest.warns(UserWarning, match="read with problems"):
         score = embedder.score(X)
-    bad = [NO_IMAGE, NO_PROFILE, NO_VIEW]
+    bad = [NO_IMAGE, NO_PROFILE, NEITHER]
     assert score == embedder.score(X.drop(index=bad))
 
 
-def test_nothing_that_can_be_read(files):
+def test_no_readable_image(files):
     X, _ = files
     X["image"] = __file__
     with pytest.raises(ValueError, match=r"0 of 40 pairs .* could be read"):

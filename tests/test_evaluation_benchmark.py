@@ -11,7 +11,8 @@ from sklearn.metrics import accuracy_score, precision_recall_fscore_support
 from sklearn.preprocessing import FunctionTransformer
 from threadpoolctl import threadpool_limits
 
-from skplankton import CrossModalEmbedder, GalleryKNNClassifier, _nearest
+from skplankton import CrossModalEmbedder, GalleryKNNClassifier
+from skplankton._gallery import nearest
 from skplankton.evaluation import _nested_galleries, cross_modal_benchmark
 from skplankton.model_selection import (
     GallerySplit,
@@ -33,9 +34,9 @@ def one_thread():
 
 
 def particles(seed=0, n_rows=80, n_columns=4, missing=0.3, grid=None):
-    """[image | profile] embeddings: missing views, a rare class, some unlabelled."""
+    """[image | profile] embeddings: missing views, a rare class, some unlabeled."""
     rng = np.random.default_rng(seed)
-    names = np.array(["ciliate", "diatom", "flagellate", "rare"], dtype=object)
+    species = np.array(["ciliate", "diatom", "flagellate", "rare"], dtype=object)
     codes = rng.integers(3, size=n_rows)
     codes[:3] = 3
     X = rng.normal(size=(4, 2 * n_columns))[codes] + rng.normal(
@@ -44,11 +45,11 @@ def particles(seed=0, n_rows=80, n_columns=4, missing=0.3, grid=None):
     if grid:  # few values, so that many distances are equal
         X = np.round(X * grid) / grid
         X[rng.random(n_rows) < 0.1] = 0.0
-    lost = rng.random(n_rows) < missing
+    missing_rows = rng.random(n_rows) < missing
     first = rng.random(n_rows) < 0.5
-    X[lost & first, :n_columns] = np.nan
-    X[lost & ~first, n_columns:] = np.nan
-    y = names[codes]
+    X[missing_rows & first, :n_columns] = np.nan
+    X[missing_rows & ~first, n_columns:] = np.nan
+    y = species[codes]
     y[rng.random(n_rows) < 0.1] = None
     y[:2] = "rare"
     return X, y
@@ -60,11 +61,11 @@ def has_view(X, view):
     return {"image": image, "profile": profile, "both": image | profile}[view]
 
 
-def scored(y, names):
+def scored(y, predicted):
     macro = precision_recall_fscore_support(
-        y.astype(str), names.astype(str), average="macro", zero_division=0
+        y.astype(str), predicted.astype(str), average="macro", zero_division=0
     )
-    return dict(zip(SCORES, (accuracy_score(y, names), *macro[:3]), strict=True))
+    return dict(zip(SCORES, (accuracy_score(y, predicted), *macro[:3]), strict=True))
 
 
 def plain_benchmark(draws, n_neighbors, **params):
@@ -75,7 +76,7 @@ def plain_benchmark(draws, n_neighbors, **params):
     records = []
     for size, repeat, X_gallery, y_gallery, X, y in draws:
         for (gallery, query), k in itertools.product(SETUPS, n_neighbors):
-            asks = has_view(X, query)
+            queried = has_view(X, query)
             knn = GalleryKNNClassifier(
                 k,
                 n_modalities=2,
@@ -87,9 +88,9 @@ def plain_benchmark(draws, n_neighbors, **params):
             records.append(
                 {
                     **dict(zip(KEYS, (gallery, query, size, k, repeat), strict=True)),
-                    "n_queries": asks.sum(),
+                    "n_queries": queried.sum(),
                     "n_gallery": has_view(X_gallery, gallery).sum(),
-                    **scored(y[asks], knn.predict(X[asks])),
+                    **scored(y[queried], knn.predict(X[queried])),
                 }
             )
     return pd.DataFrame(records)
@@ -111,7 +112,7 @@ def assert_same(results, expected):
     )
 
 
-# --- the same names as the classifier's -------------------------------------------
+# --- the same labels as the classifier's ------------------------------------------
 
 
 @pytest.mark.parametrize("metric", ["cosine", "euclidean"])
@@ -151,7 +152,7 @@ def test_gallery_of_its_own(dtype):
     X_gallery, y_gallery = particles(seed=2, missing=0.2)
     X, X_gallery = X.astype(dtype), X_gallery.astype(dtype)
     y[y == "diatom"] = "never seen"
-    labelled = ~pd.isna(y)
+    labeled = ~pd.isna(y)
     results = cross_modal_benchmark(
         X,
         y,
@@ -164,16 +165,16 @@ def test_gallery_of_its_own(dtype):
     )
     assert results["gallery_size"].drop_duplicates().tolist() == [2, 4]
     draws = (
-        (size, repeat, X_drawn, y_drawn, X[labelled], y[labelled])
+        (size, repeat, X_drawn, y_drawn, X[labeled], y[labeled])
         for size, repeat, X_drawn, y_drawn, _, _ in draws_from_itself(
             X_gallery, y_gallery, (2, 4), 2, seed=0
         )
     )
     assert_same(results, plain_benchmark(draws, [3]))
-    assert results.query("query == 'both'")["n_queries"].unique() == labelled.sum()
+    assert results.query("query == 'both'")["n_queries"].unique() == labeled.sum()
 
 
-def brute_force_name(query_views, entries, k, weights):
+def brute_force_label(query_views, entries, k, weights):
     """The definition, one pair at a time; `entries` are (label, view) in order."""
     votes = dict.fromkeys(sorted({label for label, _ in entries}), 0.0)
     neighbors = []
@@ -214,14 +215,14 @@ def test_same_as_brute_force(gallery, query):
         split = GallerySplit(3, n_repeats=2, random_state=0).split(X, y)
         for found, (rows, rest) in zip(results.itertuples(), split, strict=True):
             entries = [(y[row], view) for row in rows for view in views(row, gallery)]
-            asking = [row for row in rest if views(row, query)]
-            right = [
-                brute_force_name(views(row, query), entries, k, weights) == y[row]
-                for row in asking
+            queries = [row for row in rest if views(row, query)]
+            correct = [
+                brute_force_label(views(row, query), entries, k, weights) == y[row]
+                for row in queries
             ]
-            assert found.n_queries == len(asking)
+            assert found.n_queries == len(queries)
             assert found.n_gallery == sum(bool(views(row, gallery)) for row in rows)
-            assert found.accuracy == np.mean(right)
+            assert found.accuracy == np.mean(correct)
 
 
 @pytest.mark.parametrize("metric", ["cosine", "euclidean"])
@@ -239,7 +240,7 @@ def test_scales_at_which_rounding_matters(metric, scale):
 @pytest.mark.parametrize("metric", ["cosine", "euclidean"])
 @pytest.mark.parametrize("weights", ["distance", "uniform"])
 def test_copies_in_two_classes(metric, weights):
-    """Those at distance 0 decide, and equal votes are equal."""
+    """Neighbors at distance 0 decide, and equal votes tie."""
     X, _ = particles(missing=0.0)
     X_gallery, y_gallery = np.repeat(X[:20], 2, axis=0), ["b", "a"] * 20
     y = np.array(["a", "b"])[np.arange(80) % 2]
@@ -250,7 +251,7 @@ def test_copies_in_two_classes(metric, weights):
         X_gallery=X_gallery,
         y_gallery=y_gallery,
         gallery_sizes=20,
-        n_neighbors=[2, 4],  # a copy is never left out
+        n_neighbors=[2, 4],  # both copies are always neighbors
         n_repeats=1,
         **params,
     )
@@ -259,7 +260,7 @@ def test_copies_in_two_classes(metric, weights):
 
 
 def test_votes_that_count_as_equal():
-    """More different than rounding makes them, and yet a tie: the first class wins."""
+    """They differ by more than rounding, but tie: the first class wins."""
     results = cross_modal_benchmark(
         np.array([[0.0]]),
         ["first"],
@@ -288,7 +289,7 @@ def test_both_ways_to_find_the_smallest(monkeypatch, n_neighbors):
     params = {"gallery_sizes": (1, 9), "n_neighbors": n_neighbors, "random_state": 0}
     found = []
     for few in (0, 1000):
-        monkeypatch.setattr(_nearest, "_FEW", few)
+        monkeypatch.setattr(nearest, "_FEW", few)
         found.append(cross_modal_benchmark(X, y, **params))
     pd.testing.assert_frame_equal(*found)
 
@@ -299,11 +300,11 @@ def test_no_array_of_all_products(monkeypatch):
     products = []
     smallest = _nested_galleries.smallest
 
-    def watching(values, n_smallest):
+    def recording(values, n_smallest):
         products.append(values.size)
         return smallest(values, n_smallest)
 
-    monkeypatch.setattr(_nested_galleries, "smallest", watching)
+    monkeypatch.setattr(_nested_galleries, "smallest", recording)
     monkeypatch.setattr(_nested_galleries, "_N_PRODUCTS", 1000)
     cross_modal_benchmark(X, y, gallery_sizes=[50], random_state=0)
     assert max(products) <= 1000
@@ -381,17 +382,17 @@ class Halver(TransformerMixin, BaseEstimator):
         return X if self.output == "concat" else (X[:, :half] + X[:, half:]) / 2
 
 
-def test_embedder_is_asked_once_and_stays_what_it_is():
+def test_embedder_is_used_once_and_not_modified():
     X, y = particles(missing=0.0)
     embedder = Halver().fit(X)
-    n_labelled = np.sum(~pd.isna(y))
+    n_labeled = np.sum(~pd.isna(y))
     params = {"gallery_sizes": [2], "n_repeats": 2, "random_state": 0}
     results = cross_modal_benchmark(X, y, embedder=embedder, **params)
     pd.testing.assert_frame_equal(results, cross_modal_benchmark(X, y, **params))
     assert embedder.output == "fused"
-    assert embedder.embedded_ == [("concat", n_labelled)]
+    assert embedder.embedded_ == [("concat", n_labeled)]
     cross_modal_benchmark(X, y, embedder=embedder, setups=None, **params)
-    assert embedder.embedded_[1:] == [("fused", n_labelled)]
+    assert embedder.embedded_[1:] == [("fused", n_labeled)]
     several = cross_modal_benchmark(
         X, y, embedder={"ours": embedder, "raw": FunctionTransformer()}, **params
     )
@@ -467,17 +468,17 @@ def test_no_label_without_a_view():
     X, y = particles(missing=0.6)
     codes = np.unique(y.astype(str), return_inverse=True)[1]
     views = X.reshape(len(X), 2, -1)
-    questions = _nested_galleries.Questions(SETUPS, [3], "distance", "cosine", 5, 1)
+    parameters = _nested_galleries.Queries(SETUPS, [3], "distance", "cosine", 5, 1)
     galleries = _nested_galleries.NestedGalleries(
-        views[:10], codes[:10], np.zeros(10, dtype=int), questions
+        views[:10], codes[:10], np.zeros(10, dtype=int), parameters
     )
-    asked = np.arange(len(X))[None] >= 10
-    labels = galleries.predict(views, asked)
+    is_query = np.arange(len(X))[None] >= 10
+    labels = galleries.predict(views, is_query)
     for (_, query), found in zip(SETUPS, labels[0, :, 0], strict=True):
-        np.testing.assert_array_equal(found >= 0, asked[0] & has_view(X, query))
+        np.testing.assert_array_equal(found >= 0, is_query[0] & has_view(X, query))
 
 
-def test_nothing_to_ask_with_or_to_enter():
+def test_no_queries_or_an_empty_gallery():
     X, y = particles(missing=0.0)
     X[:, :4] = np.nan  # no images at all
     for metric in ("cosine", "euclidean"):
@@ -488,8 +489,8 @@ def test_nothing_to_ask_with_or_to_enter():
         assert lacking["n_gallery"].tolist() == [0, 8]
         assert lacking["n_queries"].tolist() == [sum(~pd.isna(y)) - 8, 0]
         assert lacking[SCORES].isna().all(axis=None)
-        there = results.loc[[("profile", "profile"), ("both", "both")], SCORES]
-        assert there.nunique().tolist() == [1] * 4
+        present = results.loc[[("profile", "profile"), ("both", "both")], SCORES]
+        assert present.nunique().tolist() == [1] * 4
     empty = np.full_like(X, np.nan)
     results = cross_modal_benchmark(
         empty, y, gallery_sizes=[1], metric="euclidean", random_state=0
@@ -515,7 +516,7 @@ def test_nothing_to_ask_with_or_to_enter():
         ({"setups": []}, r"setups=\[\]; expected 'all'"),
         ({"setups": [("image", "all")]}, "expected 'all', None, or different pairs"),
         ({"random_state": "x"}, "'x' cannot be used to seed"),
-        ({"gallery_sizes": [99]}, "gallery_size=99 takes all 7. labelled rows"),
+        ({"gallery_sizes": [99]}, "gallery_size=99 takes all 7. labeled rows"),
         ({"y_gallery": [0, 1]}, "y_gallery was given without X_gallery"),
         ({"X_gallery": np.eye(8)}, "X_gallery was given without y_gallery"),
         (
@@ -528,7 +529,7 @@ def test_nothing_to_ask_with_or_to_enter():
         ),
         (
             {"X_gallery": np.eye(8), "y_gallery": [None] * 8},
-            "All 8 rows of y_gallery are unlabelled",
+            "All 8 rows of y_gallery are unlabeled",
         ),
         ({"embedder": object()}, "has no method transform"),
         ({"embedder": {}}, "The dict of models is empty"),
@@ -544,7 +545,7 @@ def test_data_errors(X):
     embeddings, labels = particles()
     with pytest.raises(ValueError, match="X has 80 rows, and y 79 labels"):
         cross_modal_benchmark(embeddings, labels[:-1])
-    with pytest.raises(ValueError, match="All 80 rows of y are unlabelled"):
+    with pytest.raises(ValueError, match="All 80 rows of y are unlabeled"):
         cross_modal_benchmark(embeddings, [None] * 80)
     with pytest.raises(ValueError, match="X has 7 columns, which n_modalities=2"):
         cross_modal_benchmark(embeddings[:, 1:], labels)
@@ -562,7 +563,7 @@ def test_data_errors(X):
         )
 
 
-def test_dicts_that_do_not_fit():
+def test_dicts_that_do_not_match():
     X, y = particles()
     with pytest.raises(ValueError, match="X or X_gallery and embedder are dicts"):
         cross_modal_benchmark({"a": X}, y, embedder={"a": Halver().fit(X)})

@@ -1,4 +1,4 @@
-"""The displays: what they store, what they draw, and what they refuse."""
+"""The displays: their attributes, figures and errors."""
 
 import builtins
 
@@ -41,7 +41,7 @@ def _close_figures():
 
 @pytest.fixture(scope="module")
 def two_views():
-    """Embeddings of the form [image | profile], of which two lack a view."""
+    """Embeddings of the form [image | profile]; two rows lack a view."""
     rng = np.random.default_rng(0)
     y = np.repeat(SPECIES, 10)
     X = np.repeat(rng.normal(size=(3, 8)), 10, axis=0) + rng.normal(size=(30, 8))
@@ -60,7 +60,7 @@ def texts(legend):
 
 
 def assert_nothing_is_clipped(figure):
-    """What is drawn, titles and legends included, lies within the figure."""
+    """All artists, titles and legends included, are within the figure."""
     figure.canvas.draw()
     drawn, whole = figure.get_tightbbox(), figure.get_size_inches()  # inches
     assert (drawn.min >= -0.01).all()
@@ -89,7 +89,7 @@ def test_gallery_sizes_means_and_deviations_by_hand():
     assert band[:, 1].min() == pytest.approx(40)
     assert band[:, 1].max() == pytest.approx(90)
     assert display.ax_.get_ylabel() == "macro F1 (%)"
-    assert display.ax_.get_xlabel() == "labelled particles a species"
+    assert display.ax_.get_xlabel() == "labeled particles per species"
     labels = [label.get_text() for label in display.ax_.get_xticklabels()]
     assert labels == ["1", "8"]
 
@@ -112,7 +112,7 @@ def test_gallery_sizes_nine_setups(results):
         ("query", ["image", "both"], ["query image", "query both"]),
     ],
 )
-def test_gallery_sizes_lines_are_what_differs(column, values, names):
+def test_gallery_sizes_lines_of_columns_that_differ(column, values, names):
     frame = pd.DataFrame({"model": "A", "gallery": "both", "gallery_size": [1, 2] * 2})
     frame = frame.assign(
         accuracy=[0.1, 0.2, 0.3, 0.4], **{column: np.repeat(values, 2)}
@@ -139,14 +139,14 @@ def test_gallery_sizes_by(results):
     assert display.names == ["fold 0", "fold 1"]
     with pytest.raises(ValueError, match="would mix results of several gallery, query"):
         GallerySizeDisplay.from_results(results, by=["n_neighbors"])
-    with pytest.raises(ValueError, match="'gallery_size' runs along the lines"):
+    with pytest.raises(ValueError, match="'gallery_size' is the x-axis"):
         GallerySizeDisplay.from_results(part, by=["gallery_size"])
 
 
 def test_gallery_sizes_errors(results):
     with pytest.raises(ValueError, match="metric='auc'; expected one of 'accuracy'"):
         GallerySizeDisplay.from_results(results, metric="auc")
-    with pytest.raises(ValueError, match=r"no column 'gallery_size'.* Pass what cross"):
+    with pytest.raises(ValueError, match=r"no column 'gallery_size'.* Pass the result"):
         GallerySizeDisplay.from_results(results.drop(columns="gallery_size"))
     with pytest.raises(ValueError, match="results has no rows"):
         GallerySizeDisplay.from_results(results.iloc[:0])
@@ -173,15 +173,15 @@ def test_embedding_legend_and_markers(two_views):
     X, y = two_views[0][12:, :4], two_views[1][12:].astype(object)
     y[::4] = None
     display = EmbeddingDisplay.from_embeddings(X, y, unlabeled="flagellate")
-    assert texts(display.figure_.legends[0]) == ["unlabelled", "diatom"]
-    grey, coloured = display.ax_.collections
-    assert len(grey.get_offsets()) == np.sum((y == "flagellate") | (y == None))  # noqa: E711
-    assert len(coloured.get_offsets()) == np.sum(y == "diatom")
-    assert to_hex(grey.get_facecolor()[0]) != to_hex(coloured.get_facecolor()[0])
+    assert texts(display.figure_.legends[0]) == ["unlabeled", "diatom"]
+    gray, colored = display.ax_.collections
+    assert len(gray.get_offsets()) == np.sum((y == "flagellate") | (y == None))  # noqa: E711
+    assert len(colored.get_offsets()) == np.sum(y == "diatom")
+    assert to_hex(gray.get_facecolor()[0]) != to_hex(colored.get_facecolor()[0])
     assert_nothing_is_clipped(display.figure_)
 
 
-def test_embedding_species_differ_in_colour_and_marker():
+def test_embedding_species_differ_in_color_and_marker():
     y = [f"species {n:02}" for n in range(12)]
     display = EmbeddingDisplay.from_embeddings(np.eye(12), y)
     looks = {
@@ -237,7 +237,7 @@ def test_embedding_errors(two_views):
 
 @pytest.fixture(scope="module")
 def particles():
-    """Twelve particles of three species and where they lie, two views each."""
+    """Twelve particles of three species and their embeddings, two views each."""
     X, y = make_particles(12, n_species=3, missing=0.1, random_state=0, return_X_y=True)
     codes = np.unique(y, return_inverse=True)[1]
     rng = np.random.default_rng(0)
@@ -275,7 +275,7 @@ def test_neighbors_are_the_nearest_particles(particles, gallery):
     assert display.y_true[:2].tolist() == [None, "another"]
 
 
-def test_neighbors_right_and_wrong_at_a_glance(particles, gallery):
+def test_neighbors_correct_and_wrong_labels(particles, gallery):
     X, y, Z = particles
     truth = y.astype(object).copy()
     truth[0], truth[1] = None, "another"
@@ -375,7 +375,7 @@ def test_neighbors_errors(particles, gallery):
         from_estimator(gallery, Z[:2], X[:3], X)
     with pytest.raises(ValueError, match="particles 2 and y_true 12"):
         from_estimator(gallery, Z[:2], X[:2], X, y)
-    with pytest.raises(ValueError, match="has 3 rows, and the gallery holds row"):
+    with pytest.raises(ValueError, match="has 3 rows, and the gallery contains row"):
         from_estimator(gallery, Z[:2], X[:2], X[:3])
 
 
@@ -393,8 +393,8 @@ def test_confusions_of_setups_are_the_classifiers(two_views):
     views = {"gallery_modalities": "image", "query_modalities": "profile"}
     other = GalleryKNNClassifier(n_modalities=2, **views)
     other.fit(drawn.gallery_, drawn.gallery_labels_)
-    asked = ~np.isnan(X[:, 4])
-    expected = confusion_matrix(y[asked], other.predict(X[asked]), labels=SPECIES)
+    queried = ~np.isnan(X[:, 4])
+    expected = confusion_matrix(y[queried], other.predict(X[queried]), labels=SPECIES)
     np.testing.assert_array_equal(display.confusion_matrices[0], expected)
     assert display.confusion_matrices[1].sum() == 30
     shown = display.axes_[0].images[0].get_array()
@@ -404,7 +404,7 @@ def test_confusions_of_setups_are_the_classifiers(two_views):
     assert drawn.gallery_modalities == "all"
 
 
-def test_confusions_all_setups_and_unlabelled_rows(two_views):
+def test_confusions_all_setups_and_unlabeled_rows(two_views):
     X, y = two_views
     y = y.astype(object).copy()
     y[::3] = None
@@ -418,8 +418,8 @@ def test_confusions_all_setups_and_unlabelled_rows(two_views):
 @pytest.mark.parametrize("n_panels", [1, 2, 4])
 def test_confusions_of_predictions(n_panels):
     true = ["a_long_species_name", "b", None, "b"]
-    named = {f"model {n}": ["b", "b", "b", "c"] for n in range(n_panels)}
-    display = SetupConfusionDisplay.from_predictions(true, named)
+    predictions = {f"model {n}": ["b", "b", "b", "c"] for n in range(n_panels)}
+    display = SetupConfusionDisplay.from_predictions(true, predictions)
     assert display.labels.tolist() == ["a_long_species_name", "b", "c"]
     expected = [[0, 1, 0], [0, 1, 1], [0, 0, 0]]
     np.testing.assert_array_equal(display.confusion_matrices, [expected] * n_panels)
@@ -441,7 +441,7 @@ def test_confusions_errors(two_views):
         SetupConfusionDisplay.from_estimator(two, X, y, setups=["image"])
     with pytest.raises(ValueError, match="inconsistent numbers of samples"):
         SetupConfusionDisplay.from_estimator(two, X, y[1:])
-    with pytest.raises(ValueError, match="No labelled query has the view of 'gall"):
+    with pytest.raises(ValueError, match="No labeled query has the view of 'gall"):
         SetupConfusionDisplay.from_estimator(two, X[:1], y[:1])
     with pytest.raises(ValueError, match="no panel to draw"):
         SetupConfusionDisplay.from_predictions(y, {})

@@ -1,4 +1,4 @@
-"""The table of a benchmark: what is averaged, what is shown, and how."""
+"""The table of a benchmark: averages, selection of results, and formats."""
 
 import itertools
 
@@ -12,7 +12,7 @@ from skplankton.evaluation import benchmark_table, cross_modal_benchmark
 
 
 def results(n_repeats=2, sizes=(16, 1), **extra):
-    """Scores that tell where they come from: no two means are equal."""
+    """Scores whose means all differ."""
     rows = itertools.product(("profile", "image"), ("image", "both"), sizes, [3])
     frame = pd.DataFrame(
         [(*row, repeat) for row in rows for repeat in range(n_repeats)],
@@ -27,7 +27,7 @@ def test_mean_and_deviation_by_hand():
     table = benchmark_table(frame, format="frame")
     assert table.index.names == ["gallery", "query"]
     assert table.columns.tolist() == [1, 16]  # ascending
-    assert table.index.tolist() == [  # as they come
+    assert table.index.tolist() == [  # in the order of the results
         ("profile", "image"),
         ("profile", "both"),
         ("image", "image"),
@@ -47,7 +47,7 @@ def test_mean_and_deviation_by_hand():
 
 
 @given(st.lists(st.floats(0, 1), min_size=1, max_size=12))
-def test_one_cell(scores):
+def test_one_entry(scores):
     frame = pd.DataFrame(
         {
             "gallery": "image",
@@ -57,19 +57,19 @@ def test_one_cell(scores):
             "f1": scores,
         }
     )
-    cell = benchmark_table(frame, metric="f1", format="frame").iloc[0, 0]
-    mean, deviation = map(float, cell.split(" ± "))
+    entry = benchmark_table(frame, metric="f1", format="frame").iloc[0, 0]
+    mean, deviation = map(float, entry.split(" ± "))
     assert abs(mean - 100 * np.mean(scores)) < 0.051
     assert abs(deviation - 100 * np.std(scores)) < 0.051
 
 
 @pytest.mark.parametrize(
-    ("metric", "cell"),
+    ("metric", "entry"),
     [("precision", "100.0 ± 0.0"), ("recall", "25.0 ± 0.0"), ("f1", "40.0 ± 0.0")],
 )
-def test_metric(metric, cell):
+def test_metric(metric, entry):
     table = benchmark_table(results(), metric=metric, format="frame")
-    assert table.eq(cell).all(axis=None)
+    assert table.eq(entry).all(axis=None)
 
 
 def test_folds_are_averaged_and_models_are_not():
@@ -99,7 +99,7 @@ def test_gallery_sizes_are_chosen():
         pd.testing.assert_frame_equal(table, whole[columns])
 
 
-def test_numbers_of_neighbours_are_not_mixed():
+def test_numbers_of_neighbors_are_not_mixed():
     frame = pd.concat([results(), results().assign(n_neighbors=5, accuracy=0.5)])
     with pytest.raises(
         ValueError, match=r"n_neighbors \[3, 5\], which a mean would mix"
@@ -148,11 +148,11 @@ def test_latex():
         r"\bottomrule",
         r"\end{tabular}",
     ]
-    named = benchmark_table(
+    text = benchmark_table(
         frame.assign(my_model="50%\\^"), by="my_model", format="latex"
     )
-    assert r"my\_model & 1 \\" in named
-    assert r"50\%\textbackslash{}\textasciicircum{} & " in named
+    assert r"my\_model & 1 \\" in text
+    assert r"50\%\textbackslash{}\textasciicircum{} & " in text
 
 
 def test_of_a_benchmark():
@@ -180,7 +180,7 @@ def test_of_a_benchmark():
         ({"n_neighbors": 5}, r"no results with n_neighbors \[5\]; .* \[3\]"),
         ({"by": ["fold"]}, "results has no column 'fold'; it has"),
         ({"by": []}, r"by=\[\]; expected at least one column"),
-        ({"by": ["gallery_size"]}, "'gallery_size', which makes its columns"),
+        ({"by": ["gallery_size"]}, "'gallery_size', which defines its columns"),
     ],
 )
 def test_parameters(params, words):
@@ -188,6 +188,6 @@ def test_parameters(params, words):
         benchmark_table(results(), **params)
 
 
-def test_something_else_than_results():
+def test_results_without_the_columns():
     with pytest.raises(ValueError, match="no column 'gallery', 'query'"):
         benchmark_table(pd.DataFrame({"accuracy": [1.0]}))

@@ -1,8 +1,9 @@
 """The examples are whole scripts, and the quick start runs from the command line.
 
 The documentation's build runs every gallery example at full size and fails on an error.
-Only what it cannot see is tested here: the command-line use of the quick start and of
-the paper's protocol, on little data, and that every example is a gallery page.
+Only what the build does not cover is tested here: the command-line use of the quick
+start and of the paper's protocol, on little data, and that every example is a gallery
+page.
 """
 
 import sys
@@ -50,7 +51,7 @@ def run(monkeypatch, tmp_path):
 def test_quickstart_from_the_command_line(run, capsys):
     output = ("--output", "result")
     run("plot_quickstart.py", "--n-particles", "80", "--epochs", "1", *output)
-    assert "accuracy with 4 labels a species" in capsys.readouterr().out
+    assert "accuracy with 4 labels per species" in capsys.readouterr().out
     nine = pd.read_csv("result/nine_setups.csv", index_col=0)
     assert nine.shape == (3, 3)
     assert nine.to_numpy().min() >= 0
@@ -59,7 +60,7 @@ def test_quickstart_from_the_command_line(run, capsys):
         assert (Path("result") / name).is_file()
 
 
-def test_the_papers_protocol_goes_on_where_it_stopped(run, capsys):
+def test_the_papers_protocol_resumes_where_it_stopped(run, capsys):
     simulated = {
         name: {"n_samples": 80, "n_species": 4, "random_state": seed}
         for seed, name in enumerate(("LAB", "SEA", "UTO"))
@@ -85,5 +86,5 @@ def test_the_papers_protocol_goes_on_where_it_stopped(run, capsys):
     pd.testing.assert_frame_equal(protocol(epochs=1), results)
     assert capsys.readouterr().out.count("training ") == 1
 
-    with pytest.raises(SystemExit, match="was begun with another --epochs"):
+    with pytest.raises(SystemExit, match="was started with another --epochs"):
         protocol(epochs=2)

@@ -1,4 +1,4 @@
-"""A disk that fills up, whatever is being written."""
+"""A full disk during any kind of writing."""
 
 import builtins
 import errno
@@ -11,13 +11,13 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from skplankton._files import disk_errors
+from skplankton._utils.files import disk_errors
 from skplankton.datasets import load_cyz_json, write_cyz_json, write_particles
 from skplankton.ecotaxa import read_ecotaxa, write_ecotaxa
 
 
 class Disk:
-    """Its `open` is Python's, with room for so many bytes more in all files."""
+    """Python's `open`, with a limited number of bytes for all files."""
 
     def __init__(self, room):
         self.room, self.n_written = room, 0
@@ -53,12 +53,12 @@ PARTICLES = pd.DataFrame(
         "profile": list(np.random.default_rng(0).random((40, 50, 6), np.float32)),
     }
 )
-NAMES = ["a"] * len(PARTICLES)
+LABELS = ["a"] * len(PARTICLES)
 
-# Each writes somewhere below a folder, and is told of by the name of what it writes.
+# Each writes below a folder; its errors contain the name of the file or folder.
 WRITERS = {
     "write_particles": (
-        lambda folder: write_particles(PARTICLES, NAMES, folder / "LAB"),
+        lambda folder: write_particles(PARTICLES, LABELS, folder / "LAB"),
         "LAB",
     ),
     "write_cyz_json": (
@@ -70,11 +70,11 @@ WRITERS = {
         "cache",
     ),
     "write_ecotaxa, folder": (
-        lambda folder: write_ecotaxa(folder / "new", PARTICLES, NAMES),
+        lambda folder: write_ecotaxa(folder / "new", PARTICLES, LABELS),
         "new",
     ),
     "write_ecotaxa, archive": (
-        lambda folder: write_ecotaxa(folder / "new.zip", PARTICLES, NAMES),
+        lambda folder: write_ecotaxa(folder / "new.zip", PARTICLES, LABELS),
         "new.zip",
     ),
     "read_ecotaxa": (
@@ -89,7 +89,7 @@ WRITERS = {
 def sources(tmp_path_factory):
     folder = tmp_path_factory.mktemp("sources")
     write_cyz_json(PARTICLES, folder / "a.json")
-    write_ecotaxa(folder / "a.zip", PARTICLES, NAMES)
+    write_ecotaxa(folder / "a.zip", PARTICLES, LABELS)
     (folder / "tmp").mkdir()
     return folder
 
@@ -108,7 +108,7 @@ def contents(folder):
 
 @pytest.mark.parametrize("writer", WRITERS)
 def test_full_disk(sources, tmp_path, writer, monkeypatch):
-    """The error names what was written, of which nothing stays, and what is to do."""
+    """The error contains the path and the advice, and nothing written is left."""
     write, name = WRITERS[writer]
 
     def write_on(disk, folder):
@@ -119,7 +119,7 @@ def test_full_disk(sources, tmp_path, writer, monkeypatch):
     whole = Disk(math.inf)
     write_on(whole, tmp_path / "whole")
     assert contents(tmp_path / "whole") != contents(sources)
-    # The last byte is written as late as a file is closed.
+    # The last byte is written only when a file is closed.
     for room in (0, whole.n_written // 2, whole.n_written - 1):
         folder = tmp_path / str(room)
         words = rf"no space is left on the disk to write {folder / name}\b.* Free some"
@@ -132,8 +132,8 @@ def test_full_disk(sources, tmp_path, writer, monkeypatch):
 @pytest.mark.parametrize(
     "write",
     [
-        lambda folder, table, names: write_particles(
-            table, names, folder, overwrite=True
+        lambda folder, table, labels: write_particles(
+            table, labels, folder, overwrite=True
         ),
         lambda folder, table, _: write_cyz_json(
             table, folder / "a.json", overwrite=True
@@ -143,15 +143,15 @@ def test_full_disk(sources, tmp_path, writer, monkeypatch):
     ],
     ids=["write_particles", "write_cyz_json", "ecotaxa folder", "ecotaxa archive"],
 )
-def test_full_disk_leaves_what_was_to_be_replaced(tmp_path, write, monkeypatch):
-    write(tmp_path, PARTICLES[:3], NAMES[:3])
+def test_full_disk_keeps_the_existing_files(tmp_path, write, monkeypatch):
+    write(tmp_path, PARTICLES[:3], LABELS[:3])
     before = contents(tmp_path)
     with pytest.raises(OSError, match="no space is left"):
-        on(Disk(5000), lambda: write(tmp_path, PARTICLES, NAMES), monkeypatch)
+        on(Disk(5000), lambda: write(tmp_path, PARTICLES, LABELS), monkeypatch)
     assert contents(tmp_path) == before
 
 
-def test_message_says_how_much_was_written(tmp_path):
+def test_message_contains_the_amount_written(tmp_path):
     part = tmp_path / "part"
     (part / "images").mkdir(parents=True)
     (part / "images" / "a").write_bytes(bytes(1_500_000))
@@ -169,7 +169,7 @@ def raise_in(context, error):
         raise error
 
 
-def test_the_innermost_path_is_named_and_other_errors_pass():
+def test_the_innermost_path_is_reported_and_other_errors_pass():
     full = OSError(errno.ENOSPC, "No space left on device")
     with pytest.raises(OSError, match="write inner"), disk_errors("outer"):
         raise_in(disk_errors("inner"), full)

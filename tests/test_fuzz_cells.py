@@ -1,4 +1,4 @@
-"""Damaged images and profiles are read, or refused with a documented error."""
+"""Damaged images and profiles are read, or rejected with a documented error."""
 
 import io
 import warnings
@@ -9,11 +9,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from skplankton._decoding import decode_image, decode_profile
+from skplankton._views.decoding import decode_image, decode_profile
 
 from .fuzzing import examples, mutated
 
-GREY = np.add.outer(np.arange(12), 9 * np.arange(20)).astype(np.uint8)
+GRAY = np.add.outer(np.arange(12), 9 * np.arange(20)).astype(np.uint8)
 
 
 def encoded(pixels, form, mode=None, **options):
@@ -24,19 +24,19 @@ def encoded(pixels, form, mode=None, **options):
 
 
 IMAGES = {
-    "PNG": encoded(GREY, "PNG"),
-    "PNG of 16 bits": encoded(GREY.astype(np.uint16) * 257, "PNG"),
-    "PNG with a palette": encoded(GREY, "PNG", "P", transparency=3),
-    "PNG with transparency": encoded(GREY, "PNG", "RGBA"),
-    "JPEG": encoded(GREY, "JPEG"),
-    "JPEG in colour": encoded(GREY, "JPEG", "RGB"),
-    "TIFF": encoded(GREY, "TIFF"),
-    "TIFF of floats": encoded(GREY / np.float32(255), "TIFF"),
-    "TIFF by libtiff": encoded(GREY, "TIFF", compression="tiff_lzw"),
-    "GIF": encoded(GREY, "GIF"),
-    "BMP": encoded(GREY, "BMP"),
-    "PPM": encoded(GREY, "PPM"),
-    "WEBP": encoded(GREY, "WEBP", lossless=True),
+    "PNG": encoded(GRAY, "PNG"),
+    "PNG of 16 bits": encoded(GRAY.astype(np.uint16) * 257, "PNG"),
+    "PNG with a palette": encoded(GRAY, "PNG", "P", transparency=3),
+    "PNG with transparency": encoded(GRAY, "PNG", "RGBA"),
+    "JPEG": encoded(GRAY, "JPEG"),
+    "JPEG in color": encoded(GRAY, "JPEG", "RGB"),
+    "TIFF": encoded(GRAY, "TIFF"),
+    "TIFF of floats": encoded(GRAY / np.float32(255), "TIFF"),
+    "TIFF by libtiff": encoded(GRAY, "TIFF", compression="tiff_lzw"),
+    "GIF": encoded(GRAY, "GIF"),
+    "BMP": encoded(GRAY, "BMP"),
+    "PPM": encoded(GRAY, "PPM"),
+    "WEBP": encoded(GRAY, "WEBP", lossless=True),
 }
 PROFILE = b"FWS,SWS,Fl Red\n" + b"".join(
     b"%d.5,-%d,1e%d\n" % (i, i, i) for i in range(9)
@@ -44,10 +44,10 @@ PROFILE = b"FWS,SWS,Fl Red\n" + b"".join(
 
 
 def decoded(read, path, content, **params):
-    """What is read, or None after a documented error; no warning but Pillow's.
+    """The result, or None after a documented error; only Pillow may warn.
 
-    Pillow warns of broken metadata (tags, EXIF), which the pixels do not need, and of a
-    GIF whose picture is far larger than its screen, which is an error right after.
+    Pillow warns of invalid metadata (tags, EXIF), which the pixels do not need, and of
+    a GIF whose picture is far larger than its screen, which then raises an error.
     """
     path.write_bytes(content)
     with warnings.catch_warnings(record=True) as caught:

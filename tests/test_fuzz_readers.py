@@ -44,9 +44,9 @@ POLICIES = st.sampled_from(["raise", "coerce"])
 
 
 @pytest.fixture(scope="module")
-def sound(tmp_path_factory):
-    """Sound files of each kind."""
-    folder = tmp_path_factory.mktemp("sound")
+def valid(tmp_path_factory):
+    """Valid files of each kind."""
+    folder = tmp_path_factory.mktemp("valid")
     write_particles(PARTICLES, LABELS, folder / "lab")
     write_cyz_json(PARTICLES, folder / "cyto" / "converted" / "s.json")
     shutil.copytree(folder / "lab" / "images", folder / "cyto" / "images" / "s")
@@ -57,7 +57,7 @@ def sound(tmp_path_factory):
 
 @pytest.fixture
 def temporary(tmp_path, monkeypatch):
-    """A folder for what is unpacked, which an error must leave empty."""
+    """A folder for unpacked files, which an error must leave empty."""
     folder = tmp_path / "temporary"
     folder.mkdir()
     monkeypatch.setattr(tempfile, "tempdir", str(folder))
@@ -86,9 +86,9 @@ def check(read, path, columns, temporary):
 
 @examples(150)
 @given(data=st.data(), errors=POLICIES)
-def test_annotations(sound, temporary, data, errors):
-    path = sound / "lab" / "fuzzed.csv"
-    content = (sound / "lab" / "annotations.csv").read_bytes()
+def test_annotations(valid, temporary, data, errors):
+    path = valid / "lab" / "fuzzed.csv"
+    content = (valid / "lab" / "annotations.csv").read_bytes()
     path.write_bytes(data.draw(mutated(content)))
     check(
         lambda: load_particles(path, errors=errors).data,
@@ -98,8 +98,8 @@ def test_annotations(sound, temporary, data, errors):
     )
 
 
-# What is put in place of a node of a JSON document. Some are written as text, as
-# Python's own writer makes no such thing.
+# Replacements for a node of a JSON document. Some are inserted as text, as Python's
+# own writer cannot write them.
 AS_TEXT = {
     '"@long"': "1" + 5000 * "0",
     '"@deep"': 100 * "[" + 100 * "]",
@@ -117,7 +117,7 @@ JUNK = st.sampled_from(
 
 @st.composite
 def changed(draw, document):
-    """A JSON document, some of its nodes replaced, left out or doubled, as text."""
+    """A JSON document, some of its nodes replaced, left out or duplicated, as text."""
     document = copy.deepcopy(document)
     for _ in range(draw(st.integers(1, 4))):
         node, key = draw(st.sampled_from(_places(document)))
@@ -154,16 +154,16 @@ def _places(document):
 def damaged_json(path):
     content = path.read_bytes()
     document = json.loads(content.decode("utf-8-sig"))
-    # As wide indentation is most of the file, damage would mostly be to blanks.
+    # Most of the file is indentation, so most damage would be to blanks.
     short = json.dumps(document).encode()
     return changed(document) | mutated(short) | mutated(content)
 
 
 @examples(400)
 @given(data=st.data(), errors=POLICIES)
-def test_cyz_json(sound, temporary, data, errors):
-    path = sound / "fuzzed.json"
-    sample = sound / "cyto" / "converted" / "s.json"
+def test_cyz_json(valid, temporary, data, errors):
+    path = valid / "fuzzed.json"
+    sample = valid / "cyto" / "converted" / "s.json"
     path.write_bytes(data.draw(damaged_json(sample)))
     check(
         lambda: load_cyz_json(path, cache=temporary, errors=errors),
@@ -175,11 +175,11 @@ def test_cyz_json(sound, temporary, data, errors):
 
 @examples(150)
 @given(data=st.data(), errors=POLICIES)
-def test_cytoprocess(sound, temporary, data, errors):
+def test_cytoprocess(valid, temporary, data, errors):
     """Names of images are damaged as well."""
-    project = sound / "fuzzed"
+    project = valid / "fuzzed"
     shutil.rmtree(project, ignore_errors=True)
-    shutil.copytree(sound / "cyto", project)
+    shutil.copytree(valid / "cyto", project)
     path = project / "converted" / "s.json"
     if data.draw(st.booleans()):
         path.write_bytes(data.draw(damaged_json(path)))
@@ -203,12 +203,12 @@ FILE_NAMES = st.from_regex(
 
 @examples(200)
 @given(data=st.data(), errors=POLICIES, with_types=st.booleans())
-def test_ecotaxa_table(sound, temporary, data, errors, with_types):
-    content = (sound / "import" / "ecotaxa_import.tsv").read_bytes()
+def test_ecotaxa_table(valid, temporary, data, errors, with_types):
+    content = (valid / "import" / "ecotaxa_import.tsv").read_bytes()
     if not with_types:  # as an export
         header, _, *rows = content.splitlines(keepends=True)
         content = b"".join([header.replace(b"object_area", b"objid"), *rows])
-    path = sound / "import" / "fuzzed.tsv"
+    path = valid / "import" / "fuzzed.tsv"
     path.write_bytes(data.draw(mutated(content)))
     check(
         lambda: read_ecotaxa(path, errors=errors),
@@ -246,9 +246,9 @@ MEMBERS |= st.text(min_size=1, max_size=5).filter(lambda t: t.isprintable())
 @examples(300)
 @pytest.mark.filterwarnings("ignore:Duplicate name:UserWarning")  # of zipfile, writing
 @given(data=st.data(), errors=POLICIES)
-def test_ecotaxa_archive(sound, temporary, data, errors):
-    path = sound / "fuzzed.zip"
-    path.write_bytes(data.draw(archives((sound / "import.zip").read_bytes())))
+def test_ecotaxa_archive(valid, temporary, data, errors):
+    path = valid / "fuzzed.zip"
+    path.write_bytes(data.draw(archives((valid / "import.zip").read_bytes())))
     check(
         lambda: read_ecotaxa(path, errors=errors),
         path,

@@ -15,15 +15,17 @@ from sklearn.neighbors import KNeighborsClassifier
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from skplankton import GalleryKNNClassifier, _nearest
-from skplankton._labels import check_y
-from skplankton._nearest import NearestEntries, vote_shares
+from skplankton import GalleryKNNClassifier
+from skplankton._gallery import nearest
+from skplankton._gallery.nearest import NearestEntries
+from skplankton._gallery.votes import vote_shares
+from skplankton._utils.labels import check_y
 
 SPECIES = np.array(["ciliate", "diatom", "flagellate"])
 
 
 def blobs(n_samples=60, n_columns=4, seed=0):
-    """Float embeddings round one centre a species, and the species."""
+    """Float embeddings around one center per species, and the species."""
     rng = np.random.default_rng(seed)
     codes = np.arange(n_samples) % len(SPECIES)
     centers = 2 * rng.normal(size=(len(SPECIES), n_columns))
@@ -167,7 +169,7 @@ def test_nan_tag(n_modalities):
         (pd.Index(["a", None, "b", "a"]), None, ["a", "b"]),
     ],
 )
-def test_unlabelled_rows_are_left_out(y, unlabeled, classes):
+def test_unlabeled_rows_are_left_out(y, unlabeled, classes):
     X = np.array([[1.0, 0.0], [0.5, 0.5], [0.0, 1.0], [2.0, 0.1]])
     knn = GalleryKNNClassifier(n_neighbors=1, unlabeled=unlabeled).fit(X, y)
     assert knn.classes_.tolist() == classes
@@ -201,12 +203,12 @@ def test_unlabeled_matches_its_own_kind_only(y, unlabeled):
         (
             [None, np.nan, None],
             None,
-            r"All 3 rows are unlabelled.* missing values\. Lab",
+            r"All 3 rows are unlabeled.* missing values\. Lab",
         ),
         (
             [-1, -1, -1],
             -1,
-            r"All 3 rows are unlabelled.* missing values and -1\. Label",
+            r"All 3 rows are unlabeled.* missing values and -1\. Label",
         ),
         (
             ["a", None, "a"],
@@ -231,8 +233,8 @@ def test_labels_of_two_kinds():
 
 
 def test_words_for_missing_labels_are_classes_and_warned_of():
-    y = np.array(["a", None, None, "b"], dtype=str)  # as a careless caller does
-    words = r"y holds the text 'None' \(2 rows\), which is taken for a class"
+    y = np.array(["a", None, None, "b"], dtype=str)  # turns None into text
+    words = r"y contains the text 'None' \(2 rows\), which is treated as a class"
     with pytest.warns(UserWarning, match=words) as warned:
         knn = GalleryKNNClassifier().fit(np.eye(4), y)
     assert warned[0].filename == __file__
@@ -276,7 +278,7 @@ def test_labels_in_a_column_warn():
     assert knn.gallery_labels_.shape == y.shape
 
 
-def test_score_skips_unlabelled_rows():
+def test_score_skips_unlabeled_rows():
     X, y = blobs()
     knn = GalleryKNNClassifier(unlabeled="?").fit(X[:30], y[:30])
     labels = y[30:].astype(object)
@@ -296,7 +298,7 @@ def test_score_without_labels():
     X, y = blobs()
     knn = GalleryKNNClassifier().fit(X, y)
     with pytest.raises(
-        ValueError, match=r"All 60 rows are unlabelled: .*nothing to score"
+        ValueError, match=r"All 60 rows are unlabeled: .*nothing to score"
     ):
         knn.score(X, [None] * 60)
 
@@ -394,7 +396,9 @@ def test_same_as_scikit_learn():
             np.testing.assert_allclose(
                 ours.kneighbors(queries)[0], theirs.kneighbors(queries)[0], atol=1e-12
             )
-            if metric == "euclidean":  # theirs has cosine distances of 1e-16, not 0
+            if (
+                metric == "euclidean"
+            ):  # scikit-learn has cosine distances of 1e-16, not 0
                 np.testing.assert_allclose(
                     ours.predict_proba(queries), theirs.predict_proba(queries)
                 )
@@ -415,7 +419,7 @@ def test_identical_rows_are_at_distance_zero(metric, dtype):
 
 @pytest.mark.parametrize("factor", [3.0, 0.1, 1e-200, 1e200])
 def test_rows_of_one_direction_are_at_distance_zero(factor):
-    """Normalising rounds: the scaled copy ties with the row, and is not nearer."""
+    """Normalizing rounds: the scaled copy ties with the row and is not nearer."""
     rng = np.random.default_rng(0)
     X = rng.normal(size=(50, 33))
     y = np.arange(100) % 2
@@ -447,7 +451,7 @@ def test_rows_of_zeros_have_no_direction(zero_in_gallery):
     knn = GalleryKNNClassifier(len(X)).fit(X, np.arange(len(X)) % 2)
     distances, indices = knn.kneighbors(queries)
     expected = cosine_distances(queries, X)
-    if zero_in_gallery:  # theirs puts a row on the diagonal at 0, whatever it is
+    if zero_in_gallery:  # scikit-learn sets the diagonal to 0 for any row
         expected[3:, 3:] = 1.0
     np.testing.assert_allclose(
         np.take_along_axis(expected, indices, axis=1), distances, atol=1e-12
@@ -456,13 +460,13 @@ def test_rows_of_zeros_have_no_direction(zero_in_gallery):
     assert indices[-1].tolist() == list(range(len(X)))
 
 
-def test_neighbour_at_distance_zero_outvotes_the_rest():
+def test_neighbor_at_distance_zero_outvotes_the_rest():
     X = np.array([[1.0, 0.0], [1.0, 1e-3], [1.0, -1e-3], [2.0, 0.0]])
     knn = GalleryKNNClassifier(4).fit(X, ["a", "b", "b", "c"])
     assert knn.predict_proba(X[:1]).tolist() == [[0.5, 0.0, 0.5]]
 
 
-def test_neighbours_next_to_distance_zero():
+def test_neighbors_next_to_distance_zero():
     """1 / distance overflows, and the shares do not."""
     distances, classes = np.array([[1e-310, 2e-310, 1.0]]), np.array([[0, 1, 2]])
     shares = vote_shares(distances, classes, 3, "distance")
@@ -533,7 +537,7 @@ def test_euclidean_embeddings_that_float32_cannot_square():
 def test_the_cost_does_not_depend_on_the_data(metric, noise, monkeypatch):
     """A collapsed embedding is searched with as many distances as any other."""
     counts = {"products": 0, "distances": 0}
-    smallest, distances = _nearest.smallest, NearestEntries.distances
+    smallest, distances = nearest.smallest, NearestEntries.distances
 
     def counting_smallest(values, n_smallest):
         counts["products"] += values.size
@@ -546,7 +550,7 @@ def test_the_cost_does_not_depend_on_the_data(metric, noise, monkeypatch):
     rng = np.random.default_rng(0)
     collapsed = rng.normal(size=16) + noise * rng.normal(size=(3000, 16))
     knn = GalleryKNNClassifier(metric=metric).fit(collapsed, np.arange(3000) % 2)
-    monkeypatch.setattr(_nearest, "smallest", counting_smallest)
+    monkeypatch.setattr(nearest, "smallest", counting_smallest)
     monkeypatch.setattr(NearestEntries, "distances", counting_distances)
     knn.predict(collapsed[:200])
     assert counts["products"] == 200 * 3000
@@ -555,10 +559,10 @@ def test_the_cost_does_not_depend_on_the_data(metric, noise, monkeypatch):
 
 @pytest.mark.parametrize("metric", ["cosine", "euclidean"])
 @pytest.mark.parametrize("offset", [0.0, 100.0])
-def test_float32_neighbours_are_the_exact_ones(metric, offset, monkeypatch):
+def test_float32_neighbors_are_the_exact_ones(metric, offset, monkeypatch):
     """Wherever distances differ by more than float32 rounds; in many small blocks."""
-    monkeypatch.setattr(_nearest, "_BLOCK_SIZE", 64)
-    monkeypatch.setattr(_nearest, "_N_PRODUCTS", 2048)
+    monkeypatch.setattr(nearest, "_BLOCK_SIZE", 64)
+    monkeypatch.setattr(nearest, "_N_PRODUCTS", 2048)
     rng = np.random.default_rng(0)
     X = (offset + rng.normal(size=(500, 24))).astype(np.float32)
     queries = (offset + rng.normal(size=(150, 24))).astype(np.float32)
@@ -576,7 +580,7 @@ def test_float32_neighbours_are_the_exact_ones(metric, offset, monkeypatch):
         np.testing.assert_array_equal(indices[apart], order[apart, :k])
 
 
-def test_entries_that_products_cannot_tell_apart():
+def test_entries_that_products_cannot_distinguish():
     """Any of them may be found; the distances are as good as those of the nearest."""
     rng = np.random.default_rng(0)
     base = rng.normal(size=(5, 16))
@@ -700,9 +704,9 @@ def test_one_class_with_the_view():
         (
             "image",
             slice(0, 2),
-            "no labelled row of X has an image. .* or use gallery_m",
+            "no labeled row of X has an image. .* or use gallery_m",
         ),
-        ("all", slice(0, 4), "no labelled row of X has an image or a profile. Label"),
+        ("all", slice(0, 4), "no labeled row of X has an image or a profile. Label"),
     ],
 )
 def test_no_class_with_the_view(modalities, lost, words):
@@ -718,18 +722,18 @@ def test_no_class_with_the_view(modalities, lost, words):
     [
         (
             "image",
-            r"asks with an image, and X has none in rows 0, 5, 10, 15, 20 and 7 more\.",
+            r"needs an image, and X has none in rows 0, 5, 10, 15, 20 and 7 more\.",
         ),
         (
             "profile",
-            r"asks with a profile, and X has none in rows 1, 6, 11, 16, 21 and 7 more",
+            r"needs a profile, and X has none in rows 1, 6, 11, 16, 21 and 7 more",
         ),
     ],
 )
-def test_query_without_the_view_that_is_asked_for(modalities, words):
+def test_query_without_the_view_of_query_modalities(modalities, words):
     X, y = two_views()
     knn = GalleryKNNClassifier(n_modalities=2, query_modalities=modalities).fit(X, y)
-    hint = "or ask with the views that are there by query_modalities='all'"
+    hint = "or use the available views by query_modalities='all'"
     with pytest.raises(ValueError, match=rf"{words}.*Drop such rows, {hint}"):
         knn.predict(X)
 
@@ -756,7 +760,7 @@ def test_a_row_without_any_view_gets_a_label_of_no_class(
     knn = GalleryKNNClassifier(n_modalities=n_modalities).fit(X, y)
     expected, shares = knn.predict(X), knn.predict_proba(X)
     X[[1, 4]] = np.nan
-    with pytest.warns(UserWarning, match=r"X is NaN throughout in rows 1, 4: wit") as w:
+    with pytest.warns(UserWarning, match=r"X is all NaN in rows 1, 4: wit") as w:
         labels = knn.predict(X)
     assert len(w) == 1
     assert knn.missing_label_ == missing
@@ -774,7 +778,7 @@ def test_a_row_without_any_view_gets_a_label_of_no_class(
 
 
 @pytest.mark.parametrize("as_type", [str, int, bool])
-@pytest.mark.filterwarnings("ignore:X is NaN throughout:UserWarning")
+@pytest.mark.filterwarnings("ignore:X is all NaN:UserWarning")
 @pytest.mark.filterwarnings("ignore:y_pred contains classes not in y_true:UserWarning")
 def test_a_row_without_any_view_counts_as_a_mistake(as_type):
     X, y = blobs()
@@ -797,22 +801,26 @@ def test_a_row_without_any_view_counts_as_a_mistake(as_type):
 
 
 @pytest.mark.parametrize(
-    ("cell", "value", "words"),
+    ("index", "value", "words"),
     [
         (
             (2, 1),
             np.nan,
-            r"The image half of X is partly NaN in row 2\. A view that is",
+            r"The image half of X is partly NaN in row 2\. A missing view is",
         ),
-        ((3, 4), np.nan, r"The profile half of X is partly NaN in row 3\. A view that"),
+        (
+            (3, 4),
+            np.nan,
+            r"The profile half of X is partly NaN in row 3\. A missing view",
+        ),
         ((0, 4), np.inf, r"X is infinite in row 0\. Expected finite embeddings"),
         ((slice(2, 4), 2), -np.inf, r"X is infinite in rows 2, 3\. Expected"),
     ],
 )
-def test_views_with_gaps(cell, value, words):
+def test_views_with_gaps(index, value, words):
     X, y = two_views()
     knn = GalleryKNNClassifier(n_modalities=2).fit(X, y)
-    X[cell] = value
+    X[index] = value
     for method, data in [(knn.predict, (X,)), (clone(knn).fit, (X, y))]:
         with pytest.raises(ValueError, match=words):
             method(*data)
@@ -835,8 +843,8 @@ def test_nan_with_one_modality(value):
             method(*data)
 
 
-def test_each_query_is_named_on_its_own():
-    """A query's answer depends neither on the other queries nor on their order."""
+def test_each_query_is_classified_on_its_own():
+    """A prediction depends neither on the other queries nor on their order."""
     X, y = two_views()
     queries, _ = two_views(40, seed=1)
     knn = GalleryKNNClassifier(n_modalities=2).fit(X, y)
@@ -851,7 +859,7 @@ def test_each_query_is_named_on_its_own():
 
 
 def lopsided(seed=0):
-    """Images that lie close together and tell little, profiles that tell the class."""
+    """Images that are close together, profiles that separate the classes."""
     X, y = blobs(120, n_columns=16, seed=seed)
     rng = np.random.default_rng(seed)
     X[:, :8] = 5 + 0.1 * rng.normal(size=(120, 8))
@@ -880,7 +888,7 @@ def test_view_scales():
 
 
 def test_scaled_votes():
-    """One over the distance in units of the scale; the nearer view cannot drown it."""
+    """Distances are divided by the scale; the nearer view does not dominate."""
     X, y = lopsided()
     queries, truth = lopsided()[0][60:], y[60:]
     knn = GalleryKNNClassifier(1, n_modalities=2).fit(X[:60], y[:60])
@@ -908,7 +916,7 @@ def test_a_scale_changes_no_single_view():
     assert one.view_scales_.tolist() == [1]
 
 
-def test_nothing_to_learn_a_scale_from():
+def test_no_distances_to_learn_a_scale_from():
     X = np.tile([[1.0, 2.0, np.nan, np.nan], [1.0, 2.0, np.nan, np.nan]], (2, 1))
     knn = GalleryKNNClassifier(n_modalities=2).fit(X, [0, 1, 0, 1])
     assert knn.view_scales_.tolist() == [1, 1]
@@ -970,7 +978,7 @@ def test_the_gallery_is_prepared_once(monkeypatch):
         built.append(len(entries))
         return NearestEntries(entries, metric)
 
-    monkeypatch.setattr("skplankton._gallery.NearestEntries", counting)
+    monkeypatch.setattr("skplankton._gallery.classifier.NearestEntries", counting)
     X, y = two_views()
     knn = GalleryKNNClassifier(n_modalities=2).fit(X, y)
     knn.predict(X)
@@ -1037,3 +1045,73 @@ def test_one_label_for_each_of_many_species_is_what_a_gallery_is_for():
     X = np.random.RandomState(0).rand(60, 4)
     y = [f"species {i}" for i in range(60)]
     assert list(GalleryKNNClassifier().fit(X, y).predict(X)) == y
+
+
+# --- numbers at the ends of their range -----------------------------------------------
+
+
+def brute_force(entries, query, metric):
+    """Row of the nearest entry, in exact integers or as good as."""
+    entries, query = entries.astype(np.longdouble), query.astype(np.longdouble)
+    if metric == "cosine":
+        entries = entries / np.linalg.norm(entries, axis=1, keepdims=True)
+        query = query / np.linalg.norm(query)
+    return np.linalg.norm(entries - query, axis=1).argmin()
+
+
+@pytest.mark.parametrize("metric", ["cosine", "euclidean"])
+@pytest.mark.parametrize("sign", [1, -1])
+@pytest.mark.parametrize(
+    ("dtype", "scale"),
+    [
+        (np.float32, 1e-25),
+        (np.float32, 1e25),
+        (np.float64, 1e-150),
+        (np.float64, 1e150),
+    ],
+)
+def test_large_and_small_entries(metric, dtype, sign, scale):
+    """Squares would overflow or underflow; all numbers may be negative."""
+    entries = sign * (1 + np.random.RandomState(0).rand(30, 4))
+    entries[:, 0] *= -sign * 1e-20  # the largest may be next to nothing
+    entries = (scale * entries).astype(dtype)
+    y = np.arange(30) % 2
+    knn = GalleryKNNClassifier(1, metric=metric).fit(entries, y)
+    found = knn.kneighbors(entries[:, ::-1].copy(), return_distance=False)[:, 0]
+    expected = [brute_force(entries, row[::-1], metric) for row in entries]
+    assert found.tolist() == expected
+
+
+def test_queries_far_from_all_entries():
+    """Beyond what float32 holds when divided by the scale of the entries."""
+    entries = np.random.RandomState(0).rand(30, 4).astype(np.float32)
+    queries = np.array([[1e30, 0, 0, 0], [0, -1e38, 0, 0]], dtype=np.float32)
+    knn = GalleryKNNClassifier(1, metric="euclidean").fit(entries, np.arange(30) % 2)
+    distances, _ = knn.kneighbors(np.vstack([queries, entries[:1]]))
+    np.testing.assert_allclose(distances[:, 0], [1e30, 1e38, 0])
+
+
+def test_equal_shares_of_each_query_on_its_own():
+    """Sums in another order differ in the last digit; the sums of queries in all."""
+    distances = np.array(
+        [[1, 2, 3, 3, 2, 1], [1, 20, 30, 30, 20, 1], [1, 1, 1, 9, 9, 9]]
+    )
+    classes = np.tile([0, 0, 0, 1, 1, 1], (3, 1))
+    shares = vote_shares(distances.astype(float), classes, 2, "distance")
+    assert (shares[:2, 0] == shares[:2, 1]).all()
+    assert shares[2].argmax() == 0
+    assert shares[2, 1] == pytest.approx(0.1)
+
+
+@pytest.mark.parametrize("n_rows", [5, 7])
+def test_score_of_other_lengths(n_rows):
+    X, y = blobs(6)
+    knn = GalleryKNNClassifier().fit(X, y)
+    labels = np.resize(y, n_rows).astype(object)
+    labels[0] = None  # so that rows are taken by their position
+    with pytest.raises(ValueError, match="inconsistent numbers of samples"):
+        knn.score(X, labels)
+    labels = y.astype(object)
+    labels[0] = None
+    with pytest.raises(ValueError, match="inconsistent numbers of samples"):
+        knn.score(X, labels, sample_weight=np.ones(n_rows))

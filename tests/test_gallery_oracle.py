@@ -47,7 +47,7 @@ class Oracle:
                     self.entries.append((row, vector))
 
     def views(self, values, modalities):
-        """The exact vector of each view asked for, None where it is missing."""
+        """The exact vector of each requested view, None where it is missing."""
         if self.params["n_modalities"] == 1:
             return [exactly(values)]
         half = len(values) // 2
@@ -57,7 +57,7 @@ class Oracle:
             for view in MODALITIES[modalities]
         ]
 
-    def closeness(self, query, entry):
+    def exact_distance(self, query, entry):
         """A pair: an exact sort key and the distance as a float."""
         if self.params["metric"] == "euclidean":
             squared = sum((q - g) ** 2 for q, g in zip(query, entry, strict=True))
@@ -74,7 +74,7 @@ class Oracle:
         )
 
     def kneighbors(self, values):
-        """Distances and gallery rows of one query, ask after ask."""
+        """Distances and gallery rows of one query, view after view."""
         n_neighbors = min(self.params["n_neighbors"], len(self.entries))
         distances, rows = [], []
         for query in self.views(values, self.params["query_modalities"]):
@@ -84,22 +84,22 @@ class Oracle:
                 continue
             found = []
             for position, (row, entry) in enumerate(self.entries):
-                key, distance = self.closeness(query, entry)
+                key, distance = self.exact_distance(query, entry)
                 found.append((key, position, distance, row))
             for _, _, distance, row in sorted(found)[:n_neighbors]:
                 distances.append(distance)
                 rows.append(row)
         return distances, rows
 
-    def has_entries(self, values, ask, rows, distance):
+    def has_entries(self, values, view, rows, distance):
         """Whether the rows have different entries, none farther than `distance`."""
-        query = self.views(values, self.params["query_modalities"])[ask]
+        query = self.views(values, self.params["query_modalities"])[view]
         if query is None:
             return (rows == -1).all()
         near = [
             row
             for row, entry in self.entries
-            if self.closeness(query, entry)[1] <= distance * (1 + 1e-9) + 1e-14
+            if self.exact_distance(query, entry)[1] <= distance * (1 + 1e-9) + 1e-14
         ]
         return not Counter(rows.tolist()) - Counter(near)
 
@@ -126,7 +126,7 @@ class Oracle:
 
 
 def assert_right_up_to_ties(distances, indices, expected, oracle, queries):
-    """The exact distances; the exact rows, but for ties with the last neighbour."""
+    """The exact distances; the exact rows, but for ties with the last neighbor."""
     exact = np.array([d for d, _ in expected])
     np.testing.assert_allclose(distances, exact, rtol=1e-9, atol=1e-14)
     np.testing.assert_array_equal(distances == 0, exact == 0)
@@ -135,7 +135,7 @@ def assert_right_up_to_ties(distances, indices, expected, oracle, queries):
         for start in range(0, len(rows), n_neighbors):
             block = slice(start, start + n_neighbors)
             last = exact[query, block][-1]
-            # All that are nearer than the last one are found; the rest are as far.
+            # All that are nearer than the last one are found; the rest tie with it.
             nearer = exact[query, block] < last * (1 - 1e-9)
             found = indices[query, block]
             assert sorted(found[nearer]) == sorted(np.array(rows)[block][nearer])
@@ -150,7 +150,7 @@ def check_against_oracle(X, y, queries, **params):
     expected = [oracle.kneighbors(query) for query in queries.tolist()]
     distances, indices = knn.kneighbors(queries)
     assert_right_up_to_ties(distances, indices, expected, oracle, queries.tolist())
-    # Which of those at equal distances vote is not promised; how they vote is.
+    # Which of those at equal distances vote is unspecified; the votes are not.
     exact = [distances for distances, _ in expected]
     votes = zip(exact, indices.tolist(), strict=True)
     shares = [oracle.shares(*neighbors) for neighbors in votes]
@@ -160,7 +160,7 @@ def check_against_oracle(X, y, queries, **params):
 
 
 def embeddings(rng, n_rows, n_columns, missing=0.0):
-    """Rows on a grid of 1/64, some rows of zeros, and views that are missing."""
+    """Rows on a grid of 1/64, some rows of zeros, and missing views."""
     X = np.round(rng.normal(size=(n_rows, n_columns)) * 64) / 64
     X[rng.random(n_rows) < 0.05] = 0.0
     half = n_columns // 2
@@ -272,8 +272,8 @@ def test_true_ties_between_views(data, params):
 
 
 @pytest.mark.parametrize("metric", ["cosine", "euclidean"])
-def test_ties_reach_far_beyond_the_last_neighbour(metric):
-    """More copies than there are candidates for."""
+def test_ties_reach_far_beyond_the_last_neighbor(metric):
+    """More copies than candidates."""
     rng = np.random.default_rng(3)
     far = embeddings(rng, 20, 4)
     X = np.vstack([far, np.tile([1.0, 2.0, 0.5, 0.0], (40, 1)), far])
@@ -284,7 +284,7 @@ def test_ties_reach_far_beyond_the_last_neighbour(metric):
 
 
 def test_euclidean_far_from_the_origin():
-    """Products of rows as they are would lose the order of neighbours to rounding."""
+    """Without centering, rounding of products would change the order of neighbors."""
     rng = np.random.default_rng(0)
     X = 2.0**20 + rng.integers(-8, 9, size=(60, 3)) / 64
     y = np.arange(60) % 3

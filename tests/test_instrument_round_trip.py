@@ -1,4 +1,4 @@
-"""From an instrument's file to names in EcoTaxa, and back."""
+"""From an instrument's file to predicted labels in EcoTaxa, and back."""
 
 import numpy as np
 import pandas as pd
@@ -21,7 +21,7 @@ def test_ids_labels_and_images_come_back(tmp_path):
 
     pipe = make_pipeline(CrossModalEmbedder(**SMALL), GalleryKNNClassifier())
     names = pipe.fit(table, y).predict(table)
-    # Arrays and the file's views are the same particles, to the bit.
+    # Arrays and stored images and profiles are the same particles, to the bit.
     assert_array_equal(pipe[0].transform(X), pipe[0].transform(table))
 
     archive = write_ecotaxa(tmp_path / "Loire 2.zip", table, names)

@@ -10,7 +10,7 @@ SCALES = [1e-2, 0.3, 1.0, 14.0, 1e2]
 
 
 @pytest.fixture
-def views():
+def embeddings():
     generator = torch.Generator().manual_seed(0)
     image, profile = torch.randn(2, 7, 5, generator=generator, dtype=torch.float64)
     return normalize(image, dim=1), normalize(profile, dim=1)
@@ -38,22 +38,22 @@ def siglip_by_loops(image, profile, scale, bias):
 
 
 @pytest.mark.parametrize("scale", SCALES)
-def test_clip_loss_equals_explicit_loop(views, scale):
-    expected = clip_by_loops(*views, scale)
-    assert clip_loss(*views, scale).item() == pytest.approx(expected, rel=1e-5)
+def test_clip_loss_equals_explicit_loop(embeddings, scale):
+    expected = clip_by_loops(*embeddings, scale)
+    assert clip_loss(*embeddings, scale).item() == pytest.approx(expected, rel=1e-5)
 
 
 @pytest.mark.parametrize("scale", SCALES)
 @pytest.mark.parametrize("bias", [-10.0, 0.0, 2.0])
-def test_siglip_loss_equals_explicit_loop(views, scale, bias):
-    expected = siglip_by_loops(*views, scale, bias)
-    got = siglip_loss(*views, scale, bias).item()
+def test_siglip_loss_equals_explicit_loop(embeddings, scale, bias):
+    expected = siglip_by_loops(*embeddings, scale, bias)
+    got = siglip_loss(*embeddings, scale, bias).item()
     assert got == pytest.approx(expected, rel=1e-4)
 
 
 @pytest.mark.parametrize("scale", SCALES)
-def test_losses_are_symmetric_under_swapping_the_views(views, scale):
-    image, profile = views
+def test_losses_are_symmetric_under_swapping_the_modalities(embeddings, scale):
+    image, profile = embeddings
     torch.testing.assert_close(
         clip_loss(image, profile, scale), clip_loss(profile, image, scale)
     )
@@ -65,13 +65,13 @@ def test_losses_are_symmetric_under_swapping_the_views(views, scale):
 
 @pytest.mark.parametrize("scale", SCALES)
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
-def test_losses_and_gradients_are_stable_at_any_scale(views, scale, dtype):
+def test_losses_and_gradients_are_stable_at_any_scale(embeddings, scale, dtype):
     # Partners that are identical, and partners that are opposite: the extreme logits.
-    image = views[0].to(dtype)
+    image = embeddings[0].to(dtype)
     for sign in (1, -1):
         for loss in (clip_loss, lambda *args: siglip_loss(*args, -10.0)):
             leaf = image.clone().requires_grad_()
-            exact = views[0].to(dtype).double()
+            exact = embeddings[0].to(dtype).double()
             value = loss(leaf, sign * image, scale)
             value.backward()
             assert torch.isfinite(value)
@@ -84,8 +84,8 @@ def test_losses_and_gradients_are_stable_at_any_scale(views, scale, dtype):
             )
 
 
-def test_gradients_equal_finite_differences(views):
-    image, profile = (view.clone().requires_grad_() for view in views)
+def test_gradients_equal_finite_differences(embeddings):
+    image, profile = (each.clone().requires_grad_() for each in embeddings)
     scale = torch.tensor(3.0, dtype=torch.float64, requires_grad=True)
     bias = torch.tensor(-1.0, dtype=torch.float64, requires_grad=True)
     for loss, arguments in [
@@ -96,7 +96,7 @@ def test_gradients_equal_finite_differences(views):
         assert torch.autograd.gradcheck(loss, arguments, eps=1e-2, atol=1e-2)
 
 
-def test_clip_loss_of_nothing_learnt_is_log_n():
+def test_clip_loss_of_equal_embeddings_is_log_n():
     same = normalize(torch.ones(6, 3), dim=1)
     assert clip_loss(same, same, 10.0).item() == pytest.approx(math.log(6))
 

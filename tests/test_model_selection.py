@@ -1,4 +1,4 @@
-"""Splitters: what they draw, what they refuse, and scikit-learn's tools with them."""
+"""Splitters: their draws, their errors, and their use in scikit-learn."""
 
 import copy
 import inspect
@@ -41,7 +41,7 @@ each_splitter = pytest.mark.parametrize("splitter", SPLITTERS, ids=repr)
 
 
 def particles(n_rows=90, seed=0):
-    """Separable embeddings; a third of the rows is unlabelled."""
+    """Separable embeddings; a third of the rows is unlabeled."""
     rng = np.random.default_rng(seed)
     codes = np.arange(n_rows) % 3
     y = np.array(["ciliate", "diatom", "flagellate"], dtype=object)[codes]
@@ -59,7 +59,7 @@ labels_with_gaps = st.lists(
 )
 
 
-# --- what all have in common ------------------------------------------------------
+# --- all splitters ----------------------------------------------------------------
 
 
 @each_splitter
@@ -78,7 +78,7 @@ def test_scikit_learn_interface(splitter):
 
 
 @each_splitter
-def test_an_int_seed_splits_alike(splitter):
+def test_an_int_seed_gives_the_same_splits(splitter):
     X, y = particles()
     first = as_lists(splitter.split(X, y))
     assert as_lists(splitter.split(X, y)) == first
@@ -105,7 +105,7 @@ def test_random_states(make):
 
 
 @each_splitter
-def test_repr_names_every_parameter(splitter):
+def test_repr_contains_every_parameter(splitter):
     text = repr(splitter)
     assert text.startswith(type(splitter).__name__ + "(")
     for name in inspect.signature(type(splitter)).parameters:
@@ -133,7 +133,7 @@ def test_unlabeled_value(splitter):
 @each_splitter
 def test_errors_about_y(splitter):
     X, y = particles()
-    with pytest.raises(ValueError, match="All 90 rows are unlabelled"):
+    with pytest.raises(ValueError, match="All 90 rows are unlabeled"):
         next(splitter.split(X, [None] * 90))
     with pytest.raises(ValueError, match="requires y to be passed"):
         next(splitter.split(X))
@@ -166,13 +166,13 @@ def test_in_cross_validate_and_grid_search(splitter):
 @settings(deadline=None)
 @given(labels_with_gaps, st.integers(1, 4), st.integers(0, 9))
 def test_galleries_by_definition(y, gallery_size, seed):
-    labelled = [row for row, label in enumerate(y) if label is not None]
+    labeled = [row for row, label in enumerate(y) if label is not None]
     counts = {name: y.count(name) for name in set(y) - {None}}
     if all(count <= gallery_size for count in counts.values()):
         return
     split = GallerySplit(gallery_size, n_repeats=2, random_state=seed)
     for train, test in split.split(np.zeros(len(y)), y):
-        assert sorted([*train, *test]) == labelled
+        assert sorted([*train, *test]) == labeled
         drawn = [y[row] for row in train]
         for name, count in counts.items():
             assert drawn.count(name) == min(count, gallery_size)
@@ -200,9 +200,9 @@ def test_a_rare_class_is_all_gallery():
         assert set(test) < set(range(6))
 
 
-def test_a_gallery_of_everything_is_refused():
+def test_a_gallery_of_all_rows_is_an_error():
     split = GallerySplit(3)
-    with pytest.raises(ValueError, match=r"gallery_size=3 takes all 4 labelled rows"):
+    with pytest.raises(ValueError, match=r"gallery_size=3 takes all 4 labeled rows"):
         next(split.split(np.zeros(5), ["a", "a", "b", "b", None]))
 
 
@@ -223,19 +223,19 @@ def test_gallery_split_parameters(params, words):
 # --- LabeledTestSplit -------------------------------------------------------------
 
 
-def test_unlabelled_rows_train_and_are_not_tested():
+def test_unlabeled_rows_train_and_are_not_tested():
     X, y = particles()
-    labelled = np.flatnonzero(~pd.isna(y))
-    unlabelled = np.flatnonzero(pd.isna(y))
-    expected = StratifiedKFold(5).split(X[labelled], y[labelled].astype(str))
+    labeled = np.flatnonzero(~pd.isna(y))
+    unlabeled = np.flatnonzero(pd.isna(y))
+    expected = StratifiedKFold(5).split(X[labeled], y[labeled].astype(str))
     found = list(LabeledTestSplit().split(X, y))
     assert len(found) == 5
     for (train, test), (fold_train, fold_test) in zip(found, expected, strict=True):
-        assert test.tolist() == labelled[fold_test].tolist()
-        assert train.tolist() == sorted([*labelled[fold_train], *unlabelled])
+        assert test.tolist() == labeled[fold_test].tolist()
+        assert train.tolist() == sorted([*labeled[fold_train], *unlabeled])
 
 
-def test_everything_labelled_is_the_wrapped_splitter():
+def test_all_labeled_rows_are_split_as_by_the_wrapped_splitter():
     X = np.zeros((12, 1))
     y = np.arange(12) % 3
     cv = StratifiedKFold(3, shuffle=True, random_state=0)
@@ -252,7 +252,7 @@ def test_wrapped_iterable():
     assert cv.get_n_splits() == 2
 
 
-def test_splits_are_counted_over_labelled_rows():
+def test_splits_are_counted_over_labeled_rows():
     X, y = particles(12)
     groups = np.arange(12) % 4
     assert LabeledTestSplit(LeaveOneOut()).get_n_splits(X, y) == 8
@@ -268,8 +268,8 @@ def test_groups_are_passed_on(routing):
     groups = np.arange(90) // 6
     cv = LabeledTestSplit(GroupKFold(3))
     for train, test in cv.split(X, y, groups):
-        labelled = train[~pd.isna(y[train])]
-        assert not set(groups[labelled]) & set(groups[test])
+        labeled = train[~pd.isna(y[train])]
+        assert not set(groups[labeled]) & set(groups[test])
     passed = {"params": {"groups": groups}} if routing else {"groups": groups}
     with config_context(enable_metadata_routing=routing):
         scores = cross_val_score(
@@ -278,8 +278,8 @@ def test_groups_are_passed_on(routing):
     assert len(scores) == 3
 
 
-def test_plain_cross_validation_counts_unlabelled_rows_as_wrong():
-    """The trap that LabeledTestSplit is for."""
+def test_plain_cross_validation_counts_unlabeled_rows_as_wrong():
+    """The error that LabeledTestSplit avoids."""
     X, y = particles()
     codes = np.where(pd.isna(y), "?", y.astype(str))
     knn = KNeighborsClassifier()
@@ -317,7 +317,7 @@ def test_labeled_test_split_parameters(cv, words):
 )
 def test_three_parts_by_definition(y, n_splits, fraction, seed):
     y = np.array(y, dtype=object)
-    labelled = np.flatnonzero(y != None)  # noqa: E711
+    labeled = np.flatnonzero(y != None)  # noqa: E711
     folds = TrainValidationTestFolds(
         n_splits, validation_fraction=fraction, random_state=seed
     )
@@ -325,17 +325,17 @@ def test_three_parts_by_definition(y, n_splits, fraction, seed):
     for train, validation, test in folds.split_with_validation(np.zeros(len(y)), y):
         assert sorted([*train, *validation, *test]) == list(range(len(y)))
         fold = np.concatenate([validation, test])
-        assert set(fold) <= set(labelled)
+        assert set(fold) <= set(labeled)
         assert len(test) > 0
         assert abs(len(validation) - fraction * len(fold)) < 1
         assert len(validation) > 0
-        for name in set(y[labelled]):
+        for name in set(y[labeled]):
             in_fold = np.sum(y[fold] == name)
             assert abs(in_fold - np.sum(y == name) / n_splits) < 1
             of_class = np.sum(y[validation] == name)
             assert abs(of_class - fraction * in_fold) < 2
         held_out.extend(fold)
-    assert sorted(held_out) == labelled.tolist()
+    assert sorted(held_out) == labeled.tolist()
 
 
 def test_cv_leaves_validation_out():
@@ -354,7 +354,7 @@ def test_paper_proportions():
 
 
 def test_rare_classes_split_without_a_warning():
-    """StratifiedKFold warns of them, and refuses if all are rare."""
+    """StratifiedKFold warns of them, and raises an error if all are rare."""
     y = [name for name in "abcdefghij" for _ in range(3)]
     folds = TrainValidationTestFolds(5, validation_fraction=0.5, random_state=0)
     for train, validation, test in folds.split_with_validation(y, y):
@@ -393,7 +393,7 @@ def test_fold_parameters(params, words):
 def test_too_few_rows_for_three_parts(n_rows, fraction):
     y = np.arange(n_rows) % 2
     folds = TrainValidationTestFolds(5, validation_fraction=fraction)
-    with pytest.raises(ValueError, match=f"{n_rows} labelled rows are too few"):
+    with pytest.raises(ValueError, match=f"{n_rows} labeled rows are too few"):
         next(folds.split_with_validation(y, y))
     y = np.arange(50) % 2
     for parts in folds.split_with_validation(y, y):  # enough for each of these

@@ -8,7 +8,7 @@ import pytest
 from numpy.testing import assert_array_equal
 
 from skplankton import CrossModalEmbedder
-from skplankton._pair_store import GrowingArray
+from skplankton._views.pair_store import GrowingArray
 
 from .helpers import quick, weights
 
@@ -18,7 +18,7 @@ LIMITS = {"in memory": 2**31, "in a file": 0}
 @pytest.fixture(params=LIMITS)
 def limit(request, monkeypatch):
     monkeypatch.setattr(
-        "skplankton._pair_store.LARGEST_IN_MEMORY", LIMITS[request.param]
+        "skplankton._views.pair_store.LARGEST_IN_MEMORY", LIMITS[request.param]
     )
     return request.param
 
@@ -36,12 +36,12 @@ def temporary_folder(tmp_path, monkeypatch):
 
 
 def left_in(folder):
-    """What lies there, but for the folder that torch makes on import."""
+    """The files in a folder, except the folder that torch creates on import."""
     return [name for name in os.listdir(folder) if not name.startswith("torch")]
 
 
 @pytest.mark.parametrize("dtype", [np.float16, np.float32])
-def test_rows_come_back_as_they_were(limit, files, dtype):
+def test_rows_are_returned_unchanged(limit, files, dtype):
     rows = np.random.RandomState(0).rand(10, 3, 4).astype(dtype)
     store = GrowingArray(12, files)  # two of the rows could not be read
     for chunk in (rows[:4], rows[:0, 0], rows[4:5], rows[5:]):
@@ -60,7 +60,7 @@ def widened_rows():
     """Rows of either dtype, and together."""
     narrow = np.linspace(0, 1, 12, dtype=np.float16).reshape(3, 4)
     wide = (0.5 + np.arange(28).reshape(7, 4) / 2**16).astype(np.float32)
-    assert len(np.unique(wide.astype(np.float16))) < wide.size  # why it must widen
+    assert len(np.unique(wide.astype(np.float16))) < wide.size  # hence it must widen
     return narrow, wide, np.concatenate([narrow, wide, narrow])
 
 
@@ -73,10 +73,10 @@ def test_rows_of_a_wider_dtype_widen_the_others(limit, files):
     assert_array_equal(store.finished(), expected)
 
 
-def test_what_no_longer_fits_in_memory_when_widened(files, monkeypatch):
+def test_rows_that_exceed_the_memory_limit_when_widened(files, monkeypatch):
     narrow, wide, expected = widened_rows()
     n_bytes = len(expected) * narrow[0].nbytes
-    monkeypatch.setattr("skplankton._pair_store.LARGEST_IN_MEMORY", n_bytes)
+    monkeypatch.setattr("skplankton._views.pair_store.LARGEST_IN_MEMORY", n_bytes)
     store = GrowingArray(len(expected), files)
     store.append(narrow)
     assert store._file is None
@@ -93,15 +93,17 @@ def test_rows_of_any_memory_order(limit, files):
     assert_array_equal(store.finished(), rows)
 
 
-def test_nothing_at_all(limit, files):
+def test_no_rows(limit, files):
     assert len(GrowingArray(3, files).finished()) == 0
 
 
-def test_where_the_pairs_are_changes_no_weight(X, temporary_folder, monkeypatch):
+def test_weights_do_not_depend_on_the_store_of_the_pairs(
+    X, temporary_folder, monkeypatch
+):
     trained = []
     for limit, rows_per_chunk in [(2**31, 512), (2**31, 7), (0, 512), (0, 7)]:
-        monkeypatch.setattr("skplankton._pair_store.LARGEST_IN_MEMORY", limit)
-        monkeypatch.setattr("skplankton._embedder.ROWS_PER_CHUNK", rows_per_chunk)
+        monkeypatch.setattr("skplankton._views.pair_store.LARGEST_IN_MEMORY", limit)
+        monkeypatch.setattr("skplankton._embedding.base.ROWS_PER_CHUNK", rows_per_chunk)
         embedder = quick(early_stopping=True, validation_fraction=0.3).fit(X)
         trained.append(weights(embedder))
     for others in trained[1:]:
@@ -111,7 +113,7 @@ def test_where_the_pairs_are_changes_no_weight(X, temporary_folder, monkeypatch)
 
 
 def test_a_file_has_no_name_while_it_is_used(limit, X, temporary_folder, monkeypatch):
-    from skplankton import _training
+    from skplankton._training import contrastive
 
     seen = []
 
@@ -119,7 +121,7 @@ def test_a_file_has_no_name_while_it_is_used(limit, X, temporary_folder, monkeyp
         seen.append(left_in(temporary_folder))
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(_training, "train_dual_encoder", stop)
+    monkeypatch.setattr(contrastive, "train_dual_encoder", stop)
     with pytest.raises(KeyboardInterrupt):
         CrossModalEmbedder(image_size=16).fit(X)
     if os.name == "posix":

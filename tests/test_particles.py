@@ -5,11 +5,11 @@ import pandas as pd
 import pytest
 from numpy.testing import assert_array_equal
 
-from skplankton._particles import (
+from skplankton._views.table import (
     ParticleArray,
     ParticleTable,
     is_particle_table,
-    select_view_columns,
+    select_modality_columns,
     split_columns,
 )
 
@@ -26,7 +26,7 @@ def read_all(source):
     }
 
 
-def test_paths_and_arrays_give_the_same_views(X, X_paths):
+def test_paths_and_arrays_give_the_same_values(X, X_paths):
     from_arrays, from_paths = read_all(table(X)), read_all(table(X_paths))
     for modality in ("image", "profile"):
         assert_array_equal(from_arrays[modality].values, from_paths[modality].values)
@@ -34,26 +34,26 @@ def test_paths_and_arrays_give_the_same_views(X, X_paths):
 
 
 def test_decoding_in_processes_changes_nothing(X_paths, monkeypatch):
-    monkeypatch.setattr("skplankton._particles.CELLS_PER_TASK", 25)
+    monkeypatch.setattr("skplankton._views.table.ENTRIES_PER_TASK", 25)
     serial, parallel = read_all(table(X_paths)), read_all(table(X_paths, n_jobs=2))
     for modality in ("image", "profile"):
         assert_array_equal(serial[modality].values, parallel[modality].values)
 
 
-def test_presence_of_views(X_missing):
+def test_presence_of_modalities(X_missing):
     source = table(X_missing)
     assert_array_equal(source.present["image"], np.arange(60) % 5 != 0)
     assert_array_equal(source.present["profile"], np.arange(60) % 5 != 1)
 
 
 @pytest.mark.parametrize("missing", [None, np.nan, pd.NaT, pd.NA])
-def test_whatever_pandas_calls_missing_is_missing(X, missing):
+def test_missing_values_of_pandas_are_missing(X, missing):
     X = X.astype(object)
     X.iat[3, X.columns.get_loc("image")] = missing
     assert_array_equal(np.flatnonzero(~table(X).present["image"]), [3])
 
 
-def test_a_row_with_neither_view_is_named(X_missing):
+def test_error_of_a_row_with_neither_modality(X_missing):
     X_missing.iat[0, 1] = None
     X_missing.iat[5, 1] = None
     with pytest.raises(ValueError, match=r"row 0 has neither .* and 1 more rows. Drop"):
@@ -62,11 +62,11 @@ def test_a_row_with_neither_view_is_named(X_missing):
         table(X_missing.head(2).set_axis(["a", "b"]))
 
 
-def test_errors_name_row_file_and_reason(X_paths, tmp_path):
+def test_errors_contain_row_file_and_reason(X_paths, tmp_path):
     png, csv = tmp_path / "corrupt.png", tmp_path / "truncated.csv"
     png.write_bytes(b"\x89PNG\r\n\x1a\n then nothing")
     csv.write_text("FWS,SWS\n1.0,2.0\n3.0")
-    for cell, modality, error, message in [
+    for entry, modality, error, message in [
         (str(png), "image", ValueError, r"row 7: the image '.*corrupt.png' could not"),
         (png, "image", ValueError, r"row 7: the image '.*corrupt.png' could not"),
         (
@@ -82,7 +82,7 @@ def test_errors_name_row_file_and_reason(X_paths, tmp_path):
         (3.5, "image", TypeError, "row 7: the image '3.5' could not"),
     ]:
         X = X_paths.astype(object)
-        X.iat[7, X.columns.get_loc(modality)] = cell
+        X.iat[7, X.columns.get_loc(modality)] = entry
         with pytest.raises(error, match=message):
             read_all(table(X))
 
@@ -96,7 +96,7 @@ def test_a_truncated_png_is_an_error(X_paths, tmp_path):
         read_all(table(X_paths))
 
 
-def test_profiles_with_other_channels_are_named(X, X_paths, tmp_path):
+def test_error_of_profiles_with_other_channels(X, X_paths, tmp_path):
     X.at[4, "profile"] = X.at[4, "profile"][:, :5]
     with pytest.raises(ValueError, match="row 4: the profile has 5 channels, where 6"):
         read_all(table(X))
@@ -115,9 +115,12 @@ def test_which_frames_are_particle_tables(X):
     assert is_particle_table(X[["image"]])
     assert not is_particle_table(pd.DataFrame(np.eye(3)))
     assert not is_particle_table(np.eye(3))
-    assert list(select_view_columns(X[["profile", "image"]])) == ["image", "profile"]
+    assert list(select_modality_columns(X[["profile", "image"]])) == [
+        "image",
+        "profile",
+    ]
     with pytest.raises(ValueError, match=r"no column 'profile'.*X\['profile'\] = None"):
-        select_view_columns(X[["image"]])
+        select_modality_columns(X[["image"]])
 
 
 @pytest.mark.parametrize(
@@ -138,13 +141,13 @@ def test_split_columns(n_columns, image_shape, profile_shape, expected):
 @pytest.mark.parametrize(
     ("image_shape", "profile_shape"), [((8, 4), (8, 3)), ((8, 8), None), (None, (9, 9))]
 )
-def test_shapes_that_do_not_share_out_the_columns_raise(image_shape, profile_shape):
+def test_shapes_that_do_not_match_the_columns_raise(image_shape, profile_shape):
     with pytest.raises(ValueError, match="X has 64 columns, which image_shape="):
         split_columns(64, image_shape, profile_shape)
 
 
 @pytest.mark.parametrize("shape", [(), (0,), (0, 4), (2, 2, 2)])
-def test_shapes_have_one_or_two_sides(shape):
+def test_shapes_have_one_or_two_dimensions(shape):
     with pytest.raises(ValueError, match=r"image_shape=.*; expected two numbers"):
         split_columns(64, shape, None)
     with pytest.raises(ValueError, match=r"profile_shape=.*; expected two numbers"):
@@ -166,7 +169,7 @@ def test_array_columns_are_reshaped():
     assert image.sizes is profile.sizes is None
 
 
-def test_flat_views_may_differ_in_width():
+def test_flat_vectors_may_differ_in_width():
     X = np.arange(20, dtype=np.float32).reshape(2, 10)
     source = ParticleArray(X, image_shape=(3,), profile_shape=None, **SIZES)
     assert_array_equal(source.read("image", np.arange(2)).values, X[:, :3])

@@ -17,7 +17,7 @@ TINY = {
     "early_stopping": False,
     "random_state": 0,
 }
-# Every encoder and either loss; which of them meet does not matter to any of them.
+# Every encoder and both losses; the combination does not matter.
 COMBINATIONS = [
     (image, profile, loss)
     for image, profile, loss in zip(
@@ -39,7 +39,7 @@ def test_every_encoder_trains_a_step(X, image, profile, loss):
 
 
 def test_the_papers_training(X, monkeypatch):
-    """What reaches the optimiser, and when the rate has risen to the paper's."""
+    """The parameters of the optimizer, and the epoch of the paper's peak rate."""
     groups = []
     step = torch.optim.SGD.step
 
@@ -87,12 +87,12 @@ def test_overrides():
     assert PROFILE_ENCODERS["transformer"]["width"] == 128
 
 
-def test_imagenet_weights_are_asked_for_and_used(X, monkeypatch):
-    """The hub is stood in for by a model of known weights."""
-    create_model, asked = timm.create_model, []
+def test_imagenet_weights_are_requested_and_used(X, monkeypatch):
+    """A model of known weights replaces the hub."""
+    create_model, requests = timm.create_model, []
 
     def published(name, pretrained=False, **params):
-        asked.append((name, pretrained))
+        requests.append((name, pretrained))
         model = create_model(name, **params)
         for parameter in model.parameters():
             parameter.data.fill_(0.5)
@@ -101,13 +101,13 @@ def test_imagenet_weights_are_asked_for_and_used(X, monkeypatch):
     monkeypatch.setattr(timm, "create_model", published)
     embedder = clone(kareinen2026(**TINY | {"learning_rate": 1e-12}))
     encoder = embedder.fit(X[:4]).net_.module_.image.encoder
-    assert asked == [("convnext_femto", True)]
+    assert requests == [("convnext_femto", True)]
     weights = next(encoder.parameters()).detach().numpy()
     np.testing.assert_allclose(weights, 0.5, rtol=1e-5)
     assert_array_equal(
         embedder.transform(X[:4]).shape, (4, 512)
-    )  # and transform asks for nothing more
-    assert len(asked) == 1
+    )  # and transform requests nothing more
+    assert len(requests) == 1
 
 
 @pytest.mark.parametrize("error", [FileNotFoundError, ConnectionError, RuntimeError])

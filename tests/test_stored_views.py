@@ -6,7 +6,7 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from skplankton._stored_views import StoredImage, StoredProfile
+from skplankton._views.stored import StoredImage, StoredProfile
 
 PIXELS = np.arange(60, dtype=np.uint8).reshape(6, 10)
 SAMPLES = np.arange(12, dtype=np.float32).reshape(4, 3)
@@ -14,7 +14,7 @@ SAMPLES = np.arange(12, dtype=np.float32).reshape(4, 3)
 
 @pytest.fixture
 def path(tmp_path):
-    """A file that holds something, an image, and a profile."""
+    """A file of other bytes, an image and a profile."""
     content = io.BytesIO()
     Image.fromarray(PIXELS).save(content, "PNG")
     (tmp_path / "a.views").write_bytes(
@@ -52,25 +52,27 @@ def test_profile_is_read(profile):
     np.testing.assert_array_equal(profile.read(), SAMPLES)
 
 
-@pytest.mark.parametrize("view", ["image", "profile"])
-def test_cells_are_values(view, request):
-    """They are compared, hashed, pickled and put into tables as any other."""
-    cell = request.getfixturevalue(view)
-    again = pickle.loads(pickle.dumps(cell))
-    assert again == cell
-    assert hash(again) == hash(cell)
-    assert str(cell) == "a.json, particle 3"
-    assert not pd.isna(cell)
-    assert pd.Series([cell, None], dtype=object).notna().tolist() == [True, False]
+@pytest.mark.parametrize("modality", ["image", "profile"])
+def test_stored_entries_are_values(modality, request):
+    """They can be compared, hashed, pickled and stored in tables."""
+    entry = request.getfixturevalue(modality)
+    again = pickle.loads(pickle.dumps(entry))
+    assert again == entry
+    assert hash(again) == hash(entry)
+    assert str(entry) == "a.json, particle 3"
+    assert not pd.isna(entry)
+    assert pd.Series([entry, None], dtype=object).notna().tolist() == [True, False]
 
 
-@pytest.mark.parametrize("view", ["image", "profile"])
-def test_a_file_that_is_gone_or_shorter_is_told(view, request, path):
-    cell = request.getfixturevalue(view)
-    read = cell.open if view == "image" else cell.read
+@pytest.mark.parametrize("modality", ["image", "profile"])
+def test_error_of_a_missing_or_shorter_file(modality, request, path):
+    entry = request.getfixturevalue(modality)
+    read = entry.open if modality == "image" else entry.read
     path.write_bytes(b"12345")
     with pytest.raises(ValueError, match=r"ends before byte \d+: it has changed"):
         read()
     path.unlink()
-    with pytest.raises(FileNotFoundError, match=r"are gone: .* Load the table again"):
+    with pytest.raises(
+        FileNotFoundError, match=r"no longer exists: .* Load the table again"
+    ):
         read()

@@ -4,13 +4,10 @@ import numpy as np
 import pytest
 import torch
 
-from skplankton._training import (
-    BalancedBatches,
-    PairDataset,
-    _WarmupCosine,
-    autocast,
-)
-from skplankton._training import train_dual_encoder as train
+from skplankton._training.batches import BalancedBatches, PairDataset
+from skplankton._training.contrastive import train_dual_encoder as train
+from skplankton._training.devices import autocast
+from skplankton._training.schedule import WarmupCosine
 
 N_PAIRS, N_COLUMNS = 40, 6
 
@@ -61,7 +58,7 @@ def settings(**changes):
 
 
 @pytest.mark.parametrize(("n", "batch_size"), [(2, 16), (16, 16), (17, 16), (33, 16)])
-def test_batches_hold_every_pair_once_and_never_one_pair_alone(n, batch_size):
+def test_batches_contain_every_pair_once_and_never_a_single_pair(n, batch_size):
     dataset = PairDataset({"image": np.arange(n), "profile": np.arange(n)})
     batches = BalancedBatches(dataset, batch_size, np.random.RandomState(0))
     for _ in range(2):
@@ -74,7 +71,7 @@ def test_batches_hold_every_pair_once_and_never_one_pair_alone(n, batch_size):
         assert min(sizes) >= 2
 
 
-def test_batches_are_shuffled_anew_each_epoch_only_when_training():
+def test_batches_are_shuffled_again_each_epoch_only_when_training():
     dataset = PairDataset({"image": np.arange(50), "profile": np.arange(50)})
 
     def epoch(batches):
@@ -86,7 +83,7 @@ def test_batches_are_shuffled_anew_each_epoch_only_when_training():
 
 
 def test_schedule_warms_up_then_falls_to_a_500th():
-    schedule = _WarmupCosine(n_warmup_steps=4, n_steps=20)
+    schedule = WarmupCosine(n_warmup_steps=4, n_steps=20)
     factors = np.array([schedule(step) for step in range(21)])
     assert np.all(np.diff(factors[:5]) > 0)
     assert factors[4] == 1
@@ -120,15 +117,15 @@ def test_sgd_has_nesterov_momentum(arrays, monkeypatch):
     assert built[0]["momentum"] == 0.9
 
 
-def test_temperature_is_learnt_or_left(arrays):
+def test_temperature_is_learned_or_fixed(arrays):
     fixed, _ = train(arrays, **settings())
-    learnt, history = train(arrays, **settings(learn_temperature=True))
+    learned, history = train(arrays, **settings(learn_temperature=True))
     assert fixed.module_.temperature == pytest.approx(0.5)
-    assert learnt.module_.temperature != pytest.approx(0.5, rel=1e-3)
-    assert history[-1]["temperature"] == learnt.module_.temperature
+    assert learned.module_.temperature != pytest.approx(0.5, rel=1e-3)
+    assert history[-1]["temperature"] == learned.module_.temperature
 
 
-def test_standardisation_is_learnt_from_the_pairs(arrays):
+def test_standardization_is_learned_from_the_pairs(arrays):
     arrays["image"] = arrays["image"] * 100 + 7
     arrays["image"][:, 2] = 3.0  # a constant column keeps a scale of one
     net, _ = train(arrays, **settings(max_epochs=1))
@@ -140,7 +137,7 @@ def test_standardisation_is_learnt_from_the_pairs(arrays):
 
 
 @pytest.mark.parametrize("precision", ["32", "bf16"])
-def test_features_are_centred_on_the_training_pairs(arrays, precision):
+def test_features_are_centered_on_the_training_pairs(arrays, precision):
     """In the number format in which they are computed by transform."""
     arrays["profile"] = 10 + arrays["profile"]
     net, _ = train(arrays, **settings(precision=precision, batch_size=64))
@@ -190,9 +187,9 @@ def structured():
 def test_gradient_caching_is_exact(
     arrays, structured, encoder, micro_batch_size, monkeypatch
 ):
-    # A whole batch and its chunks draw other masks: what they do with the same masks
-    # is the next test's.
-    monkeypatch.setattr("skplankton._dual_encoder.FEATURE_DROPOUT", 0.0)
+    # A whole batch and its chunks draw different masks; the next test is about equal
+    # masks.
+    monkeypatch.setattr("skplankton._nn.dual_encoder.FEATURE_DROPOUT", 0.0)
     arrays = arrays if encoder == "mlp" else structured
     plain = gradients_of_first_step(arrays, None, encoder)
     chunked = gradients_of_first_step(arrays, micro_batch_size, encoder)
@@ -204,7 +201,7 @@ def test_gradient_caching_is_exact(
 
 def test_gradient_caching_replays_dropout(structured, monkeypatch):
     """With dropout, the second pass must draw the masks of the first."""
-    from skplankton._training import ContrastiveNet
+    from skplankton._training.contrastive import ContrastiveNet
 
     outputs = []
     infer = ContrastiveNet.infer
@@ -251,12 +248,12 @@ def test_early_stopping_restores_the_best_weights_and_temperature(arrays):
     assert loss == pytest.approx(losses[best], rel=1e-5)
 
 
-def test_diverging_training_says_so(arrays):
+def test_diverging_training_raises(arrays):
     with pytest.raises(ValueError, match=r"Training diverged.*Lower learning_rate"):
         train(arrays, **settings(optimizer="sgd", learning_rate=1e30, max_epochs=20))
 
 
-def test_divergence_in_the_last_step_is_noticed(arrays):
+def test_divergence_in_the_last_step_is_detected(arrays):
     """The loss is computed before the step that makes the weights infinite."""
     one_step = settings(max_epochs=1, batch_size=64, optimizer="sgd", warmup_epochs=0)
     with pytest.raises(ValueError, match=r"Training diverged.*\(it is 1e\+38\)"):
@@ -264,7 +261,7 @@ def test_divergence_in_the_last_step_is_noticed(arrays):
 
 
 def test_training_ends_with_the_epoch_in_which_it_diverges(arrays, monkeypatch):
-    from skplankton._training import ContrastiveNet
+    from skplankton._training.contrastive import ContrastiveNet
 
     n_steps = []
     train_step = ContrastiveNet.train_step
@@ -281,7 +278,7 @@ def test_training_ends_with_the_epoch_in_which_it_diverges(arrays, monkeypatch):
     assert len(n_steps) < 20
 
 
-def test_arrays_and_random_states_are_left_alone(arrays):
+def test_arrays_and_random_states_are_not_changed(arrays):
     before = copy.deepcopy(arrays)
     torch.manual_seed(3)
     expected = torch.rand(2)
@@ -290,23 +287,3 @@ def test_arrays_and_random_states_are_left_alone(arrays):
     assert torch.equal(torch.rand(2), expected)
     for modality, values in before.items():
         np.testing.assert_array_equal(arrays[modality], values)
-
-
-def test_compiled_encoders_train_and_plain_ones_are_kept(arrays, monkeypatch):
-    """A compiler that changes nothing stands in for one that not every machine has."""
-    compiled = []
-
-    def compile(module):
-        compiled.append(module)
-        module._compiled_call_impl = module._call_impl
-
-    monkeypatch.setattr(torch.nn.Module, "compile", compile)
-    expected, _ = train(arrays, **settings())
-    assert not compiled
-    net, _ = train(arrays, **settings(compile_encoders=True))
-    views = net.module_.image, net.module_.profile
-    assert compiled == [view.encoder for view in views]
-    assert all(view.encoder._compiled_call_impl is None for view in views)
-    plain = expected.module_.state_dict()
-    for name, value in net.module_.state_dict().items():
-        torch.testing.assert_close(value, plain[name], rtol=0, atol=0)

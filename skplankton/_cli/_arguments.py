@@ -1,8 +1,4 @@
-"""The command line: which commands and options there are, and their help.
-
-Nothing heavy is imported here, so that --help answers at once. That the defaults are
-the library's own is checked by a test.
-"""
+"""The command line → options; and the meaning of the exit codes."""
 
 from __future__ import annotations
 
@@ -13,7 +9,22 @@ from pathlib import Path
 
 from skplankton import __version__
 
-from ._exit_codes import MEANINGS
+# Exit codes of the commands.
+DONE = 0
+FAILED = 1
+USAGE = 2  # argparse's own
+PROBLEMS = 3
+INTERRUPTED = 130  # as shells have it: 128 + SIGINT
+TERMINATED = 143  # 128 + SIGTERM
+
+MEANINGS = {
+    DONE: "all done",
+    FAILED: "an error: the message gives the cause and what to do",
+    USAGE: "invalid command line",
+    PROBLEMS: "done, but something in the files could not be read; see the report",
+    INTERRUPTED: "interrupted with Ctrl-C",
+    TERMINATED: "stopped by SIGTERM, as sent by batch systems and kill",
+}
 
 FIT_DEFAULTS = {
     "gallery_size": None,
@@ -28,67 +39,69 @@ _SAMPLES = """\
 A SAMPLE is one of
   a .json file           of cyz2json: one CytoSense measurement
   a folder of them       all of its .json files
-  a CytoProcess project  the folder that holds converted/ or work/: all its samples
-  a LAB folder           annotations.csv, images/ and profiles/, as the published data
-                         sets have them; or another .csv file with the columns image
-                         and profile
+  a CytoProcess project  the folder that contains converted/ or work/: all its samples
+  a LAB folder           annotations.csv, images/ and profiles/, as in the published
+                         data sets; or another .csv file with the columns image and
+                         profile
 """
 _EXIT_CODES = "exit codes:\n" + "\n".join(
     f"  {code:<4} {meaning}" for code, meaning in MEANINGS.items()
 )
 _TRUST = """\
-A model file can run any program when it is opened, as all joblib files can: use only
+Like any joblib file, a model file can run any program when it is opened: use only
 models that you trust."""
 _DESCRIPTION = """\
-Name plankton from images and optical profiles.
+Classify plankton from images and optical profiles.
 
 A station's day:
   1. python -m skplankton fit SEASON/*.json --labels ecotaxa_export.zip \\
          --output model.joblib
   2. python -m skplankton classify model.joblib today.json --output names --ecotaxa
   3. look at names/species.csv; import names/ecotaxa_today.zip into EcoTaxa, validate
-     some of the names there, and export them
+     some of the predicted labels there, and export them
   4. python -m skplankton evaluate model.joblib today.json --labels new_export.zip
 
-'python -m skplankton COMMAND --help' tells more. Any command may be interrupted: run it
-again, as it was, and it goes on.
+'python -m skplankton COMMAND --help' explains each command. Any command may be
+interrupted: run the same command again, and it resumes.
 """
 _FIT = f"""\
-Train a model on all particles of the samples, and keep those that were labelled in
-EcoTaxa as the gallery that new particles are compared with.
+Train a model on all particles of the samples. Those labeled in EcoTaxa become the
+gallery, with which new particles are compared.
 
 {_SAMPLES}
-Without --labels, those of the column class in LAB folders count.
+Without --labels, the column class of LAB folders is used.
 """
 _CLASSIFY = f"""\
-Name every particle of the samples.
+Classify every particle of the samples.
 
 {_SAMPLES}
-DIR/<sample>.csv           a row a particle: its name (empty if no view of it could be
-                           read), score (share of the votes, 0 to 1), and the labelled
-                           particles nearest to it, with similarity (1: the same)
-DIR/species.csv            how many of each species in each sample
-DIR/ecotaxa_<sample>.zip   with --ecotaxa: names and images to import into EcoTaxa;
-                           particles without an image are in without_image.csv in it
+DIR/<sample>.csv           one row per particle: its predicted label (column name; empty
+                           if neither image nor profile could be read), score (share of
+                           the votes, 0 to 1), and the nearest labeled particles with
+                           their similarity (1: identical)
+DIR/species.csv            number of particles of each species in each sample
+DIR/ecotaxa_<sample>.zip   with --ecotaxa: predicted labels and images to import into
+                           EcoTaxa; particles without an image are in its file
+                           without_image.csv
 DIR/<sample>_problems.txt  what could not be read, if anything
-DIR/progress/              what the command needs to go on after an interruption
+DIR/progress/              what the command needs to resume after an interruption
 
-Samples that are finished stay as they are when the command is run again, with more
-samples or the same; one whose file has changed is named again. A folder holds the names
-of one model only. Other samples go on when one cannot be named.
+Finished samples are left as they are when the command is run again, with the same or
+more samples; a sample whose file has changed is classified again. A folder contains the
+results of one model only. If a sample cannot be classified, the others still are.
 """
 _EVALUATE = f"""\
-Compare the model's names with those given in EcoTaxa. Particles of the model's gallery
-are left out: it would recognise them.
+Compare the predicted labels with those validated in EcoTaxa. Particles of the model's
+gallery are left out: the model has seen their labels.
 
 {_SAMPLES}
-Without --labels, those of the column class in LAB folders count. With --output, the
-table goes to DIR/evaluation.csv too, and each particle to DIR/evaluation_particles.csv.
+Without --labels, the column class of LAB folders is used. With --output, the table is
+also written to DIR/evaluation.csv, and each particle to DIR/evaluation_particles.csv.
 """
 
 
 def parse_arguments(arguments: Sequence[str] | None = None) -> argparse.Namespace:
-    """The options; exits with 0 after --help and with 2 if they make no sense."""
+    """The options; exits with 0 after --help and with 2 if they are invalid."""
     return _parser().parse_args(arguments)
 
 
@@ -108,7 +121,7 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _add_fit(commands) -> None:
-    parser = _command(commands, "fit", "train a model on labelled samples", _FIT)
+    parser = _command(commands, "fit", "train a model on labeled samples", _FIT)
     _add_samples(parser)
     _add_labels(parser)
     parser.add_argument(
@@ -116,18 +129,18 @@ def _add_fit(commands) -> None:
         type=Path,
         required=True,
         metavar="MODEL.joblib",
-        help="the model file to write. What is read meanwhile lies in a folder beside "
-        "it, MODEL.joblib.work, until the model is written",
+        help="the model file to write. Until it is written, data read from the samples "
+        "is kept beside it, in the folder MODEL.joblib.work",
     )
     parser.add_argument(
-        "--overwrite", action="store_true", help="replace a model that is there"
+        "--overwrite", action="store_true", help="replace an existing model"
     )
     parser.add_argument(
         "--gallery-size",
         type=_positive_int,
         metavar="N",
         default=FIT_DEFAULTS["gallery_size"],
-        help="keep at most N labelled particles of each species (default: all); the "
+        help="keep at most N labeled particles of each species (default: all); the "
         "others can be used to evaluate the model",
     )
     parser.add_argument(
@@ -135,21 +148,21 @@ def _add_fit(commands) -> None:
         type=_positive_int,
         metavar="N",
         default=FIT_DEFAULTS["n_neighbors"],
-        help="labelled particles that vote on a name (default: %(default)s)",
+        help="number of labeled particles that vote (default: %(default)s)",
     )
     parser.add_argument(
         "--max-epochs",
         type=_positive_int,
         metavar="N",
         default=FIT_DEFAULTS["max_epochs"],
-        help="times the training sees each particle (default: %(default)s)",
+        help="number of training epochs (default: %(default)s)",
     )
     parser.add_argument(
         "--temperature",
         type=_positive_float,
         metavar="T",
         default=FIT_DEFAULTS["temperature"],
-        help="of the training; worth a search, see the user guide "
+        help="temperature of the contrastive loss; worth tuning, see the user guide "
         "(default: %(default)s)",
     )
     parser.add_argument(
@@ -157,8 +170,8 @@ def _add_fit(commands) -> None:
         type=_whole_number,
         metavar="ROWS",
         default=FIT_DEFAULTS["crop_top"],
-        help="rows to cut off the top of images, where a scale bar is burnt in; 25 in "
-        "the published sets (default: %(default)s)",
+        help="rows to cut off the top of images, where a scale bar is burned in; 25 in "
+        "the published data sets (default: %(default)s)",
     )
     parser.add_argument(
         "--random-state",
@@ -168,43 +181,43 @@ def _add_fit(commands) -> None:
         help="the same number gives the same model on the same machine "
         "(default: %(default)s)",
     )
-    _add_common(parser, channels="the usual six")
+    _add_common(parser, channels="the six standard ones")
 
 
 def _add_classify(commands) -> None:
     parser = _command(
-        commands, "classify", "name the particles of samples", _CLASSIFY, _TRUST
+        commands, "classify", "classify the particles of samples", _CLASSIFY, _TRUST
     )
     _add_model(parser)
     _add_samples(parser)
     parser.add_argument(
-        "--output", type=Path, required=True, metavar="DIR", help="the results' folder"
+        "--output", type=Path, required=True, metavar="DIR", help="the output folder"
     )
     parser.add_argument(
         "--ecotaxa",
         action="store_true",
-        help="write names and images for EcoTaxa to import, too",
+        help="also write predicted labels and images for import into EcoTaxa",
     )
     parser.add_argument(
         "--overwrite",
         action="store_true",
-        help="if DIR holds names of another model, or with other channels, remove "
-        "these and begin anew",
+        help="if DIR contains results of another model or other channels, remove "
+        "them and start again",
     )
     parser.add_argument(
         "--chunk-size",
         type=_positive_int,
         metavar="N",
         default=CHUNK_SIZE,
-        help="particles named before they are saved; an interruption costs no more "
-        "(default: %(default)s)",
+        help="number of particles after which results are saved; an interruption loses "
+        "no more (default: %(default)s)",
     )
     _add_common(parser, channels="those of the model")
 
 
 def _add_evaluate(commands) -> None:
     parser = _command(
-        commands, "evaluate", "compare names with labels", _EVALUATE, _TRUST
+        commands, "evaluate", "compare predictions with labels", _EVALUATE, _TRUST
     )
     _add_model(parser)
     _add_samples(parser)
@@ -233,7 +246,7 @@ def _add_model(parser: argparse.ArgumentParser) -> None:
 
 def _add_samples(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
-        "samples", nargs="+", metavar="SAMPLE", help="where the particles are"
+        "samples", nargs="+", metavar="SAMPLE", help="the particles' files or folders"
     )
 
 
@@ -242,8 +255,8 @@ def _add_labels(parser: argparse.ArgumentParser) -> None:
         "--labels",
         type=Path,
         metavar="ECOTAXA",
-        help="an export of EcoTaxa: .tsv table, folder or .zip. Only validated names "
-        "count",
+        help="an export of EcoTaxa: .tsv table, folder or .zip. Only validated labels "
+        "are used",
     )
 
 
@@ -252,40 +265,42 @@ def _add_common(parser: argparse.ArgumentParser, channels: str) -> None:
         "--channels",
         type=_channels,
         metavar="NAMES",
-        help="channels of the profiles in .json files, in order, with commas between "
-        "them; NAME=OTHER takes the channel that the file calls OTHER, as in "
+        help="channels of the profiles in .json files, in order, separated by commas; "
+        "NAME=OTHER takes the channel that is called OTHER in the file, as in "
         f"'FWS,SWS,FL Red=FL Red HS' (default: {channels})",
     )
     parser.add_argument(
         "--strict",
         action="store_true",
-        help="stop at the first thing that cannot be read; else it is left out, and "
-        "told at the end",
+        help="stop at the first thing that cannot be read; by default it is left out, "
+        "and reported at the end",
     )
     parser.add_argument(
         "--cache",
         type=Path,
         metavar="DIR",
-        help="keep images and profiles taken out of .json files here, for the next "
+        help="keep images and profiles extracted from .json files here, for the next "
         "command; needs up to as much space as the files, and is never emptied",
     )
     parser.add_argument(
         "--device",
         default="auto",
         metavar="NAME",
-        help="cpu, cuda, cuda:1, mps or auto, the fastest there is (default: auto)",
+        help="cpu, cuda, cuda:1, mps or auto, the fastest available (default: auto)",
     )
     parser.add_argument(
         "--n-jobs",
         type=_n_jobs,
         metavar="N",
-        help="processes that read images and profiles; -1 is one a core (default: 1)",
+        help="processes that read images and profiles; -1: one per core (default: 1)",
     )
     parser.add_argument(
-        "--quiet", action="store_true", help="no progress bars (nor are there in logs)"
+        "--quiet",
+        action="store_true",
+        help="no progress bars (log files never have them)",
     )
     parser.add_argument(
-        "--debug", action="store_true", help="show where in the program an error arose"
+        "--debug", action="store_true", help="show the traceback of an error"
     )
 
 
@@ -323,21 +338,20 @@ def _number(kind, text: str, expected: str, least=-math.inf, most=math.inf):
 
 
 def _channels(text: str) -> list[str] | dict[str, str]:
-    """``"FWS,FL Red=FL Red HS"`` → what load_cyz_json takes."""
+    """``"FWS,FL Red=FL Red HS"`` → the argument of load_cyz_json."""
     parts = [part.strip() for part in text.split(",")]
     pairs = [[side.strip() for side in part.partition("=")[::2]] for part in parts]
-    named = ["=" in part for part in parts]
+    is_renamed = ["=" in part for part in parts]
     if not all(
         name and (other or not has_other)
-        for (name, other), has_other in zip(pairs, named, strict=True)
+        for (name, other), has_other in zip(pairs, is_renamed, strict=True)
     ):
         raise argparse.ArgumentTypeError(
-            f"expected names with commas between them, each NAME or NAME=OTHER, got "
-            f"{text!r}"
+            f"expected names separated by commas, each NAME or NAME=OTHER, got {text!r}"
         )
     names = [name for name, _ in pairs]
     if len(set(names)) < len(names):
         raise argparse.ArgumentTypeError(f"expected each name once, got {text!r}")
-    if not any(named):
+    if not any(is_renamed):
         return parts
     return {name: other or name for name, other in pairs}

@@ -1,64 +1,93 @@
-"""``classify``: a model and samples → tables of names."""
+"""``classify``: samples → tables of predicted labels, part by part."""
 
 from __future__ import annotations
 
+import csv
 import hashlib
 import os
 from argparse import Namespace
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
-import skplankton
-from skplankton._files import disk_errors
+import numpy as np
+import pandas as pd
+from tqdm import tqdm
 
-from ._exit_codes import DONE, FAILED, PROBLEMS
-from ._model_file import open_model, read_model_file
-from ._output_folder import SPECIES, OutputFolder, result_names
-from ._reports import complain, plural, say
-from ._sample_job import SampleJob
-from ._samples import Sample, find_samples
+import skplankton
+from skplankton._cli._arguments import DONE, FAILED, PROBLEMS
+from skplankton._cli._files import json_bytes, read_json, write_whole
+from skplankton._cli._model import (
+    NAME,
+    SCORE,
+    Model,
+    classify_particles,
+    columns,
+    n_neighbors,
+    open_model,
+    read_model_file,
+)
+from skplankton._cli._output_folder import (
+    PART_PATTERN,
+    SPECIES,
+    OutputFolder,
+    result_names,
+)
+from skplankton._cli._reports import (
+    collected_reports,
+    plural,
+    print_message,
+    print_result,
+    show_bars,
+)
+from skplankton._cli._samples import Sample, errors, find_samples
+from skplankton._utils.files import disk_errors
+from skplankton.ecotaxa import write_ecotaxa
+from skplankton.ecotaxa._writer import NoImageError
 
 _LONGEST_NAME = 255  # of a file, in bytes
-# What is wrong with one sample, and no reason not to name the others.
+# Errors of one sample, after which the other samples are still classified.
 _SAMPLE_ERRORS = (ValueError, FileNotFoundError, FileExistsError)
 
 
 def run(options: Namespace) -> int:
-    """Name the samples that are not finished."""
+    """Classify the samples that are not finished."""
     samples = find_samples(options.samples)
-    _check_names(samples)
+    _check_sample_names(samples)
     content = read_model_file(options.model)
     with disk_errors(options.output), OutputFolder.opened(options.output) as folder:
         try:
             return _classify(samples, content, folder, options)
         except (KeyboardInterrupt, OSError):
-            complain(
-                f"What is finished is kept in {folder.path}. Run the same command "
-                "again to go on from there."
+            print_message(
+                f"Finished results are kept in {folder.path}. Run the same command "
+                "again to resume."
             )
             raise
 
 
-def _check_names(samples: list[Sample]) -> None:
-    """Raise if a sample's results cannot have the names that they are to have."""
+def _check_sample_names(samples: list[Sample]) -> None:
+    """Raise if a sample's name gives no valid names for its output files."""
     for sample in samples:
-        # Not all file systems tell upper from lower case.
+        # Some file systems are not case-sensitive.
         if sample.name.casefold() == SPECIES:
             raise ValueError(
-                f"The sample {sample.name!r} would be written to {sample.name}.csv, as "
-                f"is the table of all samples. Rename {sample.source}."
+                f"The sample {sample.name!r} would be written to {sample.name}.csv, "
+                f"like the table of all samples. Rename {sample.source}."
             )
-        # Bytes, not characters, are what most file systems count.
+        # Most file systems count bytes, not characters.
         longest = max(map(os.fsencode, result_names(sample.name).values()), key=len)
         excess = len(longest) - _LONGEST_NAME
         if excess > 0:
             length = len(os.fsencode(sample.name))
             raise ValueError(
-                f"The name of the sample {sample.name!r} has {length} bytes, at most "
-                f"{length - excess} are possible: its results would have longer names "
-                f"than files can have. Rename {sample.source}; a letter that is not "
-                "ASCII takes two bytes or more."
+                f"The name of the sample {sample.name!r} has {length} bytes; expected "
+                f"at most {length - excess}, or the names of its output files would be "
+                f"too long. Rename {sample.source}; a letter that is not ASCII takes "
+                "two bytes or more."
             )
 
 
@@ -70,12 +99,12 @@ def _classify(
         "channels": options.channels,
         "skplankton": skplankton.__version__,
     }
-    anew = folder.is_of_other_run(run)
-    if anew and folder.holds_names() and not options.overwrite:
+    is_other_run = folder.is_of_other_run(run)
+    if is_other_run and folder.has_results() and not options.overwrite:
         raise ValueError(
-            f"{folder.path} holds names given by another model, with other --channels "
-            "or another version of skplankton. Names are not mixed: choose another "
-            "--output, or pass --overwrite to remove these and begin anew."
+            f"{folder.path} contains results of another model, of other --channels or "
+            "of another version of skplankton. Results are not mixed: choose another "
+            "--output, or pass --overwrite to remove these and start again."
         )
     wanted = {"table"} | ({"ecotaxa"} if options.ecotaxa else set())
     failed: dict[str, Exception] = {}
@@ -84,63 +113,180 @@ def _classify(
     for sample in samples:
         with _sample_errors(failed, sample, options):
             state = sample.state()
-            record = None if anew else folder.finished(sample.name, state, wanted)
+            record = (
+                None if is_other_run else folder.finished(sample.name, state, wanted)
+            )
             if record is None:
                 waiting.append((sample, state))
             else:
                 records[sample.name] = record
     if records:
-        say(f"{plural(len(records), 'sample')} named before; left as they are")
+        print_result(
+            f"{plural(len(records), 'sample')} classified before; left as they are"
+        )
     if waiting:
         model = open_model(content, options.model)
-        model.set_up(
+        model.configure(
             device=options.device, n_jobs=options.n_jobs, strict=options.strict
         )
         folder.begin_run(run)
         job = SampleJob(model, folder, options, wanted)
         for sample, state in waiting:
             with _sample_errors(failed, sample, options):
-                records[sample.name] = job.name_sample(sample, state)
+                records[sample.name] = job.classify_sample(sample, state)
     if waiting or records:
         folder.write_species()
-    return _told(records, failed, folder)
+    return _report_outcome(records, failed, folder)
 
 
 @contextmanager
 def _sample_errors(
     failed: dict[str, Exception], sample: Sample, options: Namespace
 ) -> Iterator[None]:
-    """Tell of what is wrong with a sample and go on, unless that is not wanted."""
+    """Report the error of a sample and go on, unless --strict or --debug is set."""
     try:
         yield
     except _SAMPLE_ERRORS as error:
         if options.strict or options.debug:
             raise
         failed[sample.name] = error
-        complain(f"{sample.name} could not be named: {error}")
+        print_message(f"{sample.name} could not be classified: {error}")
 
 
-def _told(
+def _report_outcome(
     records: dict[str, Any], failed: dict[str, Exception], folder: OutputFolder
 ) -> int:
-    """The last words, and the exit code."""
+    """Print the summary; return the exit code."""
     n_particles = sum(record["particles"] for record in records.values())
-    n_unnamed = sum(record["unnamed"] for record in records.values())
+    n_unlabeled = sum(record["unnamed"] for record in records.values())
     if records:
-        say(
+        print_result(
             f"{plural(len(records), 'sample')}, {plural(n_particles, 'particle')}, "
-            f"{n_unnamed} of them without a name: {folder.path / SPECIES}.csv"
+            f"{n_unlabeled} of them without a predicted label: "
+            f"{folder.path / SPECIES}.csv"
         )
     with_problems = [name for name, record in records.items() if record["problems"]]
     for name in with_problems:
-        complain(
+        print_message(
             f"{name}: something could not be read, see "
             f"{folder.path / result_names(name)['problems']}"
         )
     if failed:
-        complain(
-            f"error: {plural(len(failed), 'sample')} could not be named: "
-            f"{', '.join(failed)} (why is said above)"
+        print_message(
+            f"error: {plural(len(failed), 'sample')} could not be classified: "
+            f"{', '.join(failed)} (see the messages above)"
         )
         return FAILED
     return PROBLEMS if with_problems else DONE
+
+
+@dataclass(frozen=True)
+class SampleJob:
+    """Classifies samples; `wanted` are kinds of results."""
+
+    model: Model
+    folder: OutputFolder
+    options: Namespace
+    wanted: set[str]
+
+    def classify_sample(self, sample: Sample, state: str) -> dict[str, Any]:
+        """Classify the particles that are not classified yet; return the record."""
+        work = self.folder.begin(sample.name, state)
+        with collected_reports() as problems:
+            table = sample.load(
+                channels=self.options.channels or self.model.channels or "auto",
+                cache=self.options.cache or work / "views",
+                errors=errors(self.options.strict),
+                verbose=show_bars(self.options.quiet),
+            )
+        parts = list(self._parts(sample, table, work))
+        names = result_names(sample.name)
+        results = {"table": work / names["table"]}
+        counts = self._write_table(results["table"], parts)
+        for part in parts:
+            problems += read_json(part)["problems"]
+        if "ecotaxa" in self.wanted:
+            if table["image"].notna().any():
+                results["ecotaxa"] = work / names["ecotaxa"]
+                problems += self._write_ecotaxa(results, table)
+            else:
+                print_result(
+                    f"{sample.name}: no images, so nothing is written for EcoTaxa"
+                )
+        if problems:
+            results["problems"] = work / names["problems"]
+            text = "\n\n".join(problems) + "\n"
+            content = text.encode(errors="backslashreplace")  # names of files
+            write_whole(results["problems"], content, work)
+        n_unlabeled = counts.pop("")
+        record = {
+            "state": state,
+            "looked_for": sorted(self.wanted),
+            "particles": len(table),
+            "unnamed": n_unlabeled,
+            "species": dict(sorted(counts.items())),
+            "problems": bool(problems),
+        }
+        self.folder.finish(sample.name, results, record)
+        without = f", {n_unlabeled} without a predicted label" if n_unlabeled else ""
+        print_result(f"{sample.name}: {plural(len(table), 'particle')}{without}")
+        return record
+
+    def _parts(self, sample: Sample, table: pd.DataFrame, work: Path) -> Iterator[Path]:
+        """Files with the predictions for some particles each, in order."""
+        size = self.options.chunk_size
+        with tqdm(
+            total=len(table),
+            desc=sample.name,
+            unit="particle",
+            leave=False,
+            disable=not show_bars(self.options.quiet),
+        ) as progress:
+            for start in range(0, len(table), size):
+                chunk = table.iloc[start : start + size]
+                rows_of_part = f"{start}-{start + len(chunk)}"
+                part = work / PART_PATTERN.replace("*", rows_of_part)
+                if read_json(part) is None:
+                    with collected_reports() as problems:
+                        rows = classify_particles(self.model, chunk)
+                    content = json_bytes({"rows": rows, "problems": problems})
+                    write_whole(part, content, work)
+                progress.update(len(chunk))
+                yield part
+
+    def _write_table(self, path: Path, parts: list[Path]) -> Counter[str]:
+        """Write the parts as one table; return the count of each predicted label."""
+        labels = {str(label): 0 for label in self.model.pipeline["gallery"].classes_}
+        counts = Counter(labels | {"": 0})
+        with open(path, "w", encoding="utf-8", newline="") as file:
+            writer = csv.writer(file, lineterminator="\n")
+            writer.writerow(columns(self.model))
+            for part in parts:
+                rows = read_json(part)["rows"]
+                writer.writerows(rows)
+                counts.update(row[1] for row in rows)
+        return counts
+
+    def _write_ecotaxa(
+        self, results: dict[str, Path], table: pd.DataFrame
+    ) -> list[str]:
+        """Write the import file for EcoTaxa; return the problems."""
+        predicted = pd.read_csv(results["table"], dtype=str, keep_default_na=False)
+        nearest = [f"neighbor_{k + 1}" for k in range(n_neighbors(self.model))]
+        arguments: dict[str, Any] = {
+            "predictions": predicted[NAME].where(predicted[NAME] != "", None),
+            "proba": predicted[SCORE].replace("", "nan").to_numpy(dtype=np.float64),
+            "neighbors": predicted[nearest],
+            "without_image": "aside",
+            "errors": errors(self.options.strict),
+            "overwrite": True,  # a file of an interrupted run in the work folder
+        }
+        try:
+            with collected_reports() as problems:
+                write_ecotaxa(results["ecotaxa"], table, **arguments)
+        except NoImageError as error:
+            if self.options.strict:
+                raise
+            problems.append(str(error))
+            del results["ecotaxa"]
+        return problems

@@ -1,4 +1,4 @@
-"""``evaluate``: the model's names against those given in EcoTaxa."""
+"""``evaluate``: predicted labels against those validated in EcoTaxa."""
 
 from __future__ import annotations
 
@@ -9,78 +9,89 @@ import pandas as pd
 from sklearn.metrics import precision_recall_fscore_support
 from tqdm import tqdm
 
-from skplankton._files import disk_errors
-
-from ._exit_codes import DONE, PROBLEMS
-from ._files import make_folder, write_whole
-from ._model_file import Model, open_model, read_model_file
-from ._naming import NAME, SCORE, columns, name_particles
-from ._particles import load_labelled
-from ._reports import complain, gathered_reports, plural, say, show_bars
-from ._samples import find_samples
+from skplankton._cli._arguments import DONE, PROBLEMS
+from skplankton._cli._files import make_folder, write_whole
+from skplankton._cli._model import (
+    NAME,
+    SCORE,
+    Model,
+    classify_particles,
+    columns,
+    open_model,
+    read_model_file,
+)
+from skplankton._cli._reports import (
+    collected_reports,
+    plural,
+    print_message,
+    print_result,
+    show_bars,
+)
+from skplankton._cli._samples import find_samples, load_labeled
+from skplankton._utils.files import disk_errors
 
 _CHUNK_SIZE = 4096
 
 
 def run(options: Namespace) -> int:
-    """Name the labelled particles, and tell how many names are right."""
+    """Classify the labeled particles, and print the scores."""
     samples = find_samples(options.samples)
     if options.output is not None:
         make_folder(options.output, "--output")
     model = open_model(read_model_file(options.model), options.model)
-    model.set_up(device=options.device, n_jobs=options.n_jobs, strict=options.strict)
-    with gathered_reports() as reports:
-        table = load_labelled(
+    model.configure(device=options.device, n_jobs=options.n_jobs, strict=options.strict)
+    with collected_reports() as reports:
+        table = load_labeled(
             samples,
             options,
             channels=options.channels or model.channels,
             cache=options.cache,
             labels_cache=None,
         )
-        labelled = _outside_gallery(table, model)
-        named = _named(labelled, model, show_bars(options.quiet))
-    scores = _scores(named)
-    _tell(named, scores, model)
+        labeled = _outside_gallery(table, model)
+        predicted = _predicted(labeled, model, show_bars(options.quiet))
+    scores = _scores(predicted)
+    _print_scores(predicted, scores, model)
     if options.output is not None:
-        _write(options.output, scores, named)
+        _write(options.output, scores, predicted)
     for report in reports:
-        complain(report)
+        print_message(report)
     return PROBLEMS if reports else DONE
 
 
 def _outside_gallery(table: pd.DataFrame, model: Model) -> pd.DataFrame:
-    labelled = table[table["label"].notna()]
-    in_gallery = labelled["object_id"].isin(model.gallery_ids)
+    labeled = table[table["label"].notna()]
+    in_gallery = labeled["object_id"].isin(model.gallery_ids)
     if in_gallery.all():
         raise ValueError(
-            f"All {len(labelled)} labelled particles are in the model's gallery, which "
-            "recognises them. Pass labels of other samples, or fit with "
+            f"All {len(labeled)} labeled particles are in the model's gallery, so none "
+            "is left to evaluate on. Pass labels of other samples, or fit with "
             "--gallery-size, which leaves some out."
         )
-    say(
-        f"{plural(len(labelled), 'labelled particle')}, {in_gallery.sum()} of them in "
+    print_result(
+        f"{plural(len(labeled), 'labeled particle')}, {in_gallery.sum()} of them in "
         "the model's gallery and left out"
     )
-    return labelled[~in_gallery].reset_index(drop=True)
+    return labeled[~in_gallery].reset_index(drop=True)
 
 
-def _named(labelled: pd.DataFrame, model: Model, bar: bool) -> pd.DataFrame:
+def _predicted(labeled: pd.DataFrame, model: Model, bar: bool) -> pd.DataFrame:
     rows = []
-    with tqdm(total=len(labelled), unit="particle", disable=not bar) as progress:
-        for start in range(0, len(labelled), _CHUNK_SIZE):
-            rows += name_particles(model, labelled.iloc[start : start + _CHUNK_SIZE])
+    with tqdm(total=len(labeled), unit="particle", disable=not bar) as progress:
+        for start in range(0, len(labeled), _CHUNK_SIZE):
+            rows += classify_particles(model, labeled.iloc[start : start + _CHUNK_SIZE])
             progress.update(len(rows) - start)
-    named = pd.DataFrame(rows, columns=columns(model))
-    named.insert(1, "label", labelled["label"].astype(str))
-    return named
+    predicted = pd.DataFrame(rows, columns=columns(model))
+    predicted.insert(1, "label", labeled["label"].astype(str))
+    return predicted
 
 
-def _scores(named: pd.DataFrame) -> pd.DataFrame:
-    """A row a species, those that occur among the labels or the names."""
-    # No name is a mistake, but no species.
-    species = sorted((set(named["label"]) | set(named[NAME])) - {""})
+def _scores(predicted: pd.DataFrame) -> pd.DataFrame:
+    """One row per species that occurs among the labels or the predicted labels."""
+    # An empty predicted label is an error, but not a species.
+    species = sorted((set(predicted["label"]) | set(predicted[NAME])) - {""})
     precision, recall, f1, count = precision_recall_fscore_support(
-        named["label"], named[NAME], labels=species, zero_division=0
+        predicted["label"], predicted[NAME], labels=species, zero_division=0
     )
     return pd.DataFrame(
         {"precision": precision, "recall": recall, "f1": f1, "particles": count},
@@ -88,34 +99,36 @@ def _scores(named: pd.DataFrame) -> pd.DataFrame:
     )
 
 
-def _tell(named: pd.DataFrame, scores: pd.DataFrame, model: Model) -> None:
-    say(scores.to_string(float_format="{:.3f}".format))
-    accuracy = (named["label"] == named[NAME]).mean()
+def _print_scores(predicted: pd.DataFrame, scores: pd.DataFrame, model: Model) -> None:
+    print_result(scores.to_string(float_format="{:.3f}".format))
+    accuracy = (predicted["label"] == predicted[NAME]).mean()
     means = scores[["precision", "recall", "f1"]].mean()
-    say(
-        f"\naccuracy {accuracy:.3f} of {plural(len(named), 'particle')}; mean over "
+    print_result(
+        f"\naccuracy {accuracy:.3f} of {plural(len(predicted), 'particle')}; mean over "
         f"species: precision {means['precision']:.3f}, recall {means['recall']:.3f}, "
         f"F1 {means['f1']:.3f}"
     )
-    known = {str(name) for name in model.pipeline["gallery"].classes_}
-    unknown = named["label"][~named["label"].isin(known)]
+    known = {str(label) for label in model.pipeline["gallery"].classes_}
+    unknown = predicted["label"][~predicted["label"].isin(known)]
     if len(unknown):
-        say(
+        print_result(
             f"{plural(len(unknown), 'particle')} of species that are not in the "
             f"model's gallery: {', '.join(sorted(set(unknown)))}"
         )
-    n_unnamed = int((named[NAME] == "").sum())
-    if n_unnamed:
-        say(f"{plural(n_unnamed, 'particle')} without a view that could be read")
+    n_unlabeled = int((predicted[NAME] == "").sum())
+    if n_unlabeled:
+        print_result(
+            f"{plural(n_unlabeled, 'particle')} without a readable image or profile"
+        )
 
 
-def _write(folder: Path, scores: pd.DataFrame, named: pd.DataFrame) -> None:
+def _write(folder: Path, scores: pd.DataFrame, predicted: pd.DataFrame) -> None:
     tables = {
         "evaluation.csv": scores.round(4).reset_index(),
-        "evaluation_particles.csv": named[["object_id", "label", NAME, SCORE]],
+        "evaluation_particles.csv": predicted[["object_id", "label", NAME, SCORE]],
     }
     with disk_errors(folder):
         for name, table in tables.items():
             text = table.to_csv(index=False, lineterminator="\n")
             write_whole(folder / name, text.encode(), folder)
-    say(f"tables: {folder}")
+    print_result(f"tables: {folder}")

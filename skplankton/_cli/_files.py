@@ -5,33 +5,28 @@ from __future__ import annotations
 import json
 import os
 import secrets
-import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
-from skplankton._files import disk_errors
+from filelock import FileLock, Timeout
 
-UNFINISHED = ".part"
+from skplankton._utils.files import UNFINISHED, disk_errors, remove, unfinished
 
 
 def write_whole(path: Path, content: bytes, scratch: Path) -> None:
-    """Write a file that has its name only when it is complete, also after a power cut.
+    """Write a file that has its name only when complete, even after a power cut.
 
     `scratch` is a folder on the same disk; an interruption may leave a part there.
     """
-    # Without the name, which may be as long as a name can be.
-    part = scratch / f"{secrets.token_hex(8)}{UNFINISHED}"
-    try:
+    with unfinished(path, folder=scratch) as part:
         with open(part, "xb") as file:
             file.write(content)
             file.flush()
             os.fsync(file.fileno())
         replace(part, path)
-    finally:
-        part.unlink(missing_ok=True)
 
 
 def replace(part: Path, path: Path) -> None:
@@ -47,13 +42,12 @@ def replace(part: Path, path: Path) -> None:
 
 def remove_unfinished(folder: Path) -> None:
     """Remove what a killed process left, in subfolders too."""
-    for part in folder.rglob(f"*{UNFINISHED}"):
-        if not part.is_dir():
-            part.unlink(missing_ok=True)
+    for part in list(folder.rglob(f".*{UNFINISHED}")):
+        remove(part)
 
 
 def make_folder(path: Path, option: str) -> None:
-    """Make a folder that can be written to, or raise an OSError that says why not."""
+    """Make a folder that can be written to, or raise an OSError with the reason."""
     if path.exists() and not path.is_dir():
         raise NotADirectoryError(f"{option} {path} is a file; expected a folder.")
     try:
@@ -64,18 +58,18 @@ def make_folder(path: Path, option: str) -> None:
         raise OSError(
             error.errno,
             f"{option} {path} cannot be written ({error.strerror}). Choose another "
-            "place, or mend this one.",
+            "folder, or make this one writable.",
         ) from error
 
 
 @contextmanager
 def reserved(folder: Path, n_bytes: int, purpose: str) -> Iterator[None]:
-    """Hold room on a disk meanwhile; raise an OSError if there is not so much."""
-    path = folder / f"{secrets.token_hex(8)}{UNFINISHED}"
-    block = os.urandom(2**20)  # zeros take no room on some disks
+    """Reserve disk space during the block; raise an OSError if there is too little."""
+    block = os.urandom(2**20)  # zeros take no space on some disks
     advice = (
         f"{n_bytes / 1e6:.0f} MB {purpose}: free some space, or choose another disk."
     )
+    path = folder / f".{secrets.token_hex(8)}{UNFINISHED}"
     try:
         with disk_errors(folder, advice=advice), open(path, "xb") as file:
             for _ in range(0, n_bytes, len(block)):
@@ -88,12 +82,12 @@ def reserved(folder: Path, n_bytes: int, purpose: str) -> Iterator[None]:
 def json_bytes(value: Any) -> bytes:
     """A value as JSON that a person can read."""
     text = json.dumps(value, indent=1, ensure_ascii=False) + "\n"
-    # What is no Unicode, as file names may be, becomes \udc.., which JSON knows.
+    # Invalid Unicode, possible in file names, becomes \udc.., which is valid JSON.
     return text.encode(errors="backslashreplace")
 
 
 def read_json(path: Path) -> Any:
-    """The value in a file; None if there is none that can be read."""
+    """The value in a file; None if it cannot be read."""
     try:
         return json.loads(path.read_bytes())
     except (OSError, ValueError):
@@ -102,29 +96,18 @@ def read_json(path: Path) -> Any:
 
 @contextmanager
 def locked(file: Path, busy: str) -> Iterator[None]:
-    """Keep other processes out; raise an OSError that says `busy` if one is in.
+    """Keep other processes out; raise an OSError with the text `busy` if one is in.
 
-    The system gives the lock back when the process ends, however it ends.
+    The system releases the lock when the process ends, for any reason.
     """
-    with open(file, "ab") as handle:
-        try:
-            _lock(handle)
-        except BlockingIOError:
-            raise OSError(busy) from None
-        except OSError:
-            pass  # a disk that knows no locks: files are whole all the same
+    lock = FileLock(file)
+    try:
+        lock.acquire(blocking=False)
+    except Timeout:
+        raise OSError(busy) from None
+    except (OSError, NotImplementedError):
+        pass  # a disk without locks: files are written whole even so
+    try:
         yield
-
-
-def _lock(handle: IO[bytes]) -> None:
-    if sys.platform == "win32":
-        import msvcrt
-
-        try:
-            msvcrt.locking(handle.fileno(), msvcrt.LK_NBLCK, 1)
-        except PermissionError:
-            raise BlockingIOError from None
-    else:
-        import fcntl
-
-        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    finally:
+        lock.release()

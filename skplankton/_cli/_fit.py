@@ -1,4 +1,4 @@
-"""``fit``: labelled samples → a model file."""
+"""``fit``: labeled samples → a model file."""
 
 from __future__ import annotations
 
@@ -11,32 +11,36 @@ import pandas as pd
 from sklearn.pipeline import Pipeline
 
 from skplankton import CrossModalEmbedder, GalleryKNNClassifier
-from skplankton._labels import check_two_classes
+from skplankton._cli._arguments import DONE, PROBLEMS
+from skplankton._cli._files import locked, make_folder, remove_unfinished, reserved
+from skplankton._cli._model import Model, save_model, versions
+from skplankton._cli._reports import (
+    collected_reports,
+    plural,
+    print_message,
+    print_result,
+    show_bars,
+)
+from skplankton._cli._samples import errors, find_samples, load_labeled
+from skplankton._utils.labels import check_two_classes
 
-from ._exit_codes import DONE, PROBLEMS
-from ._files import locked, make_folder, remove_unfinished, reserved
-from ._model_file import Model, save_model, versions
-from ._particles import errors, load_labelled
-from ._reports import complain, gathered_reports, plural, say, show_bars
-from ._samples import find_samples
-
-# Several times what models of the usual size take, with a gallery of 100,000 rows.
-_ROOM_FOR_MODEL = 64 * 2**20
+# Several times the size of a typical model with a gallery of 100,000 entries.
+_SPACE_FOR_MODEL = 64 * 2**20
 
 
 def run(options: Namespace) -> int:
     """Train a model and write it."""
-    # All that can be known to fail is found before the hours of training.
+    # Errors that can be found early are found before the hours of training.
     _check_output(options.output, options.overwrite)
     samples = find_samples(options.samples)
     work = options.output.with_name(f"{options.output.name}.work")
     make_folder(work, "--output")
     busy = f"Another process is fitting {options.output}. Wait, or stop it."
-    with locked(work / "lock", busy), gathered_reports() as reports:
+    with locked(work / "lock", busy), collected_reports() as reports:
         remove_unfinished(work)
         try:
-            with reserved(work, _ROOM_FOR_MODEL, "are kept for the model"):
-                table = load_labelled(
+            with reserved(work, _SPACE_FOR_MODEL, "are reserved for the model"):
+                table = load_labeled(
                     samples,
                     options,
                     channels=options.channels,
@@ -46,20 +50,20 @@ def run(options: Namespace) -> int:
                 model = _fitted(table, options)
         except BaseException:
             if (work / "views").is_dir():
-                complain(
-                    f"No model was written. What was read from the samples is kept in "
-                    f"{work} for the next try; remove it if there is to be none."
+                print_message(
+                    f"No model was written. Data read from the samples is kept in "
+                    f"{work} for the next run; remove it if there will be none."
                 )
             raise
         save_model(model, options.output, work)
     shutil.rmtree(work, ignore_errors=True)
     gallery = model.pipeline["gallery"]
-    say(
-        f"{options.output}: {plural(len(gallery.classes_), 'name')}, and "
-        f"{plural(len(model.gallery_ids), 'labelled particle')} to compare with"
+    print_result(
+        f"{options.output}: {len(gallery.classes_)} species, and "
+        f"{plural(len(model.gallery_ids), 'labeled particle')} in the gallery"
     )
     for report in reports:
-        complain(report)
+        print_message(report)
     return PROBLEMS if reports else DONE
 
 
@@ -77,15 +81,15 @@ def _check_output(output: Path, overwrite: bool) -> None:
 
 
 def _fitted(table: pd.DataFrame, options: Namespace) -> Model:
-    labelled = table["label"].notna()
+    labeled = table["label"].notna()
     complete = table["image"].notna() & table["profile"].notna()
-    check_two_classes(table["label"][labelled].to_numpy(dtype=object))
-    say(
-        f"{plural(len(table), 'particle')}: {complete.sum()} with both views to train "
-        f"on, {labelled.sum()} labelled, {(~labelled).sum()} without a label"
+    check_two_classes(table["label"][labeled].to_numpy(dtype=object))
+    print_result(
+        f"{plural(len(table), 'particle')}: {complete.sum()} with image and profile, "
+        f"to train on; {labeled.sum()} labeled, {(~labeled).sum()} unlabeled"
     )
-    # Training learns from pairs only: most particles have no image.
-    used = table[labelled | complete].reset_index(drop=True)
+    # Only pairs are used for training: most particles have no image.
+    used = table[labeled | complete].reset_index(drop=True)
     pipeline = Pipeline(
         [
             (
@@ -111,11 +115,11 @@ def _fitted(table: pd.DataFrame, options: Namespace) -> Model:
             ),
         ]
     )
-    # The library's messages name rows by the index.
+    # The library's messages refer to rows by the index.
     X = used[["image", "profile"]].set_axis(used["object_id"], axis=0)
     with warnings.catch_warnings():
-        # It was said of the labels' table, in this command's words.
-        warnings.filterwarnings("ignore", "y holds the text", UserWarning)
+        # load_labeled has warned of it already, in terms of this command.
+        warnings.filterwarnings("ignore", "y contains the text", UserWarning)
         pipeline.fit(X, used["label"].to_numpy(dtype=object))
     kept = pipeline["gallery"].gallery_indices_
     channels = options.channels

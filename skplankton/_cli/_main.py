@@ -1,4 +1,4 @@
-"""From the words on the command line to an exit code."""
+"""From the command line to an exit code."""
 
 from __future__ import annotations
 
@@ -11,16 +11,25 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
-from ._arguments import parse_arguments
-from ._exit_codes import DONE, FAILED, INTERRUPTED, TERMINATED
-from ._files import make_folder
-from ._reports import complain, replace_closed_streams, why_results_are_lost
+from skplankton._cli._arguments import (
+    DONE,
+    FAILED,
+    INTERRUPTED,
+    TERMINATED,
+    parse_arguments,
+)
+from skplankton._cli._files import make_folder
+from skplankton._cli._reports import (
+    print_message,
+    reason_for_lost_results,
+    replace_closed_streams,
+)
 
-# What is wrong with files and options, and can be told in a line. All else is a
-# mistake of ours, whose traceback is wanted.
+# Errors in files and options, which one line explains. Any other error is a bug of
+# ours, whose traceback is needed.
 _USER_ERRORS = (ValueError, TypeError, OSError, ImportError, MemoryError)
-# Messages speak of Python's arguments -> what these are here.
-_OPTIONS_OF_WORDS = {
+# Arguments of Python, as in messages of the library -> options of the command line.
+_OPTIONS_OF_ARGUMENTS = {
     "cache=": "--cache",
     "channels=": "--channels",
     "crop_top=": "--crop-top",
@@ -36,34 +45,34 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         with warnings.catch_warnings(), _sigterm_as_ctrl_c():
             warnings.showwarning = _show_warning
-            _check_places(options)
-            # Each command imports what it needs: --help is to answer at once.
+            _check_cache_and_device(options)
+            # Each command imports what it needs, so that --help is fast.
             module = importlib.import_module(f"skplankton._cli._{options.command}")
             code = module.run(options)
     except _Terminated:
-        complain("Stopped by SIGTERM.")
+        print_message("Stopped by SIGTERM.")
         return TERMINATED
     except KeyboardInterrupt:
-        complain("Interrupted.")
+        print_message("Interrupted.")
         return INTERRUPTED
     except _USER_ERRORS as error:
         if options.debug:
             raise
-        complain(f"error: {error_text(error, options.strict)}")
+        print_message(f"error: {error_text(error, options.strict)}")
         return FAILED
-    if why := why_results_are_lost():
-        complain(f"error: not all results could be written to stdout: {why}")
+    if why := reason_for_lost_results():
+        print_message(f"error: not all results could be written to stdout: {why}")
         return FAILED if code == DONE else code
     return code
 
 
 class _Terminated(KeyboardInterrupt):
-    """SIGTERM has come; all that deals with Ctrl-C deals with it, too."""
+    """SIGTERM was received; it is handled wherever Ctrl-C is."""
 
 
 @contextmanager
 def _sigterm_as_ctrl_c() -> Iterator[None]:
-    """Leave in order on SIGTERM, by which nothing would be cleared away."""
+    """Clean up on SIGTERM, which by default ends the process at once."""
     if threading.current_thread() is not threading.main_thread():
         yield  # only the main thread may set handlers
         return
@@ -79,26 +88,26 @@ def _sigterm_as_ctrl_c() -> Iterator[None]:
         signal.signal(signal.SIGTERM, signal.SIG_DFL if before is None else before)
 
 
-def _check_places(options: Namespace) -> None:
-    """Raise now what would be raised once files have been read."""
+def _check_cache_and_device(options: Namespace) -> None:
+    """Raise early what would otherwise be raised after the files are read."""
     if options.cache is not None:
         make_folder(options.cache, "--cache")
     if options.device != "auto":  # importing torch takes seconds
-        from skplankton._devices import choose_device
+        from skplankton._training.devices import choose_device
 
         choose_device(options.device)
 
 
 def error_text(error: Exception, strict: bool) -> str:
-    """What went wrong, and which option a Python argument in it stands for."""
+    """The message, with the options that correspond to the Python arguments in it."""
     text = str(error) or type(error).__name__
     hints = [
-        f"{word} is {option} here"
-        for word, option in _OPTIONS_OF_WORDS.items()
-        if word in text and (strict or word != "errors=")
+        f"{argument} is {option} here"
+        for argument, option in _OPTIONS_OF_ARGUMENTS.items()
+        if argument in text and (strict or argument != "errors=")
     ]
     return f"{text} ({'; '.join(hints)})" if hints else text
 
 
 def _show_warning(message, category, filename, lineno, file=None, line=None) -> None:
-    complain(f"warning: {message}")
+    print_message(f"warning: {message}")

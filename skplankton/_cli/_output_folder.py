@@ -1,4 +1,4 @@
-"""A folder of results that knows what is finished, and what was begun."""
+"""The output folder, which records what is finished and what was begun."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-from ._files import (
+from skplankton._cli._files import (
     json_bytes,
     locked,
     make_folder,
@@ -21,12 +21,12 @@ from ._files import (
 )
 
 SPECIES = "species"
-PART_OF_NAMES = "rows-*.json"
+PART_PATTERN = "rows-*.json"
 _RECORD, _WORK = ".json", ".work"
 
 
 def result_names(sample: str) -> dict[str, str]:
-    """The files that a sample may have in the folder."""
+    """The output files of a sample, by kind."""
     return {
         "table": f"{sample}.csv",
         "ecotaxa": f"ecotaxa_{sample}.zip",
@@ -39,16 +39,16 @@ class OutputFolder:
 
     Besides the results there is the folder ``progress`` with
 
-    - ``run.json``: what all results come from, the model above all;
+    - ``run.json``: the model and options that all results come from;
     - ``done/<sample>.json``: what is finished, and from which state of its files;
-    - ``begun/<sample>.work/``: parts and views of a sample that is not finished;
+    - ``begun/<sample>.work/``: parts, images and profiles of an unfinished sample;
     - ``lock``.
 
-    With a suffix, no name of a sample is that of anything else, not even "..".
+    With the suffix, no sample's name clashes with another file, not even "..".
 
-    Every file gets its name when it is complete. A sample's record comes after its
-    results, and what it was made from is removed after that: whenever the process is
-    killed, the next one finds either the record, or all that it needs to go on.
+    Every file gets its name when it is complete. A sample's record is written after its
+    results, and only then are its parts removed: whenever the process is killed, the
+    next one finds either the record, or all that it needs to resume.
     """
 
     def __init__(self, path: Path):
@@ -60,7 +60,7 @@ class OutputFolder:
     @classmethod
     @contextmanager
     def opened(cls, path: Path) -> Iterator[OutputFolder]:
-        """The folder, made if need be, for this process alone."""
+        """The folder, made if necessary, for this process alone."""
         make_folder(path, "--output")
         folder = cls(path)
         for inner in (folder._done, folder._begun):
@@ -71,9 +71,9 @@ class OutputFolder:
             yield folder
 
     def is_of_other_run(self, run: Mapping[str, Any]) -> bool:
-        """Whether what is here comes from something else.
+        """Whether the results come from another run.
 
-        Raises if there is a table that was not written here.
+        Raises if the table of all samples was written by something else.
         """
         before = read_json(self._run_file)
         if before is not None or self.records():
@@ -83,17 +83,17 @@ class OutputFolder:
             raise _not_ours(species)
         return False
 
-    def holds_names(self) -> bool:
-        """Whether any particle was named."""
-        return bool(self.records()) or any(self._begun.glob(f"*/{PART_OF_NAMES}"))
+    def has_results(self) -> bool:
+        """Whether any particle was classified."""
+        return bool(self.records()) or any(self._begun.glob(f"*/{PART_PATTERN}"))
 
     def begin_run(self, run: Mapping[str, Any]) -> None:
-        """Note what the results come from; those of something else are removed."""
+        """Record what the results come from; remove those of another run."""
         if self.is_of_other_run(run):
             for work in sorted(self._begun.iterdir()):
                 self._remove_results(work.name.removesuffix(_WORK))
                 shutil.rmtree(work)
-            # A record goes after its results: an interruption leaves nothing unknown.
+            # A record is removed after its results: every result has one at any time.
             for name in self.records():
                 self._remove_results(name)
                 self._record_file(name).unlink()
@@ -101,14 +101,14 @@ class OutputFolder:
         write_whole(self._run_file, json_bytes(run), self.progress)
 
     def records(self) -> dict[str, Any]:
-        """What is told of each sample that is finished, by name."""
+        """The record of each finished sample, by name."""
         files = sorted(self._done.glob(f"*{_RECORD}"))
-        # Not the stem: that of ".json", a sample without a name, is all of it.
+        # Not the stem: that of ".json", a sample with an empty name, is ".json".
         records = {f.name.removesuffix(_RECORD): read_json(f) for f in files}
         return {name: record for name, record in records.items() if record is not None}
 
     def finished(self, sample: str, state: str, wanted: Iterable[str]) -> Any:
-        """The record, if the sample is finished in this state with all that is wanted.
+        """The record if the sample is finished in this state, with all wanted results.
 
         Otherwise None.
         """
@@ -125,7 +125,7 @@ class OutputFolder:
         return record
 
     def begin(self, sample: str, state: str) -> Path:
-        """The folder for what a sample needs on the way, with what is there already."""
+        """The folder for the parts of a sample, including those that exist already."""
         work = self._work_folder(sample)
         record = self._record_file(sample)
         if not work.is_dir() and not record.is_file():
@@ -136,9 +136,9 @@ class OutputFolder:
         begun = work / "begun.json"
         before = read_json(record) or read_json(begun) or {}
         if before.get("state") not in (None, state):
-            self._remove_results(sample)  # names of what the files held before
+            self._remove_results(sample)  # of the files' former contents
         if read_json(begun) != {"state": state}:
-            # The folder stays: it says whose the results are that are there.
+            # The folder stays: it marks the existing results as ours.
             begun.unlink(missing_ok=True)
             for entry in work.iterdir():
                 shutil.rmtree(entry) if entry.is_dir() else entry.unlink()
@@ -149,7 +149,7 @@ class OutputFolder:
     def finish(
         self, sample: str, results: Mapping[str, Path], record: Mapping[str, Any]
     ) -> None:
-        """Put the results in their place, and remove what they were made from."""
+        """Move the results to their final names, and remove the parts."""
         for kind, name in result_names(sample).items():
             if kind in results:
                 replace(results[kind], self.path / name)
@@ -159,12 +159,12 @@ class OutputFolder:
         work = self._work_folder(sample)
         write_whole(self._record_file(sample), content, work)
         shutil.rmtree(work, ignore_errors=True)
-        # A table that is open in another program is written at the end.
+        # If it is open in another program, it is written again at the end.
         with suppress(PermissionError):
             self.write_species()
 
     def write_species(self) -> None:
-        """Write how many of each species there are in each sample."""
+        """Write the number of particles of each species in each sample."""
         records = self.records()
         species = sorted({name for r in records.values() for name in r["species"]})
         text = io.StringIO(newline="")

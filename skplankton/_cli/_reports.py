@@ -1,6 +1,6 @@
-"""Words for the user: results on stdout, everything else on stderr.
+"""Output for the user: results on stdout, everything else on stderr.
 
-No stream is needed for the work: whoever stops reading must not end it.
+A closed stream must not end the work.
 """
 
 from __future__ import annotations
@@ -13,15 +13,15 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from typing import TextIO
 
-# Why results could not be written, where that is not the reader's own wish.
+# Why results could not be written, unless the reader closed the stream.
 _lost: list[str] = []
 
 
 def replace_closed_streams() -> None:
-    """Give the streams that the shell has closed (``>&-``) a place to write to.
+    """Redirect the streams that the shell has closed (``>&-``) to the null device.
 
-    Python has None for them, on which libraries fail; and the next file opened would
-    get their number, and with it what compiled code prints.
+    Python sets them to None, on which libraries fail. The next file opened would get
+    their file descriptor, and compiled code would print into it.
     """
     for name in ("stdout", "stderr"):
         if getattr(sys, name) is None:
@@ -29,25 +29,25 @@ def replace_closed_streams() -> None:
             setattr(sys, name, nowhere)
 
 
-def why_results_are_lost() -> str | None:
-    """Why results could not be written to stdout since this was last asked, if so."""
+def reason_for_lost_results() -> str | None:
+    """Why results could not be written to stdout since the last call, if so."""
     reasons = list(_lost)
     _lost.clear()
     return reasons[0] if reasons else None
 
 
-def say(text: str) -> None:
-    """A result."""
+def print_result(text: str) -> None:
+    """Print a result to stdout."""
     _print(text, sys.stdout)
 
 
-def complain(text: str) -> None:
-    """Something the user should know that is no result."""
+def print_message(text: str) -> None:
+    """Print to stderr what the user should know but is not a result."""
     _print(text, sys.stderr)
 
 
 def show_bars(quiet: bool) -> bool:
-    """Whether to show progress bars; in a log file they would be garbage."""
+    """Whether to show progress bars, which make log files unreadable."""
     return not quiet and sys.stderr.isatty()
 
 
@@ -57,20 +57,20 @@ def plural(count: int, noun: str) -> str:
 
 
 @contextmanager
-def gathered_reports() -> Iterator[list[str]]:
-    """What the library logs meanwhile about things it cannot read, in a list."""
-    gatherer = _Gatherer()
+def collected_reports() -> Iterator[list[str]]:
+    """Collect in a list what the library logs about things that it cannot read."""
+    collector = _ReportCollector()
     logger = logging.getLogger("skplankton")
     propagated, logger.propagate = logger.propagate, False
-    logger.addHandler(gatherer)
+    logger.addHandler(collector)
     try:
-        yield gatherer.texts
+        yield collector.texts
     finally:
-        logger.removeHandler(gatherer)
+        logger.removeHandler(collector)
         logger.propagate = propagated
 
 
-class _Gatherer(logging.Handler):
+class _ReportCollector(logging.Handler):
     def __init__(self) -> None:
         super().__init__(logging.WARNING)
         self.texts: list[str] = []
@@ -80,7 +80,7 @@ class _Gatherer(logging.Handler):
 
 
 def _print(text: str, stream: TextIO) -> None:
-    # A name that a terminal has no letters for must not end a night's work.
+    # A character that a terminal cannot show must not end a long run.
     encoding = stream.encoding or "utf-8"
     text = text.encode(encoding, "backslashreplace").decode(encoding)
     try:
@@ -93,7 +93,7 @@ def _print(text: str, stream: TextIO) -> None:
 
 
 def _silence(stream: TextIO) -> None:
-    """Send what is still buffered nowhere: Python flushes it at the end, and fails."""
+    """Discard what is still buffered: Python flushes it at exit, and would fail."""
     with suppress(OSError, ValueError):  # a stream without a file, as in notebooks
         number = stream.fileno()
         nowhere = os.open(os.devnull, os.O_WRONLY)

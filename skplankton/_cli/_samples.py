@@ -1,9 +1,12 @@
-"""What is named on the command line → samples: files to be read as tables."""
+"""Paths on the command line → samples, and one table of labeled particles."""
 
 from __future__ import annotations
 
 import hashlib
 import os
+import re
+from argparse import Namespace
+from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -12,11 +15,18 @@ from typing import Any
 
 import pandas as pd
 
+from skplankton._cli._reports import (
+    collected_reports,
+    plural,
+    print_message,
+    print_result,
+    show_bars,
+)
+from skplankton._views.stored import StoredProfile
 from skplankton.datasets import load_cytoprocess, load_cyz_json, load_particles
 from skplankton.datasets._cytoprocess import _SUFFIXES, _sources
-from skplankton.datasets._lab_layout import FOLDERS, TABLE_NAME
-
-from ._reports import gathered_reports
+from skplankton.datasets._lab.reader import FOLDERS, TABLE_NAME
+from skplankton.ecotaxa import read_ecotaxa
 
 Channels = str | Sequence[str] | Mapping[str, str]
 
@@ -29,13 +39,13 @@ EXPECTED = (
 
 @dataclass(frozen=True)
 class Sample:
-    """One measurement, or one table of particles. `name` is that of its results."""
+    """One measurement, or one table of particles. Results are named after `name`."""
 
     name: str
     source: Path
 
     def files(self) -> Iterable[str | Path]:
-        """All that the sample is read from, what it cannot do without first."""
+        """The files that the sample is read from, the indispensable one first."""
         raise NotImplementedError
 
     def load(self, **settings: Any) -> pd.DataFrame:
@@ -56,7 +66,7 @@ class Sample:
             except OSError:
                 if i == 0:
                     raise
-                continue  # a missing view, which may be there the next time
+                continue  # a missing image or profile, which may exist the next time
             line = f"{os.path.realpath(file)}\0{stat.st_size}\0{stat.st_mtime_ns}\n"
             digest.update(line.encode(errors="surrogateescape"))
         return digest.hexdigest()
@@ -92,7 +102,7 @@ class LabSample(Sample):
     """A table in the layout of the published data sets; `source` is the CSV file."""
 
     def files(self) -> Iterable[str | Path]:
-        with gathered_reports():  # `load` is who tells what is missing
+        with collected_reports():  # `load` reports what is missing
             X, _ = load_particles(self.source, errors="coerce", return_X_y=True)
         return [self.source, *X.to_numpy(dtype=object)[X.notna().to_numpy()]]
 
@@ -103,17 +113,17 @@ class LabSample(Sample):
         twice = table["object_id"].duplicated()
         if twice.any():
             raise ValueError(
-                f"{self.source}: {twice.sum() + 1} rows or more would be the particle "
-                f"{table['object_id'][twice].iloc[0]!r}, as their files have one name. "
-                "Add a column object_id with a name for each row."
+                f"{self.source}: {twice.sum() + 1} rows or more would have the "
+                f"object_id {table['object_id'][twice].iloc[0]!r}, as their files have "
+                "the same name. Add a column object_id with a unique id for each row."
             )
         return table
 
     def _ids(self) -> list[str]:
         """Those of the table, or <folder>_<file>.
 
-        The latter are the same in whichever table, and row, the files are named, and
-        whether or not they are there.
+        The latter depend neither on the table and row that refer to the files, nor on
+        whether the files exist.
         """
         text = pd.read_csv(
             self.source, dtype=str, keep_default_na=False, encoding="utf-8"
@@ -127,7 +137,7 @@ class LabSample(Sample):
             if name is None:
                 raise ValueError(
                     f"{self.source}, row {row} (counted from 0) has neither an image "
-                    "nor a profile. Remove it, or add a column object_id with a name "
+                    "nor a profile. Remove it, or add a column object_id with an id "
                     "for each row."
                 )
             folder, _, file = name.replace("\\", "/").rpartition("/")
@@ -141,13 +151,13 @@ def find_samples(paths: Iterable[str | Path]) -> list[Sample]:
     first: dict[str, Sample] = {}
     for sample in samples:
         _check_name(sample.name, sample.source)
-        # Not all file systems tell upper from lower case.
+        # Some file systems are not case-sensitive.
         key = sample.name.casefold()
         if key in first:
             raise ValueError(
                 f"Two samples are named {sample.name!r}: {first[key].source} and "
-                f"{sample.source}. Their results would have one name; rename a file, "
-                "or pass each once."
+                f"{sample.source}. Their results would overwrite each other; rename a "
+                "file, or pass each once."
             )
         first[key] = sample
     return samples
@@ -165,8 +175,8 @@ def _samples_at(path: Path) -> Sequence[Sample]:
         return [LabSample(_lab_name(path), path)]
     advice = f"Expected {EXPECTED}."
     if suffix == ".cyz":
-        advice = "Convert it by cyz2json first, and pass the .json file."
-    raise ValueError(f"{path} is no file that is read here. {advice}")
+        advice = "Convert it with cyz2json first, and pass the .json file."
+    raise ValueError(f"{path} is not a file of a supported format. {advice}")
 
 
 def _samples_in(folder: Path) -> Sequence[Sample]:
@@ -180,13 +190,13 @@ def _samples_in(folder: Path) -> Sequence[Sample]:
         return [LabSample(_lab_name(folder / TABLE_NAME), folder / TABLE_NAME)]
     files = sorted(folder.glob("*.json"))
     if not files:
-        held = sorted(entry.name for entry in folder.iterdir())[:5]
-        raise ValueError(f"{folder} holds {held}. Expected {EXPECTED}.")
+        found = sorted(entry.name for entry in folder.iterdir())[:5]
+        raise ValueError(f"{folder} contains {found}. Expected {EXPECTED}.")
     return [CyzSample(file.stem, file) for file in files]
 
 
 def _lab_name(table: Path) -> str:
-    """The folder's name; fold1/train.csv, of which there are several, has both."""
+    """The folder's name; for a split such as fold1/train.csv, the file's as well."""
     folder = Path(os.path.realpath(table)).parent.name
     return folder if table.name == TABLE_NAME else f"{folder}_{table.stem}"
 
@@ -201,11 +211,136 @@ def _owner(folder: Path) -> str:
 
 
 def _check_name(name: str, path: Path) -> None:
-    """Raise unless tables can hold the name."""
+    """Raise unless the name can be written to a table."""
     try:
         name.encode()
     except UnicodeEncodeError:
         raise ValueError(
-            f"The name {name!r} of {str(path)!r} is not UTF-8, as names in tables must "
-            "be. Rename it."
+            f"The name {name!r} of {str(path)!r} is not valid UTF-8, so it cannot be "
+            "written to a table. Rename it."
         ) from None
+
+
+# What programs write for a missing label, and people for an unknown one.
+_POSSIBLY_UNLABELED = {
+    *("none", "nan", "na", "n/a", "<na>", "null"),
+    *("unlabelled", "unlabeled", "unknown"),
+}
+
+
+def load_labeled(
+    samples: Sequence[Sample],
+    options: Namespace,
+    *,
+    channels: Channels | None,
+    cache: Path | None,
+    labels_cache: Path | None,
+) -> pd.DataFrame:
+    """The particles of all samples, with labels; `channels` None are the defaults."""
+    # First the labels, which are quicker to read and more often invalid.
+    labels = None
+    if options.labels is not None:
+        labels = _read_labels(options.labels, options.strict, labels_cache)
+    table = _load_all(samples, options, channels, cache)
+    _check_ids(table)
+    if labels is not None:
+        table["label"] = _joined(labels, table["object_id"], options.labels)
+    table["label"] = table["label"].astype(object).where(table["label"].notna(), None)
+    if table["label"].isna().all():
+        raise ValueError(
+            "None of the particles is labeled. Pass --labels, an export of EcoTaxa, "
+            "or samples with labels of their own (a column class)."
+        )
+    _warn_about_labels(table["label"].value_counts())
+    return table
+
+
+def errors(strict: bool) -> str:
+    """The library's parameter. "coerce" logs, and the commands collect the log."""
+    return "raise" if strict else "coerce"
+
+
+def _warn_about_labels(counts: pd.Series) -> None:
+    """Warn of labels that may mean "unlabeled", or are spelled in several ways."""
+    alike = defaultdict(list)
+    for label, count in counts.items():
+        if label.casefold() in _POSSIBLY_UNLABELED:
+            print_message(
+                f"warning: {plural(count, 'particle')} labeled {label!r}, which is "
+                "taken as a species. If it means unlabeled, leave the column class "
+                "empty in these rows, or do not validate these objects in EcoTaxa."
+            )
+        alike[re.sub(r"[\s_-]", "", label.casefold())].append(f"{label!r} ({count})")
+    for labels in alike.values():
+        if len(labels) > 1:
+            print_message(
+                f"warning: the labels {', '.join(labels)} look alike, and are taken as "
+                "different species. If they are the same, spell them in one way."
+            )
+
+
+def _load_all(
+    samples: Sequence[Sample],
+    options: Namespace,
+    channels: Channels | None,
+    cache: Path | None,
+) -> pd.DataFrame:
+    tables = []
+    for sample in samples:
+        table = sample.load(
+            channels=channels or "auto",
+            cache=cache,
+            errors=errors(options.strict),
+            verbose=show_bars(options.quiet),
+        )
+        # All samples must have the channels of the first, or the error names the file.
+        channels = channels or _channels_of(table)
+        tables.append(table)
+    wanted = ["image", "profile", "object_id", "sample_id", "label"]
+    return pd.concat([table[wanted] for table in tables], ignore_index=True)
+
+
+def _channels_of(table: pd.DataFrame) -> list[str] | None:
+    stored = (entry for entry in table["profile"] if isinstance(entry, StoredProfile))
+    first = next(stored, None)
+    return None if first is None else list(first.channels)
+
+
+def _check_ids(table: pd.DataFrame) -> None:
+    twice = table[table["object_id"].duplicated(keep=False)]
+    if len(twice):
+        name = twice["object_id"].iloc[0]
+        where = twice["sample_id"][twice["object_id"] == name].tolist()
+        raise ValueError(
+            f"The particle {name!r} occurs {len(where)} times, in {where}. Pass each "
+            "particle once."
+        )
+
+
+def _read_labels(path: Path, strict: bool, cache: Path | None) -> Mapping[str, str]:
+    objects = read_ecotaxa(path, errors=errors(strict), cache=cache)
+    labeled = objects[objects["label"].notna()]
+    if labeled.empty:
+        counts = objects["status"].fillna("without status").value_counts()
+        found = ", ".join(f"{count} {status}" for status, count in counts.items())
+        raise ValueError(
+            f"{path} has no validated object, only {found}. Validate some in EcoTaxa "
+            "and export again."
+        )
+    return dict(zip(labeled["object_id"], labeled["label"], strict=True))
+
+
+def _joined(labels: Mapping[str, str], ids: pd.Series, path: Path) -> pd.Series:
+    joined = ids.map(labels)
+    n_found = int(joined.notna().sum())
+    if not n_found:
+        raise ValueError(
+            f"None of the {len(labels)} validated objects in {path} is in the samples: "
+            f"it has object_id {next(iter(labels))!r}, …, the samples have "
+            f"{ids.iloc[0] if len(ids) else 'no particles'!r}, …. Pass the samples "
+            "that were labeled; ids are <sample>_<particle>."
+        )
+    n_others = len(labels) - n_found
+    others = f"; {n_others} belong to other samples" if n_others else ""
+    print_result(f"{plural(n_found, 'label')} from {path}{others}")
+    return joined

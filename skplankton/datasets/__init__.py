@@ -1,11 +1,11 @@
-"""Particle data: simulated, and in the files users have."""
+"""Particle data: simulated, and in the files of users."""
 
-from ._cytoprocess import load_cytoprocess
-from ._cyz_reader import load_cyz_json
-from ._cyz_writer import write_cyz_json
-from ._lab_layout import load_particles
-from ._lab_writer import write_particles
-from ._simulator import make_particles
+from skplankton.datasets._cytoprocess import load_cytoprocess
+from skplankton.datasets._cyz.reader import load_cyz_json
+from skplankton.datasets._cyz.writer import write_cyz_json
+from skplankton.datasets._lab.reader import load_particles
+from skplankton.datasets._lab.writer import write_particles
+from skplankton.datasets._simulator.particles import make_particles
 
 __all__ = [
     "load_cytoprocess",

@@ -1,4 +1,4 @@
-"""A CytoProcess project, a folder a cruise, as a table of particles."""
+"""A CytoProcess project, one folder per cruise, as a table of particles."""
 
 from __future__ import annotations
 
@@ -9,9 +9,10 @@ from typing import Any
 
 import pandas as pd
 
-from ._cyz_channels import Channels
-from ._cyz_reader import load_sources, with_image
-from ._problems import Problem, Problems, report_problems
+from skplankton._utils.reports import Problems
+from skplankton.datasets._cyz.channels import Channels
+from skplankton.datasets._cyz.particle import HOW_TO_SKIP
+from skplankton.datasets._cyz.reader import load_sources, with_image
 
 _SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp")
 
@@ -29,32 +30,33 @@ def load_cytoprocess(
 ) -> pd.DataFrame:
     """Open the particles of a CytoProcess project.
 
-    Profiles are taken out of the JSON files, once, as :func:`load_cyz_json` does.
-    Images are the files that CytoProcess has extracted, as they are.
+    Profiles are extracted from the JSON files, once, as :func:`load_cyz_json` does.
+    Images are the files that CytoProcess has extracted, unchanged.
 
     Parameters
     ----------
     project : path-like
-        The project's folder. It holds ``converted/<sample>.json`` and
-        ``images/<sample>/<particle_id>.png`` (or .jpg); or, as later versions of
-        CytoProcess have it, ``work/<sample>/converted_data.json``. Those versions burn
-        a scale bar into the images they extract, so then the images of the JSON file
-        are taken instead.
+        The project's folder. It contains ``converted/<sample>.json`` and
+        ``images/<sample>/<particle_id>.png`` (or .jpg); or, in later versions of
+        CytoProcess, ``work/<sample>/converted_data.json``. Those versions burn a scale
+        bar into the images they extract, so the images of the JSON file are used
+        instead.
     samples : list of str, default=None
-        The samples to take; by default all, in alphabetical order.
+        The samples to load; by default all, in alphabetical order.
     channels : "auto", list of str or dict of str to str, default="auto"
         The channels of the profiles, as in :func:`load_cyz_json`.
     require_image : bool, default=False
-        Whether to leave out particles without an image, which most are.
+        Whether to leave out particles without an image, which are the majority.
     cache : path-like, default=None
-        A folder that keeps what is taken out of the JSON files, as in
+        A folder that keeps what is extracted from the JSON files, as in
         :func:`load_cyz_json`.
     errors : {"raise", "warn", "coerce"}, default="raise"
-        What to do about something that cannot be read, as in :func:`load_cyz_json`. An
-        image file of no particle is such a thing, and so is a second one of a particle
-        (``1.png`` and ``1.jpg``); both are left out. Image files are not opened.
+        What to do about data that cannot be read, as in :func:`load_cyz_json`. This
+        includes an image file that belongs to no particle, and a second one of the same
+        particle (``1.png`` and ``1.jpg``); both are left out. Image files are not
+        opened.
     n_jobs : int or None, default=None
-        How many samples are read at once, each by a process.
+        How many samples are read in parallel, each by one process.
     verbose : int, default=0
         Whether to show a progress bar.
 
@@ -67,21 +69,21 @@ def load_cytoprocess(
     Raises
     ------
     FileNotFoundError
-        If the folder is no such project, or samples are not converted, or their images
-        not extracted.
+        If the folder is not a CytoProcess project, or samples are not converted, or
+        their images are not extracted.
     ValueError
-        If a JSON file cannot be read, as in :func:`load_cyz_json`, or, with
-        ``errors="raise"``, an image file belongs to no particle, or to one that has
+        If a JSON file cannot be read, as in :func:`load_cyz_json`; or, with
+        ``errors="raise"``, if an image file belongs to no particle, or to one that has
         another.
 
     See Also
     --------
-    load_cyz_json : The same from JSON files alone.
+    load_cyz_json : The same from JSON files only.
 
     Notes
     -----
     CytoProcess is at https://github.com/ecotaxa/CytoProcess. Its object_id in EcoTaxa
-    is the one here, ``<sample>_<particle_id>``.
+    is the same, ``<sample>_<particle_id>``.
 
     Examples
     --------
@@ -121,16 +123,16 @@ def load_cytoprocess(
 
 
 def _sources(folder: Path) -> tuple[dict[str, Path], bool]:
-    """The JSON file of each sample, and whether images are taken as extracted."""
+    """The JSON file of each sample, and whether to use the extracted images."""
     if not folder.is_dir():
         raise FileNotFoundError(
-            f"{folder} is no folder; expected a CytoProcess project."
+            f"{folder} is not a folder; expected a CytoProcess project."
         )
     converted = {file.stem: file for file in folder.glob("converted/*.json")}
     work = {f.parent.name: f for f in folder.glob("work/*/converted_data.json")}
     if not converted and not work:
         raise FileNotFoundError(
-            f"{folder} holds neither converted/<sample>.json nor "
+            f"{folder} contains neither converted/<sample>.json nor "
             f"work/<sample>/converted_data.json, only {_names(folder)}. Is it a "
             f"CytoProcess project? If so, run: cytoprocess convert '{folder}'"
         )
@@ -149,8 +151,8 @@ def _chosen(
     unknown = [sample for sample in samples if sample not in present]
     if unknown:
         raise FileNotFoundError(
-            f"{folder} has no converted sample {unknown[0]!r}, only {present}. Names "
-            "are those of the .cyz files, without the suffix."
+            f"{folder} has no converted sample {unknown[0]!r}, only {present}. Pass "
+            "the names of the .cyz files, without the suffix."
         )
     if not len(samples) or len(set(samples)) < len(samples):
         raise ValueError(
@@ -162,7 +164,7 @@ def _chosen(
 def _set_images(
     table: pd.DataFrame, samples: list[str], folder: Path, errors: str
 ) -> None:
-    problems = Problems(strict=errors == "raise")
+    problems = Problems(errors)
     images: list[str | None] = []
     for sample, rows in _rows_by_sample(table, samples):
         images_folder = folder / "images" / sample
@@ -181,18 +183,26 @@ def _set_images(
                 continue
             first = files.setdefault(int(file.stem), str(file))
             if first != str(file):
-                text = f"a second image of the particle of {first}, which is kept"
-                problems.add(str(file), Problem("second image of one particle", text))
+                problems.add(
+                    f"{file}: a second image of the same particle as {first}, which is "
+                    "kept.",
+                    "second image of one particle",
+                    advice=HOW_TO_SKIP,
+                )
         images += [files.pop(particle, None) for particle in rows["particle_id"]]
         for file in files.values():
-            text = "the JSON file has no particle of this number; the image is left out"
-            problems.add(file, Problem("image file of no particle", text))
+            problems.add(
+                f"{file}: the JSON file has no particle of this number; the image is "
+                "left out.",
+                "image file without a particle",
+                advice=HOW_TO_SKIP,
+            )
     table["image"] = pd.Series(images, dtype=object)
-    report_problems(problems.counts, problems.examples, errors, stacklevel=3)
+    problems.report(str(folder), stacklevel=4)
 
 
 def _rows_by_sample(table: pd.DataFrame, samples: list[str]) -> Any:
-    """Rows of one sample are neighbours, in the order of the samples."""
+    """The rows of each sample, in the order of `samples`."""
     groups = dict(iter(table.groupby("sample_id", sort=False)))
     empty = table.iloc[:0]
     return [(sample, groups.get(sample, empty)) for sample in samples]

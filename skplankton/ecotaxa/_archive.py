@@ -1,81 +1,77 @@
-"""A zip archive unpacked into a folder, without trusting what it says."""
+"""Unpacking of untrusted zip archives into a folder."""
 
 from __future__ import annotations
 
-import atexit
 import errno
 import hashlib
 import os
 import re
-import secrets
 import shutil
 import stat
-import tempfile
 import zipfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from skplankton._files import disk_errors
+from skplankton._utils.files import remove, temporary_folder, unfinished
 
-# Against archives made to fill the disk. Images are compressed already, and the tables
-# of real exports shrink 10 to 50 times.
+# Limits against archives made to fill the disk. Images are compressed already, and the
+# tables of real exports shrink 10 to 50 times.
 MAX_UNPACKED_BYTES = 64 * 2**30
 MAX_RATIO = 200
-# Below this size no ratio does harm: a table of equal rows shrinks a lot.
+# Below this size any ratio is harmless: a table of equal rows shrinks a lot.
 RATIO_COUNTS_FROM_BYTES = 64 * 2**20
 
 _DRIVE = re.compile(r"[A-Za-z]:")
 
 
 def is_archive(path: Path) -> bool:
-    """Whether a file is a zip archive, or is named like one."""
-    with _zip_errors(f"{path} is no zip archive that can be read"):
+    """Whether a file is a zip archive, or has the suffix of one."""
+    with _zip_errors(f"{path} is not a readable zip archive"):
         return path.suffix.lower() == ".zip" or zipfile.is_zipfile(path)
 
 
 @contextmanager
 def unpacked(archive: Path, cache: str | os.PathLike | None) -> Iterator[Path]:
-    """Give the folder that holds the archive's content.
+    """Yield a folder with the archive's content.
 
-    In `cache`, the folder's name depends on the content, and one that is there already
-    is used again. Without, the folder is removed when this process ends, or by an error
-    in the block.
+    In `cache`, the folder's name depends on the content, and an existing one is reused.
+    Otherwise the folder is removed when this process ends, or by an error in the block.
     """
-    with _zip_errors(f"{archive} is no zip archive that can be read"):
+    with _zip_errors(f"{archive} is not a readable zip archive"):
         content = zipfile.ZipFile(archive)
     with content:
         members = [m for m in content.infolist() if not _is_folder(m)]
         _check_members(members, archive)
         if cache is None:
-            folder = Path(
-                tempfile.gettempdir(), f"skplankton-ecotaxa-{secrets.token_hex(8)}"
-            )
+            temporary = temporary_folder()
+            folder = temporary / "unpacked"
         else:
+            temporary = None
             folder = Path(cache, f"{archive.stem[:40]}-{_fingerprint(members)}")
-        if not folder.is_dir():
-            _unpack(content, members, folder, archive)
-    try:
-        if cache is None:
-            _remove_at_exit(folder)
-        yield folder
-    except BaseException:
-        if cache is None:
-            shutil.rmtree(folder, ignore_errors=True)
-        raise
+        try:
+            if not folder.is_dir():
+                _unpack(content, members, folder, archive)
+            yield folder
+        except BaseException:
+            if temporary is not None:
+                remove(temporary)
+            raise
 
 
 @contextmanager
 def _zip_errors(problem: str) -> Iterator[None]:
-    """Raise what zipfile raises at a broken archive, errors of all kinds, as one."""
+    """Raise the many kinds of errors of zipfile for a damaged archive as one."""
     try:
         yield
     except Exception as error:
-        told = f"{problem} ({error or type(error).__name__}). Copy or download it anew."
-        # A seek to where no file can have anything is the archive's fault as well.
+        message = (
+            f"{problem} ({error or type(error).__name__}). Copy or download it again."
+        )
+        # A seek to an impossible position is an error of the archive as well.
         if isinstance(error, OSError) and error.errno not in (None, errno.EINVAL):
-            raise OSError(error.errno, told) from None
-        raise ValueError(told) from None
+            raise OSError(error.errno, message) from None
+        raise ValueError(message) from None
 
 
 def _is_folder(member: zipfile.ZipInfo) -> bool:
@@ -93,17 +89,17 @@ def _check_members(members: list[zipfile.ZipInfo], archive: Path) -> None:
         elif mode not in (0, stat.S_IFREG):
             problem = "is a link or a special file, not a plain one"
         elif _inner(member) in seen:
-            problem = "is there twice"
+            problem = "occurs twice"
         elif _inner(member) in folders:
-            problem = "is a file and a folder at once"
+            problem = "is both a file and a folder"
         else:
             seen.add(_inner(member))
             continue
         raise ValueError(
-            f"{archive}: its member {member.filename!r} {problem}. EcoTaxa makes no "
-            "such archives; do not trust this one."
+            f"{archive}: its member {member.filename!r} {problem}. EcoTaxa does not "
+            "write such archives; do not trust this one."
         )
-    # zipfile unpacks no more of a member than the size it states, so this is a bound.
+    # zipfile unpacks no more of a member than its stated size: an upper bound.
     unpacked = sum(member.file_size for member in members)
     packed = max(1, sum(member.compress_size for member in members))
     is_bomb = unpacked > RATIO_COUNTS_FROM_BYTES and unpacked > MAX_RATIO * packed
@@ -139,25 +135,20 @@ def _unpack(
     archive: Path,
 ) -> None:
     """Unpack beside `folder` first, so that a killed run leaves no part of it."""
-    part = folder.with_name(f".{secrets.token_hex(8)}.part")
     n_bytes = sum(member.file_size for member in members)
     advice = (
         f"Free some, or pass cache='a folder with more': {archive} needs "
         f"{n_bytes / 1e6:.1f} MB."
     )
-    try:
-        with disk_errors(folder.parent, part=part, advice=advice):
-            folder.parent.mkdir(parents=True, exist_ok=True)
-            part.mkdir(mode=0o700)
-            for member in members:
-                _unpack_member(content, member, part, archive)
+    with unfinished(folder, advice=advice) as part:
+        part.mkdir(mode=0o700)
+        for member in members:
+            _unpack_member(content, member, part, archive)
         try:
             part.rename(folder)
         except OSError:
             if not folder.is_dir():  # or else another process was faster
                 raise
-    finally:
-        shutil.rmtree(part, ignore_errors=True)
 
 
 def _unpack_member(
@@ -168,14 +159,3 @@ def _unpack_member(
         target.parent.mkdir(parents=True, exist_ok=True)
         with content.open(member) as source, open(target, "wb") as file:
             shutil.copyfileobj(source, file)
-
-
-def _remove_at_exit(folder: Path) -> None:
-    maker = os.getpid()
-
-    def remove() -> None:
-        # A forked worker ends earlier, and must leave the folder to the others.
-        if os.getpid() == maker:
-            shutil.rmtree(folder, ignore_errors=True)
-
-    atexit.register(remove)

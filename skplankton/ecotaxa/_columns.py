@@ -1,4 +1,4 @@
-"""What EcoTaxa's tables may hold: columns, types, statuses and limits.
+"""Contents of EcoTaxa's tables: columns, types, statuses and limits.
 
 Source: EcoTaxa's code for import and export (github.com/ecotaxa/ecotaxa_back, py/BO,
 py/DB and py/API_operations).
@@ -15,10 +15,10 @@ STATUS = "object_annotation_status"
 DATE, TIME = "object_annotation_date", "object_annotation_time"
 FILE_NAME, RANK = "img_file_name", "img_rank"
 
-# Columns that only exports have; an import table is told from an export by them.
+# Columns that only exports have; they distinguish an export from an import table.
 EXPORT_ONLY = ("object_annotation_hierarchy", "objid")
 
-# Columns that EcoTaxa knows by name; it keeps them apart from a project's free columns.
+# Columns that EcoTaxa knows by name; they do not count as free columns of a project.
 PREDEFINED = {
     "object_lat": NUMBER,
     "object_lon": NUMBER,
@@ -34,7 +34,7 @@ PREDEFINED = {
     "process_id": TEXT,
 }
 
-# Whatever the type row says: as numbers, these would lose their leading zeros.
+# For any type in the type row: as numbers, these would lose their leading zeros.
 ALWAYS_TEXT = {
     OBJECT_ID,
     CATEGORY,
@@ -51,7 +51,7 @@ ALWAYS_TEXT = {
     "objid",
 }
 
-# A table says the word; EcoTaxa's database, and now and then an export, has the letter.
+# Tables have the word; EcoTaxa's database, and sometimes an export, has the letter.
 STATUS_OF_WORD = {
     "validated": "validated",
     "predicted": "predicted",
@@ -67,7 +67,7 @@ STATUS_OF_WORD = {
 STATUSES = ("validated", "predicted", "dubious", "discarded")
 
 PREFIXES = ("object", "acq", "process", "sample")
-# Free columns a prefix (and, for objects, a type) that a project has room for.
+# Free columns per prefix (and, for objects, per type) that a project may have.
 MAX_FREE_COLUMNS = {
     ("object", NUMBER): 500,
     ("object", TEXT): 20,

@@ -1,4 +1,4 @@
-"""Rows of tables, one an image → a table of objects, with labels and images."""
+"""Rows of tables, one per image → a table of objects, with labels and images."""
 
 from __future__ import annotations
 
@@ -10,10 +10,8 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import pandas as pd
 
-from skplankton._problems import Problems, tell
-
-from ._cells import Cells
-from ._columns import (
+from skplankton._utils.reports import Problems, report
+from skplankton.ecotaxa._columns import (
     CATEGORY,
     CATEGORY_ID,
     FILE_NAME,
@@ -23,35 +21,36 @@ from ._columns import (
     STATUS_OF_WORD,
     STATUSES,
 )
+from skplankton.ecotaxa._export_table import Entries
 
-N_NAMED = 3
+N_SHOWN = 3
 
 
 def objects_of(
-    cells: Cells, wanted: Sequence[str] | None, problems: Problems
+    entries: Entries, wanted: Sequence[str] | None, problems: Problems
 ) -> pd.DataFrame:
-    """One row an object, from one row an image."""
-    codes, ids = pd.factorize(cells.texts[OBJECT_ID].to_numpy(dtype=object))
+    """One row per object, from one row per image."""
+    codes, ids = pd.factorize(entries.texts[OBJECT_ID].to_numpy(dtype=object))
     columns = {
-        column: cells.typed(column, problems)
-        for column in cells.texts
+        column: entries.typed(column, problems)
+        for column in entries.texts
         if column not in (OBJECT_ID, STATUS)
     }
-    ranks = np.nan_to_num(columns[RANK]) if RANK in columns else np.zeros(len(cells))
-    order = np.lexsort((np.arange(len(cells)), ranks, codes))
-    # The row with the image to show, for each object.
+    ranks = np.nan_to_num(columns[RANK]) if RANK in columns else np.zeros(len(entries))
+    order = np.lexsort((np.arange(len(entries)), ranks, codes))
+    # The row with the image of lowest rank, for each object.
     first = order[np.r_[True, np.diff(codes[order]) > 0]]
 
-    categories = _categories(cells)
-    statuses = _statuses(cells, categories, problems)
-    # What an object has one of: rows that differ here are not images of one object.
-    told = {
+    categories = _categories(entries)
+    statuses = _statuses(entries, categories, problems)
+    # An object has one of each: rows that differ are not images of the same object.
+    unique = {
         CATEGORY: categories,
         STATUS: statuses,
-        "sample_id": cells.text("sample_id"),
-        "acq_id": cells.text("acq_id"),
+        "sample_id": entries.text("sample_id"),
+        "acq_id": entries.text("acq_id"),
     }
-    unclear = _contradictory(told, cells, codes, problems)
+    unclear = _contradictory(unique, entries, codes, problems)
     categories = _first_of_each(categories, codes, len(ids))
     statuses = _first_of_each(statuses, codes, len(ids))
     categories[unclear] = statuses[unclear] = None
@@ -63,7 +62,7 @@ def objects_of(
         OBJECT_ID: ids,
         "label": labels,
         "status": statuses,
-        "image": _images(cells, first, problems),
+        "image": _images(entries, first, problems),
     }
     return pd.DataFrame(
         {name: pd.Series(values, dtype=object) for name, values in added.items()}
@@ -74,25 +73,27 @@ def objects_of(
     )
 
 
-def _categories(cells: Cells) -> np.ndarray:
-    names, ids = cells.text(CATEGORY), cells.text(CATEGORY_ID)
+def _categories(entries: Entries) -> np.ndarray:
+    names, ids = entries.text(CATEGORY), entries.text(CATEGORY_ID)
     return np.where(names == None, ids, names)  # noqa: E711
 
 
-def _statuses(cells: Cells, categories: np.ndarray, problems: Problems) -> np.ndarray:
-    statuses = np.full(len(cells), None, dtype=object)
-    for row, text in enumerate(cells.text(STATUS)):
+def _statuses(
+    entries: Entries, categories: np.ndarray, problems: Problems
+) -> np.ndarray:
+    statuses = np.full(len(entries), None, dtype=object)
+    for row, text in enumerate(entries.text(STATUS)):
         word = (text or "").lower()
         if word not in STATUS_OF_WORD:
             problems.add(
-                f"{cells.where(row, STATUS)}: expected {', '.join(STATUSES)} or an "
-                f"empty cell, got {text!r}.",
+                f"{entries.where(row, STATUS)}: expected {', '.join(STATUSES)} or no "
+                f"value, got {text!r}.",
                 "the object is taken as without a status",
             )
         elif STATUS_OF_WORD[word] and categories[row] is None:
             problems.add(
-                f"{cells.where(row, STATUS)}: the object is {text} but has no "
-                f"category. Fill in {CATEGORY!r}, or empty the status.",
+                f"{entries.where(row, STATUS)}: the object is {text} but has no "
+                f"category. Fill in {CATEGORY!r}, or delete the status.",
                 "the object is taken as without a status",
             )
         else:
@@ -103,95 +104,96 @@ def _statuses(cells: Cells, categories: np.ndarray, problems: Problems) -> np.nd
 def _first_of_each(values: np.ndarray, codes: np.ndarray, n: int) -> np.ndarray:
     """The first value that is not None, for each code."""
     firsts = np.full(n, None, dtype=object)
-    there = np.flatnonzero(values != None)[::-1]  # noqa: E711
-    firsts[codes[there]] = values[there]  # of equal codes, the last assigned stays
+    present = np.flatnonzero(values != None)[::-1]  # noqa: E711
+    firsts[codes[present]] = values[present]  # of equal codes, the last assigned stays
     return firsts
 
 
 def _contradictory(
-    told: Mapping[str, np.ndarray],
-    cells: Cells,
+    unique: Mapping[str, np.ndarray],
+    entries: Entries,
     codes: np.ndarray,
     problems: Problems,
 ) -> list[int]:
-    """Objects whose rows differ in what an object has one of."""
+    """Objects whose rows differ in a column that is unique per object."""
     found = []
-    for column, values in told.items():
-        there = pd.Series(values, dtype=object).notna()
-        pairs = pd.DataFrame({"code": codes, "value": values})[there]
+    for column, values in unique.items():
+        is_present = pd.Series(values, dtype=object).notna()
+        pairs = pd.DataFrame({"code": codes, "value": values})[is_present]
         pairs = pairs.drop_duplicates()
         others = pairs.index[pairs["code"].duplicated()]
         first_row = {code: row for row, code in pairs["code"][::-1].items()}
         for row in others:
             first = first_row[codes[row]]
             problems.add(
-                f"{cells.where(row, column)}: the object "
-                f"{cells.texts[OBJECT_ID][row]!r} has {values[row]!r} here, but "
-                f"{values[first]!r} in {cells.where(first)}. Correct one of them; two "
-                "objects need two ids.",
-                "the object is taken as unlabelled",
+                f"{entries.where(row, column)}: the object "
+                f"{entries.texts[OBJECT_ID][row]!r} has {values[row]!r} here, but "
+                f"{values[first]!r} in {entries.where(first)}. Correct one of them; "
+                "each object needs its own id.",
+                "the object is taken as unlabeled",
             )
             found.append(int(codes[row]))
     return found
 
 
-def _images(cells: Cells, rows: np.ndarray, problems: Problems) -> list[str | None]:
-    """Absolute paths of the image files that are there."""
+def _images(entries: Entries, rows: np.ndarray, problems: Problems) -> list[str | None]:
+    """Absolute paths of the existing image files."""
     listings: dict[str, set[str]] = {}
     folders = {}
     images: list[str | None] = []
-    absent = []
-    names = cells.text(FILE_NAME)
+    missing = []
+    names = entries.text(FILE_NAME)
     for row in rows:
         name = names[row]
         if name is None:
             images.append(None)
             continue
-        table = cells.table(row).path
+        table = entries.table(row).path
         if table not in folders:
             folders[table] = os.path.realpath(table.parent)
-        image = os.path.join(folders[table], _within(name, cells, row))
+        image = os.path.join(folders[table], _within(name, entries, row))
         folder, tail = os.path.split(image)
-        # Listing folders is faster than asking for each of many files.
+        # Listing folders is faster than checking each of many files.
         if folder not in listings:
-            is_there = os.path.isdir(folder)
-            listings[folder] = set(os.listdir(folder)) if is_there else set()
-        # Some file systems do not tell upper from lower case; the listing does.
+            exists = os.path.isdir(folder)
+            listings[folder] = set(os.listdir(folder)) if exists else set()
+        # Some file systems are not case-sensitive, but the listing is.
         if tail in listings[folder] or os.path.isfile(image):
             images.append(image)
         else:
             images.append(None)
-            absent.append((row, name, image))
-    if absent and not any(images):
+            missing.append((row, name, image))
+    if missing and not any(images):
         # Labels are often exported, or passed on, without their images.
-        tell(
-            f"None of the {len(absent)} image files that {cells.table(rows[0]).shown} "
-            "names is there: the labels are read without images.",
+        report(
+            f"None of the {len(missing)} image files in "
+            f"{entries.table(rows[0]).shown} exists: the labels are read without "
+            "images.",
             "warn" if problems.errors == "raise" else problems.errors,
             stacklevel=4,
         )
-    elif absent:
-        row, _, image = absent[0]
-        shown = ", ".join(repr(name) for _, name, _ in absent[:N_NAMED])
+    elif missing:
+        row, _, image = missing[0]
+        shown = ", ".join(repr(name) for _, name, _ in missing[:N_SHOWN])
         problems.add(
-            f"{cells.where(row, FILE_NAME)}: no such image file, looked for as "
-            f"{image}. {len(absent)} of {len(rows)} objects lack theirs: {shown}"
-            f"{', …' if len(absent) > N_NAMED else ''}. Put the images where the "
-            "table says, or export with images.",
+            f"{entries.where(row, FILE_NAME)}: no such image file, looked for as "
+            f"{image}. {len(missing)} of {len(rows)} objects lack theirs: {shown}"
+            f"{', …' if len(missing) > N_SHOWN else ''}. Put the images there, or "
+            "export with images.",
             "the image is taken as missing (None)",
             error=FileNotFoundError,
-            count=len(absent),
+            count=len(missing),
         )
     return images
 
 
-def _within(name: str, cells: Cells, row: int) -> str:
-    """The name as a path within the table's folder."""
+def _within(name: str, entries: Entries, row: int) -> str:
+    """The file name as a path within the table's folder."""
     # Tables written on Windows may have backslashes.
     inner = posixpath.normpath(name.replace("\\", "/"))
     if re.match(r"/|\.\.(/|$)|[A-Za-z]:", inner):
         raise ValueError(
-            f"{cells.where(row, FILE_NAME)}: {name!r} leads out of the table's folder. "
-            "Put the image below that folder and name it from there."
+            f"{entries.where(row, FILE_NAME)}: {name!r} leads out of the table's "
+            "folder. Put the image in that folder, and use its path relative to it."
         )
     return inner

@@ -1,42 +1,47 @@
-"""A folder or a zip archive that appears whole, or not at all."""
+"""Images and table → a folder or zip archive that appears whole, or not at all."""
 
 from __future__ import annotations
 
 import os
-import secrets
 import shutil
 import zipfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
-from skplankton._files import disk_errors
+import numpy as np
+
+from skplankton._utils.files import unfinished
+from skplankton._views.entries import image_pixels, is_path
+from skplankton._views.images import png_bytes, read_image
+from skplankton._views.stored import StoredImage
 
 IMAGES = "images"
 WITHOUT_IMAGE = "without_image.csv"
-# The same input gives the same bytes, always. Zip knows no earlier year.
+# A fixed time, as the same input must give the same bytes. Zip has no earlier year.
 _ZIP_TIME = (1980, 1, 1, 0, 0, 0)
 _UNIX = 3
 
 
 def is_zip(path: Path) -> bool:
-    """Whether a zip archive is to be written, and not a folder."""
+    """Whether to write a zip archive rather than a folder."""
     return path.suffix.lower() == ".zip"
 
 
 def table_name(path: Path) -> str:
-    """The table's name, ``ecotaxa_….tsv``, after what it is written to."""
+    """The table's name, ``ecotaxa_….tsv``, after the folder or archive."""
     stem = path.stem if is_zip(path) else path.name
     return f"ecotaxa_{safe_name(stem.removeprefix('ecotaxa_'))}.tsv"
 
 
 def safe_name(text: str) -> str:
-    """A text as part of a file name, on any system."""
+    """The text as part of a file name that is valid on any system."""
     return "".join(c if c.isascii() and c.isalnum() else "_" for c in text)[:60]
 
 
 def check_target(path: Path, overwrite: bool) -> None:
-    """Raise if there is something that must not be replaced."""
+    """Raise if something exists that must not be replaced."""
     if not path.exists():
         return
     if path.is_dir() == is_zip(path):
@@ -54,8 +59,8 @@ def check_target(path: Path, overwrite: bool) -> None:
     others = sorted(name for name in names if not _is_written_here(name))
     if others:
         raise FileExistsError(
-            f"{path} holds more than is written here: {others[:5]}. It is not "
-            "replaced; write to a folder of its own."
+            f"{path} contains files of other programs: {others[:5]}. It is not "
+            "replaced; write to a separate folder."
         )
 
 
@@ -66,21 +71,17 @@ def _is_written_here(name: str) -> bool:
 
 @contextmanager
 def whole_output(path: Path, overwrite: bool) -> Iterator[Callable[[str, bytes], None]]:
-    """Give a function that writes a named file into the folder or archive.
+    """Yield a function that writes a named file into the folder or archive.
 
-    All is written under another name beside `path`; it gets its own at the end.
+    All is written under another name beside `path`, and renamed at the end.
     """
-    # Without the name, which may be as long as a name can be.
-    part = path.with_name(f".{secrets.token_hex(8)}.part")
-    try:
-        with disk_errors(path, part=part):
-            path.parent.mkdir(parents=True, exist_ok=True)
-            if is_zip(path):
-                with zipfile.ZipFile(part, "x") as archive:
-                    yield _writer_into_zip(archive)
-            else:
-                part.mkdir()
-                yield _writer_into_folder(part)
+    with unfinished(path) as part:
+        if is_zip(path):
+            with zipfile.ZipFile(part, "x") as archive:
+                yield _writer_into_zip(archive)
+        else:
+            part.mkdir()
+            yield _writer_into_folder(part)
         check_target(path, overwrite)
         if path.is_dir():
             old = part.with_suffix(".old")
@@ -89,11 +90,6 @@ def whole_output(path: Path, overwrite: bool) -> Iterator[Callable[[str, bytes],
             shutil.rmtree(old)
         else:
             part.replace(path)
-    finally:
-        if part.is_dir():
-            shutil.rmtree(part)
-        else:
-            part.unlink(missing_ok=True)
 
 
 def _writer_into_zip(archive: zipfile.ZipFile) -> Callable[[str, bytes], None]:
@@ -115,3 +111,31 @@ def _writer_into_folder(folder: Path) -> Callable[[str, bytes], None]:
         target.write_bytes(content)
 
     return write
+
+
+# EcoTaxa reads PNG, JPEG and GIF; GIF is left out, as it may contain many images.
+SUFFIXES = {"PNG": ".png", "JPEG": ".jpg"}
+
+
+def image_file(entry: Any) -> tuple[str, bytes]:
+    """The file's suffix and content.
+
+    JPEG and PNG files are copied unchanged. All others become PNG, with 8 bits and
+    without transparency: EcoTaxa and browsers show no more, and EcoTaxa's thumbnails of
+    16-bit images are white.
+    """
+    content = None
+    if isinstance(entry, StoredImage) and entry.crop is None:
+        content = entry.read_bytes()
+    elif is_path(entry):
+        with open(entry, "rb") as file:
+            content = file.read()
+    if content is not None:
+        entry = read_image(content)
+        is_plain = entry.mode[0] not in "IF" and not entry.has_transparency_data
+        if entry.format in SUFFIXES and is_plain:
+            return SUFFIXES[entry.format], content
+    pixels = image_pixels(entry)
+    if pixels.dtype != np.uint8:
+        pixels = np.round(pixels * np.iinfo(np.uint8).max).astype(np.uint8)
+    return SUFFIXES["PNG"], png_bytes(pixels)

@@ -1,4 +1,4 @@
-"""Read the tables of EcoTaxa, as it imports and exports them."""
+"""Read the tables that EcoTaxa imports and exports."""
 
 from __future__ import annotations
 
@@ -9,13 +9,11 @@ from pathlib import Path
 
 import pandas as pd
 
-from skplankton._problems import Problems
-
-from ._archive import is_archive, unpacked
-from ._cells import Cells
-from ._columns import CATEGORY, STATUS, STATUSES
-from ._objects import objects_of
-from ._table_file import read_table_file
+from skplankton._utils.reports import Problems
+from skplankton.ecotaxa._archive import is_archive, unpacked
+from skplankton.ecotaxa._columns import CATEGORY, STATUS, STATUSES
+from skplankton.ecotaxa._export_table import Entries, read_table_file
+from skplankton.ecotaxa._objects import objects_of
 
 _SUFFIXES = (".tsv", ".txt")
 
@@ -27,11 +25,11 @@ def read_ecotaxa(
     cache: str | os.PathLike | None = None,
     errors: str = "raise",
 ) -> pd.DataFrame:
-    r"""Read labels, images and all else from tables of EcoTaxa.
+    r"""Read labels, images and other columns from tables of EcoTaxa.
 
-    Reads what EcoTaxa imports (tables with a row of types) and what it exports: TSV
-    tables with or without internal ids, D.O.I. exports and backups, UTF-8 or Latin-1,
-    decimal point or comma. To give the labels to particles that are there already::
+    Reads import tables (with a row of types) and exports: TSV tables with or without
+    internal ids, D.O.I. exports and backups, UTF-8 or Latin-1, decimal point or comma.
+    To add the labels to a table of particles::
 
         labels = read_ecotaxa("export.zip")[["object_id", "label"]]
         particles = particles.merge(labels, on="object_id", how="left")
@@ -39,66 +37,68 @@ def read_ecotaxa(
     Parameters
     ----------
     path : path-like
-        A table; a folder, of which all tables are read whose names begin with
-        ``ecotaxa`` and end in ``.tsv`` or ``.txt``, in subfolders too, as EcoTaxa does;
-        or a zip archive of such a folder.
+        A table; a folder, from which all tables are read whose names begin with
+        ``ecotaxa`` and end in ``.tsv`` or ``.txt``, including subfolders, as in
+        EcoTaxa; or a zip archive of such a folder.
     status : str, iterable of str or None, default="validated"
-        The category of an object is its label only if its status is this one, or one of
-        these: "validated", "predicted", "dubious", "discarded". With None it always is.
-        All other objects are there too, unlabelled: a transformer may learn from them.
+        The category of an object becomes its label only if its status is this one, or
+        one of these: "validated", "predicted", "dubious", "discarded". With None it
+        always does. All other objects are included, unlabeled: a transformer may learn
+        from them.
     cache : path-like, default=None
-        Where a zip archive is unpacked, once: the next call finds it there. With None
-        it is a temporary folder that is removed when the process ends, and with it the
-        images that the table names.
+        A folder where a zip archive is unpacked, once, and reused by later calls. With
+        None it is a temporary folder, which is removed when the process ends, together
+        with the images that the table refers to.
     errors : {"raise", "warn", "coerce"}, default="raise"
-        What to do where a table is not as it should be. "raise" stops at the first
-        problem. "warn" and "coerce" read what can be read, and tell at the end what was
-        changed: in one warning, or in the log (logger ``"skplankton"``). Images then
-        become None, words in a numeric column NaN, objects with two different
-        labels unlabelled, and rows of the wrong width are left out.
+        What to do about invalid tables. "raise" stops at the first problem. "warn" and
+        "coerce" read what can be read, and report at the end what was changed: in one
+        warning, or in the log (logger ``"skplankton"``). Missing images become None,
+        texts in a numeric column NaN, objects with two different labels unlabeled, and
+        rows of the wrong length are left out.
 
     Returns
     -------
     DataFrame
-        One row an object, in the order of the tables, with the columns
+        One row per object, in the order of the tables, with the columns
 
         `object_id`
-            Text, also where it looks like a number.
+            Text, even if it looks like a number.
         `label`
-            The category, or its id if the table has no names; None where there is none
-            of the wanted `status`. None means unlabelled to the estimators.
+            The category, or its id if the table has no category names; None if there is
+            none of the wanted `status`. The estimators take None as unlabeled.
         `status`
             One of the four above, or None.
         `image`
-            The absolute path of the object's image, the one of lowest `img_rank`; None
-            if there is none. Where none of the files that a table names is there, the
-            images were not exported: all are None, which is warned of.
+            The absolute path of the object's image, the one with the lowest `img_rank`;
+            None if there is none. If none of the files in a table exists, the images
+            were not exported: all are None, with a warning.
 
-        and those of the tables, except ``object_annotation_status``. Where a row of
-        types says ``[f]``, or there is none and the column holds nothing but numbers,
-        cells are float64. Dates, times and ids are always text, and keep their zeros.
+        and those of the tables, except ``object_annotation_status``. Columns are
+        float64 if the row of types has ``[f]``, or if there is no such row and the
+        column contains only numbers. Dates, times and ids are always text, and keep
+        their zeros.
 
     Raises
     ------
     FileNotFoundError
-        If `path` does not exist or is a folder without a table, or some image files
-        are missing where others are there.
+        If `path` does not exist or is a folder without a table, or if some of the image
+        files are missing.
     ValueError
-        If a table cannot be read, or an archive would write outside its folder or is
-        out of proportion, or an image's name leads out of the table's folder: whatever
-        `errors` is. And, with ``errors="raise"``, for a row of types that is missing or
-        wrong, a row of the wrong width, a word in a numeric column, a status that is
-        not known or has no category, or an object with two labels, samples or
-        acquisitions. Messages name the file, the line and the column.
+        For any `errors`: if a table cannot be read, if an archive would write outside
+        its folder or would unpack to far more than its size, or if an image's name
+        leads out of the table's folder. With ``errors="raise"``: for a missing or
+        invalid row of types, a row of the wrong length, a text in a numeric column, a
+        status that is unknown or has no category, or an object with two labels, samples
+        or acquisitions. Messages contain the file, the line and the column.
 
     See Also
     --------
-    write_ecotaxa : Write names for EcoTaxa to import.
+    write_ecotaxa : Write predicted labels for import into EcoTaxa.
 
     Notes
     -----
     The archives named ``…Images.zip`` that the UVP6 puts into an import folder are not
-    looked into.
+    read.
 
     The format is that of EcoTaxa's own import and export
     (https://github.com/ecotaxa/ecotaxa_back).
@@ -127,20 +127,21 @@ def read_ecotaxa(
     problems = Problems(errors)
     with _table_files(Path(path), cache) as files:
         tables = [read_table_file(file, shown, problems) for file, shown in files]
-        cells = Cells(tables)
-        if not len(cells):
+        entries = Entries(tables)
+        if not len(entries):
             raise ValueError(
                 f"{path}: no row with an object, in {len(tables)} table(s). Expected "
-                "one row an image, below the names and, in an import table, the types."
+                "one row per image, below the column names and, in an import table, "
+                "the types."
             )
-        if wanted and CATEGORY in cells.texts and STATUS not in cells.texts:
+        if wanted and CATEGORY in entries.texts and STATUS not in entries.texts:
             raise ValueError(
                 f"{path} has a column {CATEGORY!r} but no {STATUS!r}, so no category "
-                f"counts as {' or '.join(wanted)}. Pass status=None to take them all "
-                "as labels."
+                f"is known to be {' or '.join(wanted)}. Pass status=None to use all as "
+                "labels."
             )
-        objects = objects_of(cells, wanted, problems)
-        problems.tell(str(path))
+        objects = objects_of(entries, wanted, problems)
+        problems.report(str(path))
     return objects
 
 
@@ -152,7 +153,7 @@ def _wanted_statuses(status: str | Iterable[str] | None) -> list[str] | None:
     if unknown or not wanted:
         raise ValueError(
             f"status={status!r}: expected one or more of {', '.join(STATUSES)}, or "
-            "None to take every category as a label."
+            "None to use every category as a label."
         )
     return wanted
 
@@ -161,7 +162,7 @@ def _wanted_statuses(status: str | Iterable[str] | None) -> list[str] | None:
 def _table_files(
     path: Path, cache: str | os.PathLike | None
 ) -> Iterator[list[tuple[Path, str]]]:
-    """Give each table's path, and what messages call it."""
+    """Yield each table's path, and its name in messages."""
     if not path.exists():
         raise FileNotFoundError(
             f"{path} does not exist; expected an EcoTaxa table, a folder with such "
@@ -184,9 +185,9 @@ def _tables_in(folder: Path, path: Path) -> list[tuple[Path, str]]:
         if name.lower().startswith("ecotaxa") and name.lower().endswith(_SUFFIXES)
     )
     if not files:
-        held = sorted(file.name for file in folder.iterdir())[:5]
+        found = sorted(file.name for file in folder.iterdir())[:5]
         raise FileNotFoundError(
-            f"{path} holds no table whose name begins with 'ecotaxa' and ends in .tsv "
-            f"or .txt (it holds {held}). Pass the table itself if it has another name."
+            f"{path} contains no table whose name begins with 'ecotaxa' and ends in "
+            f".tsv or .txt, only {found}. Pass the table itself if it has another name."
         )
     return [(file, str(path / file.relative_to(folder))) for file in files]

@@ -1,4 +1,4 @@
-"""Write names of particles for EcoTaxa to import."""
+"""Write predicted labels of particles for import into EcoTaxa."""
 
 from __future__ import annotations
 
@@ -13,33 +13,32 @@ from typing import Any
 import pandas as pd
 from numpy.typing import ArrayLike
 
-from .._cells import is_missing, is_path
-from ._columns import (
+from skplankton._utils.reports import Problems
+from skplankton._views.entries import is_missing, is_path
+from skplankton.ecotaxa._columns import (
     FILE_NAME,
     NUMBER,
     OBJECT_ID,
     RANK,
     TEXT,
 )
-from ._image_files import image_file
-from ._import_columns import (
+from skplankton.ecotaxa._import_table import (
     Column,
+    annotation_columns,
     carried_columns,
     check_limits,
+    neighbor_columns,
     object_ids,
+    score_columns,
 )
-from ._output import (
+from skplankton.ecotaxa._output import (
     IMAGES,
     WITHOUT_IMAGE,
     check_target,
+    image_file,
     safe_name,
     table_name,
     whole_output,
-)
-from ._prediction_columns import (
-    annotation_columns,
-    neighbor_columns,
-    score_columns,
 )
 
 
@@ -52,50 +51,56 @@ def write_ecotaxa(
     neighbors: ArrayLike | None = None,
     date: datetime.datetime | None = None,
     without_image: str = "raise",
+    errors: str = "raise",
     overwrite: bool = False,
 ) -> Path:
-    """Write names, and the images they are for, as an import of EcoTaxa.
+    """Write predicted labels and images for import into EcoTaxa.
 
-    In EcoTaxa the objects are then "predicted", for someone to validate.
+    In EcoTaxa the objects then have the status "predicted", to be validated.
 
     Parameters
     ----------
     path : path-like
-        The zip archive to write, if it ends in ``.zip``, or else the folder.
+        The zip archive to write, if it ends in ``.zip``; otherwise the folder.
     table : DataFrame of shape (n_samples, n_columns)
-        The particles. Needs the columns `object_id` (unique) and `image`, whose cells
+        The particles. Needs the columns `object_id` (unique) and `image`, whose values
         are arrays (uint8, uint16 or float in [0, 1]), paths, images stored in an
         instrument's file, or missing. Columns that begin with ``object_``, ``sample_``,
-        ``acq_`` or ``process_`` are written as well: those EcoTaxa knows
+        ``acq_`` or ``process_`` are written as well: those known to EcoTaxa
         (``object_lat``, ``object_lon``, ``object_date``, ``object_time``,
         ``object_depth_min``, ``object_depth_max``, ``object_link``, ``sample_id``,
-        ``acq_id``, ``process_id``, …) and others as free columns. Former annotations
-        (``object_annotation_…``), scores and neighbours are not, nor is anything else.
+        ``acq_id``, ``process_id``, …), and others as free columns. Former annotations
+        (``object_annotation_…``), scores, neighbors and other columns are not written.
     predictions : array-like of shape (n_samples,)
-        The name of each particle's category, row by row. None and NaN: no name; the
-        object is written without category and status.
+        The predicted label (category) of each particle, row by row. With None or NaN,
+        the object is written without category and status.
     proba : array-like of shape (n_samples,) or (n_samples, n_classes), default=None
-        Probability of the name, or of each class, as from ``predict_proba``; the
-        largest is written to the free column ``object_score``.
+        Probability of the predicted label, or of each class, as from
+        ``predict_proba``; the largest is written to the free column ``object_score``.
     neighbors : array-like of shape (n_samples, n_neighbors), default=None
-        Names (object ids) of the nearest labelled particles, written to the free
-        columns ``object_neighbor_1``, …, so that a name can be looked into.
+        Object ids of the nearest labeled particles, written to the free columns
+        ``object_neighbor_1``, …, so that a prediction can be checked.
     date : datetime, default=None
-        When the names were given, in UTC if it has no time zone. None means now; with a
-        date, the same input gives the same bytes.
+        The date of the predictions, in UTC if it has no time zone. None means now; with
+        a date, the same input gives the same bytes.
     without_image : {"raise", "aside"}, default="raise"
-        What to do with particles that have no image, which EcoTaxa does not take.
-        "raise" writes nothing. "aside" writes their names and columns to
+        What to do with particles without an image, which EcoTaxa cannot import. "raise"
+        raises an error. "aside" writes their predicted labels and columns to
         ``without_image.csv`` in the same folder or archive, which EcoTaxa ignores.
+    errors : {"raise", "warn", "coerce"}, default="raise"
+        What to do about an image that cannot be read. "raise" stops at the first.
+        Otherwise the particle is written like one without an image, to
+        ``without_image.csv``, which is reported once, at the end: by a warning, or with
+        "coerce" by the logger ``skplankton``.
     overwrite : bool, default=False
-        Whether to replace what is there. A folder that holds other things than this
-        function writes is never replaced.
+        Whether to replace an existing folder or archive. A folder with files that this
+        function does not write is never replaced.
 
     Returns
     -------
     pathlib.Path
         The archive or folder. It appears when it is complete; an interrupted run leaves
-        what was there before.
+        the old one in place.
 
     Raises
     ------
@@ -106,26 +111,32 @@ def write_ecotaxa(
     OSError
         If the disk is full.
     TypeError
-        If `table` is not a DataFrame, or an image cell is of no known kind.
+        If `table` is not a DataFrame, or an image has an unknown type.
     ValueError
-        If EcoTaxa would refuse the import: a column is missing, an id is missing or
-        there twice, a row has no image, a date, a place or a number is none, there are
-        more free columns than a project has room for (objects 500 of numbers and 20 of
-        text, acquisitions 30, processes 30, samples 60), or an acquisition is of two
-        samples. Also if an image cannot be read, or lengths differ.
+        If EcoTaxa would reject the import: a column is missing, an id is missing or
+        duplicated, a row has no image, a date, position or number is invalid, there are
+        more free columns than a project may have (objects 500 of numbers and 20 of
+        text, acquisitions 30, processes 30, samples 60), or an acquisition belongs to
+        two samples. Also if an image cannot be read, or none can be, or lengths differ.
+
+    Warns
+    -----
+    UserWarning
+        With ``errors="warn"``, if images cannot be read.
 
     See Also
     --------
-    read_ecotaxa : Read the labels back when the names have been validated.
+    read_ecotaxa : Read the labels back after validation.
 
     Notes
     -----
-    JPEG and PNG files are copied as they are. Images of other kinds, those of more than
-    8 bits and those cut out of a camera frame become PNG files of 8 bits. The table is
+    JPEG and PNG files are copied unchanged. Images of other formats, of more than 8
+    bits, and those cropped from a camera frame become 8-bit PNG files. The table is
     UTF-8 with a byte-order mark, as in EcoTaxa's own exports: without one, EcoTaxa
     takes a table for Latin-1.
 
-    EcoTaxa asks, at import, which of its taxa a name that it does not know stands for.
+    During the import, EcoTaxa lets you assign a taxon to each label that it does not
+    know.
 
     The format is that of EcoTaxa's own import and export
     (https://github.com/ecotaxa/ecotaxa_back).
@@ -140,10 +151,10 @@ def write_ecotaxa(
     >>> particles = pd.DataFrame({"object_id": ["a1", "a2"]})
     >>> particles["object_lat"] = [60.1, 60.2]
     >>> particles["image"] = [np.zeros((8, 8), np.uint8)] * 2
-    >>> names = ["Copepoda", None]
+    >>> labels = ["Copepoda", None]
     >>> with TemporaryDirectory() as folder:
     ...     path = Path(folder, "station.zip")
-    ...     _ = write_ecotaxa(path, particles, names, proba=[0.875, 0.25])
+    ...     _ = write_ecotaxa(path, particles, labels, proba=[0.875, 0.25])
     ...     objects = read_ecotaxa(path, status="predicted")
     >>> objects[["object_id", "label", "object_lat", "object_score"]]
       object_id     label  object_lat  object_score
@@ -155,32 +166,42 @@ def write_ecotaxa(
         raise ValueError(
             f"without_image={without_image!r}: expected 'raise' or 'aside'."
         )
+    problems = Problems(errors)
     check_target(path, overwrite)
-    # Everything but the images' content is checked before anything is written.
+    # Everything except the images' content is checked before anything is written.
     if not isinstance(table, pd.DataFrame):
         raise TypeError(f"table: expected a DataFrame, got {type(table).__name__}.")
     ids = object_ids(table)
-    images = _image_cells(table, ids, without_image, path)
-    names = annotation_columns(predictions, ids, date)
+    images = _image_entries(table, ids, without_image, path, problems)
+    annotations = annotation_columns(predictions, ids, date)
     others = [
         *score_columns(proba, len(ids)),
         *neighbor_columns(neighbors, len(ids)),
         *carried_columns(table, ids),
     ]
     check_limits(others)
-    columns = [Column(OBJECT_ID, TEXT, ids), *names, *others]
+    columns = [Column(OBJECT_ID, TEXT, ids), *annotations, *others]
     with whole_output(path, overwrite) as write:
-        shown = [row for row, image in enumerate(images) if image is not None]
-        files = []
-        for row in shown:
+        shown, files = [], []
+        for row, image in enumerate(images):
+            if image is None:
+                continue
             try:
-                suffix, content = image_file(images[row])
+                suffix, content = image_file(image)
             except (OSError, TypeError, ValueError) as error:
-                kind = TypeError if isinstance(error, TypeError) else ValueError
-                raise kind(f"The image of the object {ids[row]!r}: {error}.") from error
-            # The number keeps names apart that differ in what is not safe.
+                _note(problems, ids[row], error)
+                images[row] = None
+                continue
+            # The number makes names unique that differ only in unsafe characters.
             files.append(f"{IMAGES}/{row:06d}_{safe_name(ids[row])}{suffix}")
             write(files[-1], content)
+            shown.append(row)
+        if not shown:
+            first = next(iter(problems.examples.values()))[0]
+            raise NoImageError(
+                f"None of the images can be read. {first} EcoTaxa imports only objects "
+                "with images."
+            )
         ranks = ["0"] * len(shown)
         written = [Column(FILE_NAME, TEXT, files), Column(RANK, NUMBER, ranks)]
         written += _rows_of(columns, shown)
@@ -189,40 +210,62 @@ def write_ecotaxa(
         aside = [row for row, image in enumerate(images) if image is None]
         if aside:
             write(WITHOUT_IMAGE, _as_text(_rows_of(columns, aside), [], delimiter=","))
+    problems.report(str(path), done="written")
     return path
 
 
-def _image_cells(
-    table: pd.DataFrame, ids: Sequence[str], without_image: str, path: Path
+class NoImageError(ValueError):
+    """There is no image, and so no object that EcoTaxa would import."""
+
+
+def _note(problems: Problems, object_id: str, error: Exception) -> None:
+    kinds = (FileNotFoundError, TypeError)
+    kind = next((k for k in kinds if isinstance(error, k)), ValueError)
+    try:
+        problems.add(
+            f"The image of the object {object_id!r}: {error}.",
+            f"a particle whose image cannot be read is written to {WITHOUT_IMAGE}",
+            error=kind,
+        )
+    except kind as raised:
+        raise raised from error
+
+
+def _image_entries(
+    table: pd.DataFrame,
+    ids: Sequence[str],
+    without_image: str,
+    path: Path,
+    problems: Problems,
 ) -> list[Any]:
-    """The cells, None where there is none; files are there, and out of harm's way."""
+    """The images, None if missing; check that files exist and are not replaced."""
     if "image" not in table:
         raise ValueError(
             f"The table has no column 'image', only {list(table.columns)[:10]}. "
-            "EcoTaxa takes objects with images."
+            "EcoTaxa imports only objects with images."
         )
-    images = [None if is_missing(cell) else cell for cell in table["image"]]
-    lacking = [ids[row] for row, image in enumerate(images) if image is None]
-    if len(lacking) == len(images):
-        raise ValueError(
-            f"None of the {len(images)} rows has an image. EcoTaxa takes objects with "
-            "images."
+    images = [None if is_missing(entry) else entry for entry in table["image"]]
+    missing = [ids[row] for row, image in enumerate(images) if image is None]
+    if len(missing) == len(images):
+        raise NoImageError(
+            f"None of the {len(images)} rows has an image. EcoTaxa imports only "
+            "objects with images."
         )
-    if lacking and without_image == "raise":
+    if missing and without_image == "raise":
         raise ValueError(
-            f"{len(lacking)} of {len(images)} rows have no image, first the object "
-            f"{lacking[0]!r}, and EcoTaxa takes objects with images. Pass "
+            f"{len(missing)} of {len(images)} rows have no image, first the object "
+            f"{missing[0]!r}, and EcoTaxa imports only objects with images. Pass "
             f"without_image='aside' to write the others, and these to {WITHOUT_IMAGE}."
         )
     replaced = os.path.join(os.path.realpath(path), "") if path.is_dir() else None
-    for object_id, image in zip(ids, images, strict=True):
+    for row, (object_id, image) in enumerate(zip(ids, images, strict=True)):
         if image is None or not is_path(image):
             continue
         if not os.path.isfile(image):
-            raise FileNotFoundError(
-                f"The image of the object {object_id!r}: no such file: "
-                f"{os.fspath(image)}."
-            )
+            no_file = FileNotFoundError(f"no such file: {os.fspath(image)}")
+            _note(problems, object_id, no_file)
+            images[row] = None
+            continue
         if replaced and os.path.realpath(image).startswith(replaced):
             raise ValueError(
                 f"The image of the object {object_id!r}, {os.fspath(image)}, lies in "
@@ -242,7 +285,7 @@ def _as_text(
     columns: Sequence[Column], second_rows: Sequence[Sequence[str]], *, delimiter: str
 ) -> bytes:
     lines = io.StringIO(newline="")
-    # All in quotes, or a line break of old Macs would end a row for some readers.
+    # All in quotes, as a carriage return would end a row for some readers.
     writer = csv.writer(
         lines, delimiter=delimiter, lineterminator="\n", quoting=csv.QUOTE_ALL
     )

@@ -1,11 +1,11 @@
-"""How well embeddings name species, by the views and the labels there are."""
+"""Evaluation of classification by embeddings: benchmark, table and figures."""
 
-from ._benchmark import cross_modal_benchmark
-from ._confusion_display import SetupConfusionDisplay
-from ._embedding_display import EmbeddingDisplay
-from ._gallery_size_display import GallerySizeDisplay
-from ._neighbors_display import NeighborsDisplay
-from ._table import benchmark_table
+from skplankton.evaluation._benchmark import cross_modal_benchmark
+from skplankton.evaluation._displays.confusion import SetupConfusionDisplay
+from skplankton.evaluation._displays.embedding import EmbeddingDisplay
+from skplankton.evaluation._displays.gallery_size import GallerySizeDisplay
+from skplankton.evaluation._displays.neighbors import NeighborsDisplay
+from skplankton.evaluation._table import benchmark_table
 
 __all__ = [
     "EmbeddingDisplay",

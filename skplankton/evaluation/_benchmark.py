@@ -10,18 +10,22 @@ from joblib import Parallel, delayed
 from numpy.typing import ArrayLike
 from tqdm.auto import tqdm
 
-from skplankton._gallery import present_views
-from skplankton._labels import draw_per_class
+from skplankton._gallery.classifier import present_views
+from skplankton._utils.labels import draw_per_class
+from skplankton.evaluation._inputs import (
+    SINGLE_MODEL,
+    Labels,
+    benchmark_labels,
+    models_by_key,
+)
+from skplankton.evaluation._nested_galleries import BLOCKS, NestedGalleries, Queries
 from skplankton.model_selection import draw_seeds
-
-from ._inputs import UNNAMED, Labels, benchmark_labels, named_models
-from ._nested_galleries import BLOCKS, NestedGalleries, Questions
 
 _VIEWS = ("image", "profile", "both")
 _NINE_SETUPS = tuple((gallery, query) for gallery in _VIEWS for query in _VIEWS)
 _ONE_EMBEDDING = (("embedding", "embedding"),)
 
-_QUESTION_COLUMNS = ("gallery", "query", "gallery_size", "n_neighbors")
+_KEY_COLUMNS = ("gallery", "query", "gallery_size", "n_neighbors")
 _COUNT_COLUMNS = ("n_queries", "n_gallery")
 _SCORE_COLUMNS = ("accuracy", "precision", "recall", "f1")
 
@@ -49,54 +53,54 @@ def cross_modal_benchmark(
 ) -> pd.DataFrame:
     """Score the classification for all combinations of gallery and query views.
 
-    Every repeat draws galleries of a few labelled particles a class, each part of the
-    next larger one, and classifies the queries by the votes of their nearest entries,
-    with images, profiles or both in the gallery and in the queries: the nine set-ups of
-    [1]_. The votes are summed as they are there: the predicted labels are those of
-    :class:`~skplankton.GalleryKNNClassifier` with ``scale_views=False``.
+    Each repeat draws galleries of a few labeled particles per class, each a subset of
+    the next larger one, and classifies the queries by the votes of their nearest
+    entries, with images, profiles or both in the gallery and in the queries: the nine
+    set-ups of [1]_. As in [1]_, votes are summed without scaling: the predicted labels
+    are those of :class:`~skplankton.GalleryKNNClassifier` with ``scale_views=False``.
 
     Parameters
     ----------
     X : array-like of shape (n_samples, n_features), DataFrame or dict
         Without `embedder`, embeddings of the form [image | profile], as
-        ``CrossModalEmbedder(output="concat")`` makes them: a half that is all NaN is a
-        missing view. With `embedder`, what it transforms. A dict of embeddings compares
-        several models, each under its key.
+        ``CrossModalEmbedder(output="concat")`` returns them: a half that is all NaN is
+        a missing view. With `embedder`, the input of its `transform`. A dict of
+        embeddings compares several models, each under its key.
     y : array-like of shape (n_samples,)
-        The labels, with None, NaN or `unlabeled` for unlabelled rows, which are left
-        out.
+        The labels, with None, NaN or `unlabeled` for unlabeled rows, which are
+        ignored.
     embedder : fitted transformer or dict of them, default=None
-        Embeds the labelled rows of X, and of `X_gallery`, once. Unless
-        ``setups=None``, one with a parameter `output` is asked for ``"concat"``; the
-        embedder itself stays what it is. A dict compares several, each under its key.
+        Embeds the labeled rows of X, and of `X_gallery`, once. Unless
+        ``setups=None``, an embedder with a parameter `output` is used with
+        ``"concat"``, but not modified. A dict compares several, each under its key.
     X_gallery : array-like, DataFrame or dict, default=None
-        Where the galleries are drawn from, in the form of `X`; all labelled rows of X
-        are then queries. None draws them from X; the other labelled rows are queries.
+        Data from which the galleries are drawn, in the form of `X`; all labeled rows of
+        X are then queries. None draws them from X; the other labeled rows are queries.
     y_gallery : array-like of shape (n_gallery_samples,), default=None
         The labels of `X_gallery`.
     gallery_sizes : int or sequence of int, default=(1, 2, 4, 8, 16)
-        Numbers of gallery rows for each class. A class with fewer gives all it has.
+        Numbers of gallery rows per class. A class with fewer contributes all of them.
     n_neighbors : int or sequence of int, default=(3,)
-        Numbers of neighbours that vote for each view of a query.
+        Numbers of neighbors that vote for each view of a query.
     n_repeats : int, default=5
         Number of draws.
     setups : "all", iterable of (str, str) or None, default="all"
         Pairs of the gallery's and the query's views, each "image", "profile" or "both".
-        "all" is all nine. None takes the columns for one embedding, for example of
-        images alone; gallery and query are then called "embedding".
+        "all" is all nine. None treats the columns as one embedding, for example of
+        images only; gallery and query are then called "embedding".
     weights : {"distance", "uniform"}, default="distance"
         As in :class:`~skplankton.GalleryKNNClassifier`.
     metric : {"cosine", "euclidean"}, default="cosine"
         As in :class:`~skplankton.GalleryKNNClassifier`.
     unlabeled : scalar, default=None
-        A value in `y` and `y_gallery` that means "not labelled", besides the missing
+        A value in `y` and `y_gallery` that means "not labeled", besides the missing
         values.
     random_state : int, RandomState instance or None, default=None
-        Draws the galleries. With an int, repeat r draws the rows that
+        Seed for drawing the galleries. With an int, repeat r draws the rows that
         ``GallerySplit(gallery_size, random_state=...)`` yields as its r-th training
         set. All models get the same galleries.
     n_jobs : int, default=None
-        Number of threads that work on models and repeats; None is 1 unless in a joblib
+        Number of threads for models and repeats; None is 1 unless in a joblib
         context.
     verbose : int, default=0
         1 or more shows a progress bar.
@@ -104,54 +108,54 @@ def cross_modal_benchmark(
     Returns
     -------
     DataFrame
-        A row a model, set-up, gallery size, number of neighbours and repeat, with the
-        columns
+        One row per model, set-up, gallery size, number of neighbors and repeat, with
+        the columns
 
         - `model`: the key, if `X` or `embedder` is a dict;
         - `gallery`, `query`: their views;
         - `gallery_size`, `n_neighbors`, `repeat` (from 0);
-        - `n_queries`, `n_gallery`: number of rows that asked, and that were entered;
+        - `n_queries`, `n_gallery`: number of queries and of gallery rows;
         - `accuracy`; `precision`, `recall`, `f1`: unweighted means over the classes
-          that are true or predicted for some query. NaN if nobody asked or nothing was
-          entered.
+          that are true or predicted for some query. NaN without queries or gallery
+          rows.
 
     Raises
     ------
     ValueError
-        If a parameter is out of its range, if no row is labelled, if a view is partly
-        NaN or infinite, or if the galleries take all labelled rows.
+        If a parameter is out of its range, if no row is labeled, if a view is partly
+        NaN or infinite, or if the galleries take all labeled rows.
     TypeError
         If the labels of `y` and `y_gallery` are of different kinds.
 
     See Also
     --------
-    benchmark_table : Sums the result up.
-    skplankton.model_selection.GallerySplit : The same draws for scikit-learn's tools.
+    benchmark_table : Summarizes the result.
+    skplankton.model_selection.GallerySplit : The same draws as a scikit-learn splitter.
 
     Notes
     -----
-    Where views are missing, nothing is filled in:
+    Missing views are not imputed:
 
     - Galleries are drawn without regard to views, so that all set-ups share them. A row
-      without the set-up's gallery view is not entered; with "both", a row is entered
-      with the views it has. `n_gallery` counts the rows that are, and a class of
-      which none is cannot be predicted.
-    - A query without the set-up's query view is left out of that set-up; with "both", a
-      query asks with the views it has. `n_queries` counts those that ask. Scores of two
-      set-ups are for the same particles only if it is the same number.
+      without the set-up's gallery view is left out of that set-up's gallery; with
+      "both", a row is entered with the views it has. `n_gallery` counts the remaining
+      rows. A class without any cannot be predicted.
+    - A query without the set-up's query view is left out of that set-up; with "both",
+      the views of the query that are present are used. `n_queries` counts the remaining
+      queries. Scores of two set-ups are for the same particles only if it is equal.
 
     Without `X_gallery`, fewer rows are queries of a larger gallery, and a class with no
-    more than `gallery_size` labelled rows is not tested at all.
+    more than `gallery_size` labeled rows is not tested at all.
 
-    For cross-validation, call this once a fold with ``X_gallery=X[train]`` and
-    ``X=X[test]``, add a column `fold` to each result and join them by
-    ``pandas.concat``. `benchmark_table` takes it from there.
+    For cross-validation, call this once per fold with ``X_gallery=X[train]`` and
+    ``X=X[test]``, add a column `fold` to each result, join them by
+    ``pandas.concat`` and pass them to `benchmark_table`.
 
     Each view of a query is compared with each view of the largest gallery once for all
-    set-ups, sizes and numbers of neighbours, by the classifier's own search. The
-    predicted labels are the classifier's, but where entries tie that are not all
-    neighbours: which of them are is not specified. Memory does not grow with the number
-    of queries times the gallery's size.
+    set-ups, sizes and numbers of neighbors, by the classifier's own search. The
+    predicted labels are the classifier's, except where entries tie and not all of
+    them are neighbors: it is not specified which are. Memory does not grow with the
+    number of queries times the gallery's size.
 
     References
     ----------
@@ -182,9 +186,9 @@ def cross_modal_benchmark(
     _check_choice("metric", metric, _METRICS)
     pairs = _checked_setups(setups)
     n_modalities = 1 if setups is None else 2
-    models = named_models(X, X_gallery, embedder)
+    models = models_by_key(X, X_gallery, embedder)
     labels = benchmark_labels(y, X_gallery is not None, y_gallery, unlabeled)
-    questions = Questions(
+    parameters = Queries(
         pairs, numbers, weights, metric, len(labels.classes), len(sizes)
     )
     seeds = draw_seeds(n_repeats, random_state)
@@ -192,16 +196,18 @@ def cross_modal_benchmark(
     n_runs = len(models) * n_repeats
     frames = []
     with tqdm(total=n_runs, disable=not verbose, unit="repeat") as progress:
-        for name, model in models.items():
+        for key, model in models.items():
             queries, particles = model.views(labels, n_modalities)
             runs = parallel(
-                delayed(_one_repeat)(queries, particles, labels, sizes, questions, seed)
+                delayed(_one_repeat)(
+                    queries, particles, labels, sizes, parameters, seed
+                )
                 for seed in seeds
             )
             for repeat, frame in enumerate(runs):
-                frame.insert(len(_QUESTION_COLUMNS), "repeat", repeat)
-                if name is not UNNAMED:
-                    frame.insert(0, "model", name)
+                frame.insert(len(_KEY_COLUMNS), "repeat", repeat)
+                if key is not SINGLE_MODEL:
+                    frame.insert(0, "model", key)
                 frames.append(frame)
                 progress.update()
     return pd.concat(frames, ignore_index=True)
@@ -212,56 +218,56 @@ def _one_repeat(
     particles: np.ndarray,
     labels: Labels,
     sizes: Sequence[int],
-    questions: Questions,
+    parameters: Queries,
     seed: int,
 ) -> pd.DataFrame:
     """Draw the galleries once, and score every set-up."""
     if labels.codes_gallery is None:
         codes = labels.codes
         first_size = _first_sizes(codes, sizes, seed)
-        # A row of a gallery does not ask that gallery.
-        asked = np.arange(len(sizes))[:, None] < first_size
-        _check_some_ask(asked, sizes)
+        # A row in a gallery is not a query of that gallery.
+        is_query = np.arange(len(sizes))[:, None] < first_size
+        _check_any_queries(is_query, sizes)
     else:
         codes = labels.codes_gallery
         first_size = _first_sizes(codes, sizes, seed)
-        asked = np.ones((len(sizes), len(labels.codes)), dtype=bool)
+        is_query = np.ones((len(sizes), len(labels.codes)), dtype=bool)
     rows = np.flatnonzero(first_size < len(sizes))
     galleries = NestedGalleries(
-        particles[rows], codes[rows], first_size[rows], questions
+        particles[rows], codes[rows], first_size[rows], parameters
     )
-    return _scored(galleries, queries, labels.codes, asked, sizes)
+    return _scored(galleries, queries, labels.codes, is_query, sizes)
 
 
 def _scored(
     galleries: NestedGalleries,
     queries: np.ndarray,
     codes: np.ndarray,
-    asked: np.ndarray,
+    is_query: np.ndarray,
     sizes: Sequence[int],
 ) -> pd.DataFrame:
-    """A row for each gallery size, set-up and number of neighbours."""
-    questions = galleries.questions
-    labels = galleries.predict(queries, asked)
+    """One row per gallery size, set-up and number of neighbors."""
+    parameters = galleries.parameters
+    labels = galleries.predict(queries, is_query)
     present = present_views(queries)
     records = []
     for size, setup, number in np.ndindex(labels.shape[:3]):
-        gallery, query = questions.setups[setup]
-        asking = asked[size] & present[:, BLOCKS[query]].any(axis=1)
+        gallery, query = parameters.setups[setup]
+        queried = is_query[size] & present[:, BLOCKS[query]].any(axis=1)
         n_gallery = galleries.n_rows(size, gallery)
-        question = (gallery, query, sizes[size], questions.n_neighbors[number])
-        counts = (int(asking.sum()), n_gallery)
+        key = (gallery, query, sizes[size], parameters.n_neighbors[number])
+        counts = (int(queried.sum()), n_gallery)
         scores = (np.nan,) * len(_SCORE_COLUMNS)
         if all(counts):
-            predicted = labels[size, setup, number, asking]
-            scores = _scores(codes[asking], predicted, questions.n_classes)
-        records.append((*question, *counts, *scores))
-    columns = [*_QUESTION_COLUMNS, *_COUNT_COLUMNS, *_SCORE_COLUMNS]
+            predicted = labels[size, setup, number, queried]
+            scores = _scores(codes[queried], predicted, parameters.n_classes)
+        records.append((*key, *counts, *scores))
+    columns = [*_KEY_COLUMNS, *_COUNT_COLUMNS, *_SCORE_COLUMNS]
     return pd.DataFrame.from_records(records, columns=columns)
 
 
 def _first_sizes(codes: np.ndarray, sizes: Sequence[int], seed: int) -> np.ndarray:
-    """The smallest gallery that each row is drawn for, and len(sizes) for none."""
+    """The smallest gallery that contains each row, or len(sizes) if none does."""
     first = np.full(len(codes), len(sizes))
     for position in reversed(range(len(sizes))):
         first[draw_per_class(codes, sizes[position], seed)] = position
@@ -270,15 +276,15 @@ def _first_sizes(codes: np.ndarray, sizes: Sequence[int], seed: int) -> np.ndarr
 
 def _scores(true: np.ndarray, predicted: np.ndarray, n_classes: int) -> tuple:
     """Accuracy and, as scikit-learn's ``average="macro"``, precision, recall and F1."""
-    right = np.bincount(true[true == predicted], minlength=n_classes)
+    correct = np.bincount(true[true == predicted], minlength=n_classes)
     n_true = np.bincount(true, minlength=n_classes)
     n_predicted = np.bincount(predicted, minlength=n_classes)
-    there = n_true + n_predicted > 0
-    right, n_true, n_predicted = right[there], n_true[there], n_predicted[there]
-    precision = right / np.maximum(n_predicted, 1)  # zero_division=0
-    recall = right / np.maximum(n_true, 1)
-    f1 = 2 * right / (n_true + n_predicted)
-    return right.sum() / len(true), precision.mean(), recall.mean(), f1.mean()
+    occurs = n_true + n_predicted > 0
+    correct, n_true, n_predicted = correct[occurs], n_true[occurs], n_predicted[occurs]
+    precision = correct / np.maximum(n_predicted, 1)  # zero_division=0
+    recall = correct / np.maximum(n_true, 1)
+    f1 = 2 * correct / (n_true + n_predicted)
+    return correct.sum() / len(true), precision.mean(), recall.mean(), f1.mean()
 
 
 def _checked_setups(setups: Any) -> tuple[tuple[str, str], ...]:
@@ -314,11 +320,11 @@ def _check_choice(name: str, value: Any, choices: Sequence[str]) -> None:
         )
 
 
-def _check_some_ask(asked: np.ndarray, sizes: Sequence[int]) -> None:
-    for size, asking in zip(sizes, asked, strict=True):
-        if not asking.any():
+def _check_any_queries(is_query: np.ndarray, sizes: Sequence[int]) -> None:
+    for size, queried in zip(sizes, is_query, strict=True):
+        if not queried.any():
             raise ValueError(
-                f"A gallery of gallery_size={size} takes all {len(asking)} labelled "
-                "rows, which leaves none to name. Use smaller gallery_sizes, label "
-                "more particles, or draw the galleries from X_gallery."
+                f"A gallery of gallery_size={size} takes all {len(queried)} labeled "
+                "rows, which leaves no queries. Use smaller gallery_sizes, label more "
+                "particles, or draw the galleries from X_gallery."
             )

@@ -1,4 +1,4 @@
-"""What the benchmark is given: models, embeddings, labels; and what fits to what."""
+"""Inputs of the benchmark: models, embeddings and labels, and their validation."""
 
 import copy
 from collections.abc import Callable
@@ -9,18 +9,18 @@ import numpy as np
 from numpy.typing import ArrayLike
 from sklearn.utils import check_array
 
-from skplankton._gallery import split_views
-from skplankton._labels import split_labels
-from skplankton._particles import is_particle_table
-from skplankton._sklearn import num_samples, safe_indexing
+from skplankton._gallery.classifier import split_views
+from skplankton._utils.labels import split_labels
+from skplankton._utils.sklearn import num_samples, safe_indexing
+from skplankton._views.table import is_particle_table
 
-# Key of the only model, which no caller's dict can hold.
-UNNAMED = object()
+# Key of a single model, which no dict of the caller can contain.
+SINGLE_MODEL = object()
 
 
 @dataclass(frozen=True)
 class Model:
-    """What is embedded, and by whom."""
+    """The data to embed, and the embedder."""
 
     X: Any
     X_gallery: Any
@@ -29,41 +29,42 @@ class Model:
     def views(
         self, labels: "Labels", n_modalities: int
     ) -> tuple[np.ndarray, np.ndarray]:
-        """The labelled queries' views and those that galleries are drawn from."""
-        X = _embed(self.embedder, self.X, "X", labels.labelled, n_modalities)
-        if labels.labelled_gallery is None:
+        """Views of the labeled queries, and of the rows to draw galleries from."""
+        X = _embed(self.embedder, self.X, "X", labels.labeled, n_modalities)
+        if labels.labeled_gallery is None:
             return X, X
         X_gallery = _embed(
             self.embedder,
             self.X_gallery,
             "X_gallery",
-            labels.labelled_gallery,
+            labels.labeled_gallery,
             n_modalities,
         )
         if X_gallery.shape[1:] != X.shape[1:]:
             widths = [views[0].size for views in (X, X_gallery)]
             raise ValueError(
                 f"The embeddings of X have {widths[0]} columns and those of X_gallery "
-                f"{widths[1]}. Embed both by the same model."
+                f"{widths[1]}. Embed both with the same model."
             )
         return X, X_gallery
 
 
 @dataclass(frozen=True)
 class Labels:
-    """Which rows of X and X_gallery are labelled, and the positions of their labels
-    among the classes; None where galleries are drawn from X.
+    """Which rows of X and X_gallery are labeled, and their labels as class numbers.
+
+    None for X_gallery where galleries are drawn from X.
     """
 
     classes: np.ndarray
-    labelled: np.ndarray
+    labeled: np.ndarray
     codes: np.ndarray
-    labelled_gallery: np.ndarray | None = None
+    labeled_gallery: np.ndarray | None = None
     codes_gallery: np.ndarray | None = None
 
 
-def named_models(X: Any, X_gallery: Any, embedder: Any) -> dict:
-    """The models by their names; `UNNAMED` where no dict was given."""
+def models_by_key(X: Any, X_gallery: Any, embedder: Any) -> dict:
+    """The models by key; `SINGLE_MODEL` without a dict."""
     if isinstance(embedder, dict):
         if isinstance(X, dict) or isinstance(X_gallery, dict):
             raise ValueError(
@@ -81,26 +82,26 @@ def named_models(X: Any, X_gallery: Any, embedder: Any) -> dict:
             )
         models = {name: Model(X[name], galleries[name], embedder) for name in X}
     else:
-        models = {UNNAMED: Model(X, X_gallery, embedder)}
+        models = {SINGLE_MODEL: Model(X, X_gallery, embedder)}
     if not models:
-        raise ValueError("The dict of models is empty. Pass one model at least.")
+        raise ValueError("The dict of models is empty. Pass at least one model.")
     return models
 
 
 def _embed(
-    embedder: Any, X: Any, name: str, labelled: np.ndarray, n_modalities: int
+    embedder: Any, X: Any, name: str, labeled: np.ndarray, n_modalities: int
 ) -> np.ndarray:
-    """Views of the labelled rows, of shape (n_labelled, n_modalities, n_columns)."""
+    """Views of the labeled rows, of shape (n_labeled, n_modalities, n_columns)."""
     n_rows = num_samples(X)
-    if n_rows != len(labelled):
+    if n_rows != len(labeled):
         raise ValueError(
-            f"{name} has {n_rows} rows, and y{name[1:]} {len(labelled)} labels. Pass "
-            "one label a row, None for those that are unlabelled."
+            f"{name} has {n_rows} rows, and y{name[1:]} {len(labeled)} labels. Pass "
+            "one label per row, None for unlabeled rows."
         )
     if embedder is not None:
         transform = _transform(embedder, n_modalities)
-        X = transform(safe_indexing(X, np.flatnonzero(labelled)))
-        labelled = np.ones(num_samples(X), dtype=bool)
+        X = transform(safe_indexing(X, np.flatnonzero(labeled)))
+        labeled = np.ones(num_samples(X), dtype=bool)
     elif is_particle_table(X):
         raise ValueError(
             f"{name} is a table of particles, where embeddings were expected. Pass a "
@@ -109,11 +110,11 @@ def _embed(
     X = check_array(
         X, dtype=[np.float64, np.float32], ensure_all_finite=False, input_name=name
     )
-    return split_views(X, n_modalities)[labelled]
+    return split_views(X, n_modalities)[labeled]
 
 
 def _transform(embedder: Any, n_modalities: int) -> Callable:
-    """How the embedder makes [image | profile] embeddings, or one embedding."""
+    """The method that computes [image | profile] embeddings, or one embedding."""
     if not hasattr(embedder, "transform"):
         raise ValueError(
             f"embedder={embedder!r} has no method transform. Pass a fitted "
@@ -121,7 +122,7 @@ def _transform(embedder: Any, n_modalities: int) -> Callable:
         )
     params = embedder.get_params() if hasattr(embedder, "get_params") else {}
     if n_modalities == 2 and "output" in params:
-        # A shallow copy stays fitted, which clone does not, and leaves theirs alone.
+        # Unlike a clone, a shallow copy stays fitted; the original does not change.
         embedder = copy.copy(embedder).set_params(output="concat")
     return embedder.transform
 
@@ -129,35 +130,34 @@ def _transform(embedder: Any, n_modalities: int) -> Callable:
 def benchmark_labels(
     y: ArrayLike, has_gallery: bool, y_gallery: ArrayLike | None, unlabeled: Any
 ) -> Labels:
-    """The labels of both tables, as positions among the classes of both."""
+    """The labels of both tables, encoded by the classes of both."""
     if has_gallery != (y_gallery is not None):
         given, lacking = ("X", "y") if has_gallery else ("y", "X")
         raise ValueError(
             f"{given}_gallery was given without {lacking}_gallery. Pass both, or "
             "neither to draw the galleries from X."
         )
-    names, labelled = _some_labels(y, "y", unlabeled)
+    query_labels, labeled = _some_labels(y, "y", unlabeled)
     if y_gallery is None:
-        classes, codes = np.unique(names, return_inverse=True)
-        return Labels(classes, labelled, codes)
-    gallery_names, labelled_gallery = _some_labels(y_gallery, "y_gallery", unlabeled)
-    kinds = {names.dtype.kind, gallery_names.dtype.kind}
+        classes, codes = np.unique(query_labels, return_inverse=True)
+        return Labels(classes, labeled, codes)
+    gallery_labels, labeled_gallery = _some_labels(y_gallery, "y_gallery", unlabeled)
+    kinds = {query_labels.dtype.kind, gallery_labels.dtype.kind}
     if len(kinds) > 1 and not kinds <= set("iuf"):
         raise TypeError(
-            f"The labels in y are {names.dtype} and those in y_gallery "
-            f"{gallery_names.dtype}. Convert one, or they can never be equal."
+            f"The labels in y are {query_labels.dtype} and those in y_gallery "
+            f"{gallery_labels.dtype}. Convert one, or they can never be equal."
         )
-    joined = np.concatenate([names, gallery_names])
+    joined = np.concatenate([query_labels, gallery_labels])
     classes, codes = np.unique(joined, return_inverse=True)
-    of_queries, of_gallery = np.split(codes, [len(names)])
-    return Labels(classes, labelled, of_queries, labelled_gallery, of_gallery)
+    of_queries, of_gallery = np.split(codes, [len(query_labels)])
+    return Labels(classes, labeled, of_queries, labeled_gallery, of_gallery)
 
 
 def _some_labels(y: ArrayLike, name: str, unlabeled: Any):
-    labels, labelled = split_labels(y, unlabeled)
+    labels, labeled = split_labels(y, unlabeled)
     if not labels.size:
         raise ValueError(
-            f"All {len(labelled)} rows of {name} are unlabelled. Pass rows of which "
-            "some have a label."
+            f"All {len(labeled)} rows of {name} are unlabeled. Pass some labeled rows."
         )
-    return labels, labelled
+    return labels, labeled

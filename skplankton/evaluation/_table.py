@@ -1,4 +1,4 @@
-"""The benchmark as a table: set-ups down, gallery sizes across."""
+"""The benchmark as a table: set-ups in rows, gallery sizes in columns."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -29,43 +29,43 @@ def benchmark_table(
     by: Sequence[str] = ("gallery", "query"),
     format: str = "markdown",
 ) -> str | pd.DataFrame:
-    """Sum up a benchmark as "mean ± standard deviation", in percent.
+    """Summarize a benchmark as "mean ± standard deviation", in percent.
 
     Parameters
     ----------
     results : DataFrame of shape (n_results, n_columns)
-        What `cross_modal_benchmark` returned, or several of these joined by
+        The result of `cross_modal_benchmark`, or several of these joined by
         ``pandas.concat``, for example with a column `fold`.
     metric : {"accuracy", "precision", "recall", "f1"}, default="accuracy"
         The score to show.
     gallery_size : int or sequence of int, default=None
         The columns of the table. None shows every gallery size, ascending.
     n_neighbors : int, default=None
-        Results with so many neighbours are shown. None takes all of them, which must
-        then be of one number, unless `by` tells them apart.
+        Only results with this number of neighbors are shown. None shows all, which
+        must then have the same number, unless it is in `by`.
     by : sequence of str, default=("gallery", "query")
-        Columns of `results` that make the rows of the table. If there are several
-        models, `model` is put first.
+        Columns of `results` that define the rows of the table. With several models,
+        `model` is added in front.
     format : {"markdown", "latex", "frame"}, default="markdown"
         Text in Markdown, text in LaTeX (for the package booktabs), or a DataFrame of
-        texts.
+        strings.
 
     Returns
     -------
     str or DataFrame
         The table. Rows are in the order of `results`. Mean and standard deviation (of
-        the population, ``ddof=0``) are over whatever `by` does not tell apart: repeats,
-        and folds. A dash stands where a score is missing or there is no result.
+        the population, ``ddof=0``) are over everything that is not in `by`: repeats,
+        and folds. A dash marks a missing score or result.
 
     Raises
     ------
     ValueError
-        If a column is lacking, nothing is left to show, several numbers of neighbours
-        would be mixed, or a parameter is none of its choices.
+        If a column is missing, there are no results to show, several numbers of
+        neighbors would be mixed, or a parameter has an invalid value.
 
     See Also
     --------
-    cross_modal_benchmark : Makes the results.
+    cross_modal_benchmark : Computes the results.
 
     References
     ----------
@@ -98,7 +98,7 @@ def benchmark_table(
             f"The results are for n_neighbors {numbers}, which a mean would mix. "
             "Choose one by n_neighbors=, or add 'n_neighbors' to by."
         )
-    table = _cells(shown, metric, by)
+    table = _entries(shown, metric, by)
     if format == "frame":
         return table
     return _markdown(table) if format == "markdown" else _latex(table)
@@ -109,39 +109,39 @@ def _row_columns(results: pd.DataFrame, by: Sequence[str]) -> list[str]:
     if not by or "gallery_size" in by:
         raise ValueError(
             f"by={by!r}; expected at least one column for the rows of the table, and "
-            "not 'gallery_size', which makes its columns."
+            "not 'gallery_size', which defines its columns."
         )
     several = "model" in results and results["model"].nunique() > 1
     return ["model", *by] if several and "model" not in by else by
 
 
 def _check_columns(results: pd.DataFrame, needed: list[str]) -> None:
-    lacking = [name for name in needed if name not in results]
-    if lacking:
+    missing = [name for name in needed if name not in results]
+    if missing:
         raise ValueError(
-            f"results has no column {', '.join(map(repr, lacking))}; it has "
-            f"{list(results.columns)}. Pass what cross_modal_benchmark returned."
+            f"results has no column {', '.join(map(repr, missing))}; it has "
+            f"{list(results.columns)}. Pass the result of cross_modal_benchmark."
         )
 
 
 def _selected(results: pd.DataFrame, column: str, wanted: Any) -> pd.DataFrame:
-    there = sorted(set(results[column]))
+    present = sorted(set(results[column]))
     if wanted is None:
-        wanted = there
+        wanted = present
     wanted = [wanted] if np.isscalar(wanted) else list(wanted)
-    absent = sorted(set(wanted) - set(there))
-    if absent or not wanted:
+    missing = sorted(set(wanted) - set(present))
+    if missing or not wanted:
         raise ValueError(
-            f"There are no results with {column} {absent or wanted}; there are "
-            f"results with {there}."
+            f"There are no results with {column} {missing or wanted}; there are "
+            f"results with {present}."
         )
     return results[results[column].isin(wanted)]
 
 
-def _cells(results: pd.DataFrame, metric: str, by: list[str]) -> pd.DataFrame:
+def _entries(results: pd.DataFrame, metric: str, by: list[str]) -> pd.DataFrame:
     groups = results.groupby([*by, "gallery_size"], sort=False)[metric]
-    cells = groups.agg(_mean_and_deviation).unstack("gallery_size", sort=False)
-    return cells.sort_index(axis="columns").fillna(_NO_SCORE)
+    entries = groups.agg(_mean_and_deviation).unstack("gallery_size", sort=False)
+    return entries.sort_index(axis="columns").fillna(_NO_SCORE)
 
 
 def _mean_and_deviation(scores: pd.Series) -> str:
@@ -152,26 +152,26 @@ def _mean_and_deviation(scores: pd.Series) -> str:
 
 
 def _as_text(table: pd.DataFrame) -> tuple[list[str], list[list[str]], int]:
-    """Header, rows, and how many columns name the rows."""
+    """Header, rows, and number of index columns."""
     header = [*map(str, table.index.names), *map(str, table.columns)]
     rows = [list(map(str, row)) for row in table.reset_index().to_numpy()]
     return header, rows, table.index.nlevels
 
 
 def _markdown(table: pd.DataFrame) -> str:
-    header, rows, n_names = _as_text(table)
-    lines = [[cell.replace("|", r"\|") for cell in row] for row in (header, *rows)]
+    header, rows, n_index = _as_text(table)
+    lines = [[entry.replace("|", r"\|") for entry in row] for row in (header, *rows)]
     widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
     rule = [
-        ":" + (width - 1) * "-" if column < n_names else (width - 1) * "-" + ":"
+        ":" + (width - 1) * "-" if column < n_index else (width - 1) * "-" + ":"
         for column, width in enumerate(widths)
     ]
     lines.insert(1, rule)
     return "\n".join(
         "| "
         + " | ".join(
-            cell.ljust(width) if column < n_names else cell.rjust(width)
-            for column, (cell, width) in enumerate(zip(line, widths, strict=True))
+            entry.ljust(width) if column < n_index else entry.rjust(width)
+            for column, (entry, width) in enumerate(zip(line, widths, strict=True))
         )
         + " |"
         for line in lines
@@ -179,9 +179,9 @@ def _markdown(table: pd.DataFrame) -> str:
 
 
 def _latex(table: pd.DataFrame) -> str:
-    header, rows, n_names = _as_text(table)
-    alignment = n_names * "l" + (len(header) - n_names) * "r"
-    lines = [" & ".join(map(_latex_cell, row)) + r" \\" for row in (header, *rows)]
+    header, rows, n_index = _as_text(table)
+    alignment = n_index * "l" + (len(header) - n_index) * "r"
+    lines = [" & ".join(map(_latex_entry, row)) + r" \\" for row in (header, *rows)]
     return "\n".join(
         [
             rf"\begin{{tabular}}{{{alignment}}}",
@@ -195,8 +195,8 @@ def _latex(table: pd.DataFrame) -> str:
     )
 
 
-def _latex_cell(cell: str) -> str:
-    escaped = "".join(_LATEX_SPECIAL.get(sign, sign) for sign in cell)
+def _latex_entry(entry: str) -> str:
+    escaped = "".join(_LATEX_SPECIAL.get(sign, sign) for sign in entry)
     return escaped.replace("±", r"$\pm$").replace(_NO_SCORE, "--")
 
 

@@ -1,0 +1,1 @@
+"""Estimators that train the networks and embed particles with them."""

@@ -1,0 +1,548 @@
+"""CrossModalEmbedder: the scikit-learn transformer around the dual encoder."""
+
+from collections.abc import Callable
+from numbers import Integral, Real
+
+import numpy as np
+from sklearn.utils.validation import check_is_fitted
+
+from skplankton._embedding.base import ParticleTransformer
+from skplankton._utils.random import fresh_random_state
+from skplankton._utils.sklearn import Interval, StrOptions, fit_context
+from skplankton._views.table import MODALITIES, ParticleTable
+
+# Queries compared with all targets at a time, in score.
+QUERIES_PER_CHUNK = 512
+
+
+class CrossModalEmbedder(ParticleTransformer):
+    """Embed particles by the information that image and optical profile share.
+
+    Two encoders, one for images and one for profiles, are trained without labels to
+    recognize which image and which profile come from the same particle. Particles of
+    one species end up close together, whichever modalities are available.
+
+    Parameters
+    ----------
+    n_components : int, default=128
+        Width of the projected embedding.
+    image_encoder : str or callable, default="auto"
+        ``"mlp"``, ``"cnn"``, the name of any timm model (needs the extra ``timm``), or
+        a factory: a callable, or ``"package.module:name"`` of one, that takes the
+        sample shape, ``(1, height, width)``, and returns a torch module mapping
+        ``(n, *sample_shape)`` to ``(n, width)``. ``"auto"`` is ``"cnn"`` for images and
+        ``"mlp"`` for a flat vector.
+    profile_encoder : str or callable, default="auto"
+        ``"mlp"``, ``"cnn"``, ``"lstm"``, ``"transformer"``, or a factory as above with
+        the sample shape ``(n_channels, length)``. ``"auto"`` is ``"cnn"`` for profiles
+        and ``"mlp"`` for a flat vector.
+    image_encoder_params, profile_encoder_params : dict, default=None
+        Further keyword arguments of the encoder, such as ``{"width": 32}`` or, for a
+        timm model, ``{"pretrained": True}``.
+    image_size : int, default=64
+        Side in pixels of the square that an image is fitted into: its longer side is
+        resized, its shorter side padded with its edge. Color becomes gray.
+    profile_length : int, default=64
+        Number of time samples a profile is resampled to.
+    crop_top : int, default=0
+        Rows of pixels cut off the top of every image, where instruments burn in a
+        scale bar; 25 in the sets published with [1]_.
+    image_shape : tuple of (height, width) or (n_columns,), default=None
+        For X as an array: the shape of the image's columns; ``(n_columns,)`` is a flat
+        vector.
+    profile_shape : tuple of (length, n_channels) or (n_columns,), default=None
+        For X as an array: the same for the profile's columns. With both shapes None
+        the first half of the columns is the image and the second half the profile, both
+        flat; with one given, the remaining columns are the other modality, flat.
+    size_features : bool, default=True
+        Append the original height and width of an image in pixels, and the original
+        length of a profile in samples, to the encoder's features (tables only: in an
+        array all particles have the same size).
+    augment : bool, default=True
+        Train on random crops, jittered brightness and gains, dropped channels and, for
+        tables, flips (the horizontal one shared: a mirrored image goes with a reversed
+        profile). Arrays are not flipped, and flat vectors not augmented.
+    loss : {"clip", "siglip"}, default="clip"
+        Symmetric InfoNCE [2]_ or pairwise sigmoid loss [3]_.
+    temperature : float, default=0.5
+        Divides the cosines in the loss; the initial value, if it is learned.
+    learn_temperature : bool, default=False
+        Whether the temperature is trained along with the encoders.
+    output : {"fused", "image", "profile", "concat"}, default="fused"
+        What `transform` returns: the L2-normalized mean of the available modalities;
+        one modality; or ``[image | profile]`` side by side, for
+        :class:`GalleryKNNClassifier` with ``n_modalities=2``. A requested modality that
+        is missing is a block of NaN.
+    features : {"both", "encoder", "projection"}, default="both"
+        How a modality is embedded: by the projection trained to match, in which an
+        image can be compared with a profile; by the encoder's own features, centered,
+        which are more informative, but only within one modality; or by both side by
+        side, the projection with a fifth of the weight, so that comparisons within one
+        modality use both, and comparisons across modalities only the projection.
+    optimizer : {"adamw", "sgd"} or torch optimizer class, default="adamw"
+        ``"sgd"`` has a Nesterov momentum of 0.9.
+    learning_rate : float, default=1e-3
+        The peak, reached after `warmup_epochs`; a cosine then takes it down to a 500th.
+    weight_decay : float, default=1e-2
+        As the optimizer takes it.
+    warmup_epochs : int, default=1
+        Epochs of linear warm-up.
+    max_epochs : int, default=30
+        Epochs of training; fewer if `early_stopping` ends it.
+    batch_size : int, default=64
+        Largest number of pairs in a step; each is a negative for all others. Batches
+        are of equal size to within one pair, and no pair is left out.
+    micro_batch_size : int, default=None
+        Encode this many pairs at a time, but compute the gradient of the whole batch
+        [4]_: large batches in little memory, at the cost of a second forward pass. An
+        encoder with batch normalization normalizes within the micro-batch.
+    early_stopping : bool, default=False
+        Set pairs aside, stop once their loss has not improved for `patience` epochs and
+        keep the best weights. Use at least some 50 pairs for validation.
+    validation_fraction : float, default=0.1
+        Share of the pairs set aside by `early_stopping`.
+    patience : int, default=10
+        Epochs without improvement before `early_stopping` ends the training.
+    device : str, default="auto"
+        ``"auto"`` is CUDA, else MPS, else the CPU; or a torch device such as
+        ``"cuda:1"``.
+    precision : {"auto", "32", "bf16", "16"}, default="auto"
+        Number format of the encoders' arithmetic in training and in transform. "auto"
+        is "32", except on CUDA, where it is "bf16" if the GPU has it, else "16".
+    errors : {"raise", "warn", "coerce"}, default="raise"
+        What to do about an image or profile that cannot be read, or a row with neither.
+        "raise" stops at the first. Otherwise the entry is treated as missing, which is
+        reported once, at the end, with the number of such entries and the first ones:
+        "warn" warns, "coerce" logs to ``skplankton``. In `transform`, a row with
+        neither left is NaN throughout, for which the classifier predicts no class.
+    n_jobs : int, default=None
+        Processes that decode files; None is 1 unless in a joblib context.
+    warm_start : bool, default=False
+        Start from the weights and scales of the previous fit, which must match the
+        current parameters and X. A fixed temperature is the current `temperature`; a
+        learned one continues from its last value.
+    random_state : int, RandomState instance or None, default=None
+        Seeds the weights, batches, augmentation and validation split. The same int
+        gives the same model, bit for bit, on one machine with one number of threads
+        (another number of threads changes the last bits of each step, and thereby the
+        model a little). No global random state is changed: None draws a fresh seed from
+        the operating system. Fits in threads of one process take turns.
+    verbose : int, default=0
+        1 shows a progress bar, 2 prints one line per epoch.
+
+    Attributes
+    ----------
+    net_ : skorch.NeuralNet
+        The trained net, trimmed for inference; ``net_.module_`` is the torch module.
+    n_iter_ : int
+        Epochs trained.
+    history_ : list of dict
+        One entry per epoch: ``epoch``, ``train_loss``, ``valid_loss`` with
+        `early_stopping`, ``temperature``.
+    temperature_ : float
+        The temperature after training.
+    n_features_in_ : int
+        Number of columns of X read by `fit`: 2 for a table.
+    feature_names_in_ : ndarray of shape (`n_features_in_`,)
+        The column names, if there are any: ``["image", "profile"]`` for a table.
+
+    See Also
+    --------
+    GalleryKNNClassifier : Predicts species from the embedding and a few labels.
+
+    Notes
+    -----
+    X has one of two forms. A pandas DataFrame has one row per particle and the columns
+    ``image`` and ``profile``, whose entries are file paths, arrays or missing (None,
+    NaN). An image is (height, width) or (height, width, 3), uint8, uint16 or float in
+    [0, 1]; a profile is (length, n_channels) in mV; a profile file is a CSV with a
+    header of channel names. `fit` decodes each pair once and holds all of them: beyond
+    2 GiB per modality in a file that is removed when `fit` ends (in the folder for
+    temporary files, see :func:`tempfile.gettempdir`). `transform` decodes some hundreds
+    of rows at a time. Or X is a 2-D array with the columns
+    ``[image | profile]``, see `image_shape` and `profile_shape`.
+
+    Training uses the rows with both modalities; `transform` also embeds rows with only
+    one. Which rows are transformed together changes an embedding only by float32
+    rounding.
+
+    How X is read (`image_size`, `profile_length`, `crop_top`, the two shapes and
+    `size_features`) belongs to the fitted model: changes by `set_params` after `fit`
+    take effect at the next `fit`. `output`, `features`, `device`, `precision`,
+    `errors`, `n_jobs` and `verbose` may be changed at any time.
+
+    References
+    ----------
+    .. [1] Kareinen et al. 2026, "Cross-modal learning for plankton recognition",
+       arXiv:2603.16427.
+    .. [2] Radford et al. 2021, "Learning transferable visual models from natural
+       language supervision", arXiv:2103.00020.
+    .. [3] Zhai et al. 2023, "Sigmoid loss for language image pre-training",
+       arXiv:2303.15343.
+    .. [4] Gao et al. 2021, "Scaling deep contrastive learning batch size under memory
+       limited setup", arXiv:2101.06983.
+
+    Examples
+    --------
+    >>> from sklearn.pipeline import Pipeline
+    >>> from skplankton import CrossModalEmbedder, GalleryKNNClassifier
+    >>> from skplankton.datasets import make_particles
+    >>> X, y = make_particles(60, n_species=3, random_state=0, return_X_y=True)
+    >>> pipe = Pipeline([
+    ...     ("embed", CrossModalEmbedder(max_epochs=2, image_size=32, random_state=0)),
+    ...     ("gallery", GalleryKNNClassifier(gallery_size=4, random_state=0)),
+    ... ])
+    >>> pipe.fit(X, y).predict(X.head(2)).shape
+    (2,)
+    """
+
+    _parameter_constraints: dict = {
+        "n_components": [Interval(Integral, 1, None, closed="left")],
+        "image_encoder": [str, callable],
+        "profile_encoder": [str, callable],
+        "image_encoder_params": [dict, None],
+        "profile_encoder_params": [dict, None],
+        "image_size": [Interval(Integral, 8, None, closed="left")],
+        "profile_length": [Interval(Integral, 8, None, closed="left")],
+        "crop_top": [Interval(Integral, 0, None, closed="left")],
+        "image_shape": [tuple, list, None],
+        "profile_shape": [tuple, list, None],
+        "size_features": ["boolean"],
+        "augment": ["boolean"],
+        "loss": [StrOptions({"clip", "siglip"})],
+        "temperature": [Interval(Real, 0.01, 100, closed="both")],
+        "learn_temperature": ["boolean"],
+        "output": [StrOptions({"fused", "image", "profile", "concat"})],
+        "features": [StrOptions({"both", "encoder", "projection"})],
+        "optimizer": [StrOptions({"adamw", "sgd"}), callable],
+        "learning_rate": [Interval(Real, 0, None, closed="neither")],
+        "weight_decay": [Interval(Real, 0, None, closed="left")],
+        "warmup_epochs": [Interval(Integral, 0, None, closed="left")],
+        "max_epochs": [Interval(Integral, 1, None, closed="left")],
+        "batch_size": [Interval(Integral, 2, None, closed="left")],
+        "micro_batch_size": [Interval(Integral, 1, None, closed="left"), None],
+        "early_stopping": ["boolean"],
+        "validation_fraction": [Interval(Real, 0, 1, closed="neither")],
+        "patience": [Interval(Integral, 1, None, closed="left")],
+        "device": [str],
+        "precision": [StrOptions({"auto", "32", "bf16", "16"})],
+        "errors": [StrOptions({"raise", "warn", "coerce"})],
+        "n_jobs": [Integral, None],
+        "warm_start": ["boolean"],
+        "random_state": ["random_state"],
+        "verbose": ["verbose"],
+    }
+
+    def __init__(
+        self,
+        n_components=128,
+        *,
+        image_encoder="auto",
+        profile_encoder="auto",
+        image_encoder_params=None,
+        profile_encoder_params=None,
+        image_size=64,
+        profile_length=64,
+        crop_top=0,
+        image_shape=None,
+        profile_shape=None,
+        size_features=True,
+        augment=True,
+        loss="clip",
+        temperature=0.5,
+        learn_temperature=False,
+        output="fused",
+        features="both",
+        optimizer="adamw",
+        learning_rate=1e-3,
+        weight_decay=1e-2,
+        warmup_epochs=1,
+        max_epochs=30,
+        batch_size=64,
+        micro_batch_size=None,
+        early_stopping=False,
+        validation_fraction=0.1,
+        patience=10,
+        device="auto",
+        precision="auto",
+        errors="raise",
+        n_jobs=None,
+        warm_start=False,
+        random_state=None,
+        verbose=0,
+    ):
+        self.n_components = n_components
+        self.image_encoder = image_encoder
+        self.profile_encoder = profile_encoder
+        self.image_encoder_params = image_encoder_params
+        self.profile_encoder_params = profile_encoder_params
+        self.image_size = image_size
+        self.profile_length = profile_length
+        self.crop_top = crop_top
+        self.image_shape = image_shape
+        self.profile_shape = profile_shape
+        self.size_features = size_features
+        self.augment = augment
+        self.loss = loss
+        self.temperature = temperature
+        self.learn_temperature = learn_temperature
+        self.output = output
+        self.features = features
+        self.optimizer = optimizer
+        self.learning_rate = learning_rate
+        self.weight_decay = weight_decay
+        self.warmup_epochs = warmup_epochs
+        self.max_epochs = max_epochs
+        self.batch_size = batch_size
+        self.micro_batch_size = micro_batch_size
+        self.early_stopping = early_stopping
+        self.validation_fraction = validation_fraction
+        self.patience = patience
+        self.device = device
+        self.precision = precision
+        self.errors = errors
+        self.n_jobs = n_jobs
+        self.warm_start = warm_start
+        self.random_state = random_state
+        self.verbose = verbose
+
+    @fit_context(prefer_skip_nested_validation=True)
+    def fit(self, X, y=None):
+        """Train the two encoders to match images and profiles.
+
+        Parameters
+        ----------
+        X : DataFrame with columns image and profile, or array of shape \
+                (n_samples, n_features)
+            Particles; those with both modalities are used. See the class notes.
+        y : array-like of shape (n_samples,), default=None
+            Not used: training needs no labels. A y of another length than X, or with
+            strings mixed with numbers, raises before anything is read.
+
+        Returns
+        -------
+        CrossModalEmbedder
+            The fitted embedder.
+
+        Raises
+        ------
+        TypeError
+            If X is neither a table of particles nor an array, or y mixes types.
+        ValueError
+            If an entry cannot be read (with row and file), a row has neither image nor
+            profile, fewer than two rows have both, `device` is not available, the
+            weights for `warm_start` do not match, or training diverges.
+        FileNotFoundError
+            If a file does not exist.
+        ImportError
+            If the encoder is a timm model and timm is not installed.
+        """
+        self._fit_particles(X, y)
+        return self
+
+    def transform(self, X):
+        """Embed particles by their available modalities.
+
+        Parameters
+        ----------
+        X : DataFrame with columns image and profile, or array of shape \
+                (n_samples, n_features)
+            Particles with an image, a profile or both, in the form used in `fit`.
+
+        Returns
+        -------
+        ndarray of shape (n_samples, n_features_out), float32
+            Embeddings. With ``output="concat"`` each half is one modality, NaN where it
+            is missing.
+
+        Raises
+        ------
+        ValueError
+            If an entry cannot be read (with row and file), a row has neither image nor
+            profile, X has other columns or channels than in `fit`, a parameter set
+            since `fit` is invalid, or an embedding overflows its number format.
+        """
+        return self._transform_particles(X)
+
+    def score(self, X, y=None):
+        """Accuracy of matching the images and profiles of the same particles.
+
+        Each image is matched with the nearest profile among all complete rows of X, and
+        each profile with the nearest image; the score is the mean accuracy of the two.
+        It depends on the number of rows: chance is one over it. It does not replace the
+        score of the whole pipeline, which it does not track (see the user guide).
+
+        Parameters
+        ----------
+        X : DataFrame with columns image and profile, or array of shape \
+                (n_samples, n_features)
+            Particles; those with only one modality are left out.
+        y : None
+            Ignored.
+
+        Returns
+        -------
+        float
+            Top-1 matching accuracy.
+
+        Raises
+        ------
+        ValueError
+            If no row has both modalities.
+        """
+        check_is_fitted(self)
+        self._validate_params()
+        source = self._check_X(X, reset=False)
+        rows = self._pairs(source, at_least=1)
+        chunks = self._embed_chunks(
+            source, rows, MODALITIES, *self._encoder("projection")
+        )
+        image, profile = (
+            np.concatenate(embeddings)
+            for embeddings in zip(*(chunk.values() for chunk in chunks), strict=True)
+        )
+        source.problems.report("X")
+        complete = ~(np.isnan(image[:, 0]) | np.isnan(profile[:, 0]))
+        image, profile = image[complete], profile[complete]
+        return (
+            _matching_accuracy(image, profile) + _matching_accuracy(profile, image)
+        ) / 2
+
+    def _fit(self, source) -> None:
+        # torch takes seconds to import: load it at the first fit, not with the class.
+        from skplankton._training.contrastive import train_dual_encoder
+
+        random_state = fresh_random_state(self.random_state)
+        rows = self._pairs(source, at_least=2)
+        valid_rows = np.array([], dtype=int)
+        if self.early_stopping:
+            rows, valid_rows = self._split_validation(rows, random_state)
+        arrays = self._read_rows(source, rows)
+        self._check_pairs(arrays, rows)
+        valid_arrays = self._read_rows(source, valid_rows)
+        self._check_pairs(valid_arrays, valid_rows)
+        warm_net = getattr(self, "net_", None) if self.warm_start else None
+        self.net_, self.history_ = train_dual_encoder(
+            arrays,
+            valid_arrays or None,
+            module_params=self._module_params(arrays),
+            initial_weights=warm_net and warm_net.module_.state_dict(),
+            optimizer=self.optimizer,
+            learning_rate=self.learning_rate,
+            weight_decay=self.weight_decay,
+            warmup_epochs=self.warmup_epochs,
+            max_epochs=self.max_epochs,
+            batch_size=self.batch_size,
+            patience=self.patience,
+            seed=random_state.randint(np.iinfo(np.int32).max),
+            verbose=int(self.verbose),
+            loss=self.loss,
+            augment=self.augment,
+            # Particles have no fixed orientation; an array's columns may have one.
+            flip=isinstance(source, ParticleTable),
+            micro_batch_size=self.micro_batch_size,
+            **self._hardware(),
+        )
+        self.n_iter_ = len(self.history_)
+        self.temperature_ = self.net_.module_.temperature
+
+    def _pairs(self, source, at_least: int) -> np.ndarray:
+        rows = np.flatnonzero(source.present["image"] & source.present["profile"])
+        if len(rows) < at_least:
+            raise ValueError(
+                f"{len(rows)} of the {len(source)} rows of X have both an image and a "
+                f"profile; at least {at_least} are needed."
+            )
+        return rows
+
+    def _split_validation(self, rows, random_state) -> tuple[np.ndarray, np.ndarray]:
+        n_valid = round(self.validation_fraction * len(rows))
+        if n_valid < 2 or len(rows) - n_valid < 2:
+            raise ValueError(
+                f"early_stopping=True with validation_fraction="
+                f"{self.validation_fraction} sets {n_valid} of {len(rows)} complete "
+                "pairs aside; training and validation both need at least 2. Pass more "
+                "pairs, another validation_fraction, or early_stopping=False."
+            )
+        shuffled = random_state.permutation(rows)
+        return np.sort(shuffled[n_valid:]), np.sort(shuffled[:n_valid])
+
+    def _check_pairs(self, arrays: dict[str, np.ndarray], rows: np.ndarray) -> None:
+        n_read = len(arrays["image"]) if arrays else 0
+        if n_read < min(2, len(rows)):
+            raise ValueError(
+                f"{n_read} of {len(rows)} pairs of an image and a profile "
+                "could be read; at least 2 are needed. errors='raise' shows the reason."
+            )
+
+    def _module_params(self, arrays) -> dict:
+        def encoder_config(modality, encoder, encoder_params):
+            sizes = arrays.get(f"{modality}_size")
+            return {
+                "encoder": encoder,
+                "encoder_params": encoder_params,
+                "sample_shape": arrays[modality].shape[1:],
+                "n_sizes": 0 if sizes is None else sizes.shape[1],
+            }
+
+        return {
+            "image": encoder_config(
+                "image", self.image_encoder, self.image_encoder_params
+            ),
+            "profile": encoder_config(
+                "profile", self.profile_encoder, self.profile_encoder_params
+            ),
+            "n_components": self.n_components,
+            "temperature": self.temperature,
+            "learn_temperature": self.learn_temperature,
+            # Before anything is learned, one pair in a batch matches.
+            "initial_bias": -float(np.log(max(1, self.batch_size - 1))),
+        }
+
+    def _modalities_out(self) -> tuple[str, ...]:
+        return (self.output,) if self.output in MODALITIES else MODALITIES
+
+    def _encoder(self, features: str | None = None) -> tuple[Callable, int]:
+        import torch
+
+        from skplankton._training.devices import autocast, on_device
+
+        hardware = self._hardware()
+        module = on_device(self.net_.module_, hardware["device"])
+        features = features or self.features
+
+        def encode(modality, values, sizes):
+            with torch.inference_mode(), autocast(**hardware):
+                return module.embed_rows(modality, values, sizes, features)
+
+        return encode, module.n_features_out(features)
+
+    def _combine(self, embeddings: dict[str, np.ndarray]) -> np.ndarray:
+        """The rows of `output`, from one chunk's embeddings of each modality."""
+        if self.output == "concat":
+            return np.hstack([embeddings[modality] for modality in MODALITIES])
+        if self.output in MODALITIES:
+            return embeddings[self.output]
+        total = sum(np.nan_to_num(embeddings[modality]) for modality in MODALITIES)
+        norms = np.linalg.norm(total, axis=1, keepdims=True)
+        fused = total / np.where(norms > 0, norms, 1)
+        missing = [np.isnan(embeddings[modality][:, 0]) for modality in MODALITIES]
+        fused[np.all(missing, axis=0)] = np.nan
+        return fused
+
+    @property
+    def _n_features_out(self) -> int:
+        n_blocks = 2 if self.output == "concat" else 1
+        return n_blocks * self.net_.module_.n_features_out(self.features)
+
+
+def _matching_accuracy(queries: np.ndarray, targets: np.ndarray) -> float:
+    """Share of queries whose own target is the nearest; all are unit vectors."""
+    own = np.arange(len(queries))
+    nearest = np.concatenate(
+        [
+            (queries[start : start + QUERIES_PER_CHUNK] @ targets.T).argmax(axis=1)
+            for start in range(0, len(queries), QUERIES_PER_CHUNK)
+        ]
+    )
+    return float(np.mean(nearest == own))

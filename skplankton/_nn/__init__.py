@@ -1,0 +1,1 @@
+"""Networks from arrays to features, and augmentation, in plain PyTorch."""

@@ -1,0 +1,100 @@
+"""Augment a batch of pairs, with tensor operations on the device of the batch.
+
+The flow runs along the image's horizontal axis and along the profile's time axis, so a
+mirrored particle is a mirrored image *and* a reversed profile: that flip is shared. A
+particle may have any orientation in the flow; arrays that were not measured in a flow
+may not, and are not flipped. Strengths are those of Kareinen et al.
+2026 (arXiv:2603.16427).
+
+Profiles are log-compressed here, where 0 means "no signal".
+"""
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+SMALLEST_CROP_AREA = 0.8  # share of the image's area
+JITTER = 0.2  # brightness and contrast factors lie in 1 ± JITTER
+SHORTEST_CROP = 224 / 236  # share of the profile's length
+BAND_GAIN = 0.05  # a channel's gain lies in 1 ± BAND_GAIN
+BAND_GAIN_PROBABILITY = 0.5
+BAND_DROP_PROBABILITY = 0.25  # a particle loses one of its channels
+
+
+def augment_pairs(
+    image: Tensor, profile: Tensor, flip: bool = True
+) -> tuple[Tensor, Tensor]:
+    """Draw a new view of each image and profile; flat vectors are not changed.
+
+    Parameters
+    ----------
+    image : Tensor of shape (n, channels, height, width) or (n, n_columns)
+        Gray values.
+    profile : Tensor of shape (n, n_channels, length) or (n, n_columns)
+        Log-compressed signals.
+    flip : bool, default=True
+        Whether to mirror pairs, and to turn images upside down, half of the time.
+
+    Returns
+    -------
+    image, profile : Tensors of the shapes given
+        New tensors in float32; the input is not changed.
+    """
+    has_pixels, has_samples = image.ndim == 4, profile.ndim == 3
+    n, device = len(image), image.device
+    mirror = _random_sign(n, device) if flip else torch.ones(n, device=device)
+    if has_pixels:
+        upside_down = _random_sign(n, device) if flip else torch.ones(n, device=device)
+        image = _augment_images(image.float(), mirror, upside_down)
+    if has_samples:
+        profile = _augment_profiles(profile.float(), mirror)
+    return image, profile
+
+
+def _augment_images(image: Tensor, mirror: Tensor, upside_down: Tensor) -> Tensor:
+    n, device = len(image), image.device
+    side = _uniform(SMALLEST_CROP_AREA, 1.0, n, device).sqrt()
+    theta = torch.zeros(n, 2, 3, device=device)
+    theta[:, 0, 0] = side * mirror
+    theta[:, 1, 1] = side * upside_down
+    theta[:, :, 2] = _uniform(-1, 1, (n, 2), device) * (1 - side)[:, None]
+    grid = F.affine_grid(theta, list(image.shape), align_corners=False)
+    image = F.grid_sample(image, grid, padding_mode="border", align_corners=False)
+
+    shape = (n, 1, 1, 1)
+    image = image * _uniform(1 - JITTER, 1 + JITTER, shape, device)
+    mean = image.mean(dim=(1, 2, 3), keepdim=True)
+    return mean + (image - mean) * _uniform(1 - JITTER, 1 + JITTER, shape, device)
+
+
+def _augment_profiles(profile: Tensor, mirror: Tensor) -> Tensor:
+    n, n_channels, length = profile.shape
+    device = profile.device
+    side = _uniform(SHORTEST_CROP, 1.0, n, device)
+    start = _uniform(-1, 1, n, device) * (1 - side)
+    centers = (torch.arange(length, device=device) * 2 + 1) / length - 1
+    time = (mirror * side)[:, None] * centers + start[:, None]
+    grid = torch.stack([time, torch.zeros_like(time)], dim=-1)[:, None]
+    # grid_sample takes only images: the profile is an image one pixel high.
+    profile = F.grid_sample(
+        profile[:, :, None], grid, padding_mode="border", align_corners=False
+    )[:, :, 0]
+
+    shape = (n, n_channels, 1)
+    gain = _uniform(1 - BAND_GAIN, 1 + BAND_GAIN, shape, device)
+    scaled = torch.rand(shape, device=device) < BAND_GAIN_PROBABILITY
+    profile = profile * torch.where(scaled, gain, 1.0)
+
+    lost_channel = torch.randint(n_channels, (n,), device=device)
+    loses = torch.rand(n, device=device) < BAND_DROP_PROBABILITY
+    lost = F.one_hot(lost_channel, n_channels).bool() & loses[:, None]
+    return profile.masked_fill(lost[:, :, None], 0.0)
+
+
+def _uniform(low: float, high: float, size, device) -> Tensor:
+    size = (size,) if isinstance(size, int) else size
+    return low + (high - low) * torch.rand(size, device=device)
+
+
+def _random_sign(n: int, device) -> Tensor:
+    return torch.randint(2, (n,), device=device) * 2.0 - 1.0

@@ -1,0 +1,1 @@
+"""Shared by all folders: random states, labels, files, reports of invalid data."""

@@ -1,0 +1,1 @@
+"""Read the entries of a particle table into arrays of one size."""

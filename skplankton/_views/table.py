@@ -1,0 +1,331 @@
+"""X, a table or an array, as a source of image and profile arrays.
+
+A source knows which rows have which modality, and reads some rows of one modality at a
+time: nothing is decoded before it is needed, or held after.
+"""
+
+import os
+from collections.abc import Mapping
+from functools import partial
+from typing import NamedTuple
+
+import numpy as np
+import pandas as pd
+from joblib import Parallel, delayed, effective_n_jobs
+from PIL import Image
+from scipy.sparse import issparse
+
+from skplankton._utils.reports import Problems
+from skplankton._views.decoding import (
+    Decoded,
+    compress_profile,
+    decode_image,
+    decode_profile,
+    fit_to_square,
+)
+from skplankton._views.entries import is_missing
+from skplankton._views.stored import StoredImage, StoredProfile
+
+MODALITIES = ("image", "profile")
+STORED = (StoredImage, StoredProfile)
+# Enough to hide the cost of passing a task to a worker, few enough for the memory.
+ENTRIES_PER_TASK = 256
+MAX_ENLARGEMENT = 4  # of images and profiles of an array
+
+
+class View(NamedTuple):
+    """Some rows of one modality.
+
+    `rows` are those that were read: fewer than requested if some cannot be. `values`
+    has the shape (n, *sample_shape). `sizes` holds the logarithms of the original size:
+    height and width in pixels, or length in samples.
+    """
+
+    rows: np.ndarray
+    values: np.ndarray
+    sizes: np.ndarray | None
+
+    def select(self, which: np.ndarray) -> "View":
+        """The rows where `which` is True."""
+        sizes = None if self.sizes is None else self.sizes[which]
+        return View(self.rows[which], self.values[which], sizes)
+
+
+def is_particle_table(X) -> bool:
+    """Whether X is a table with image and profile columns, rather than numbers."""
+    return hasattr(X, "columns") and any(name in X.columns for name in MODALITIES)
+
+
+EXPECTED = (
+    "expected a table, pandas.DataFrame({'image': images, 'profile': profiles}), or a "
+    "2-D array of numbers"
+)
+
+
+def as_table_or_array(X):
+    """X itself, or a pandas table of the images and profiles of a polars table.
+
+    Raises
+    ------
+    TypeError
+        If X holds images and profiles, but not in a table.
+    """
+    kind = f"{type(X).__module__.partition('.')[0]}.{type(X).__name__}"
+    if kind == "polars.DataFrame":
+        names = [name for name in MODALITIES if name in X.columns]
+        return pd.DataFrame({n: X[n].to_list() for n in names}) if names else X
+    if kind.endswith(".LazyFrame"):
+        raise TypeError(f"X is a {kind}; {EXPECTED}. Pass X.collect().")
+    # A Bunch is a mapping, and so are some sparse arrays, which are rejected as such.
+    if isinstance(X, Mapping) and not issparse(X):
+        keys = ", ".join(repr(key) for key in list(X)[:5])
+        if {"data", "target"} <= set(X):
+            hint = "X = particles.data, y = particles.target"
+        else:
+            hint = "pandas.DataFrame(X)"
+        raise TypeError(
+            f"X is a {type(X).__name__} with the keys {keys}; {EXPECTED}. Pass {hint}."
+        )
+    if hasattr(X, "columns") and not isinstance(X, pd.DataFrame):
+        raise TypeError(
+            f"X is a {kind}; {EXPECTED}, in memory. Convert it first, for example by "
+            "X.compute() of Dask or X.to_pandas() of others."
+        )
+    return X
+
+
+def reject_non_numeric(X) -> None:
+    """Raise with the expected columns, where numpy would only fail to read a string."""
+    if isinstance(X, list | tuple | pd.Series) and len(X):
+        first = X.iloc[0] if isinstance(X, pd.Series) else X[0]
+        is_list = isinstance(first, list | tuple) and len(first) > 0
+        inner = first[0] if is_list else first  # of a pair of lists, for example
+        is_entry = isinstance(inner, np.ndarray) and inner.ndim > 1
+        if is_entry or isinstance(inner, (str, os.PathLike, dict, *STORED)):
+            raise TypeError(
+                f"X is a {type(X).__name__} of {type(first).__name__}; {EXPECTED}."
+            )
+    texts = X.select_dtypes(exclude="number") if hasattr(X, "select_dtypes") else None
+    if texts is not None and len(texts.columns):
+        raise ValueError(
+            f"X has neither an 'image' nor a 'profile' column, and its column "
+            f"{texts.columns[0]!r} is not numeric. A table of particles has the "
+            "columns 'image' and 'profile'; rename yours, e.g. X.rename(columns={...})."
+        )
+
+
+def select_modality_columns(X: pd.DataFrame, needed=MODALITIES) -> pd.DataFrame:
+    """The columns image and profile, in this order; the others are ignored."""
+    missing = [name for name in needed if name not in X.columns]
+    if missing:
+        raise ValueError(
+            f"X has no column {missing[0]!r}; got the columns {list(X.columns)}. A "
+            "table of particles has the columns 'image' and 'profile'; if no "
+            f"particle has that modality, set X[{missing[0]!r}] = None."
+        )
+    if tuple(X.columns) == MODALITIES:  # already selected
+        return X
+    return X.reindex(columns=list(MODALITIES))
+
+
+class ParticleTable:
+    """A table with paths, arrays or missing entries as image and profile."""
+
+    def __init__(
+        self,
+        X: pd.DataFrame,
+        *,
+        image_size,
+        profile_length,
+        crop_top,
+        n_jobs=None,
+        errors="raise",
+    ):
+        self.entries = {name: X[name].to_numpy(dtype=object) for name in MODALITIES}
+        if not len(X):
+            raise ValueError("X is a table of 0 rows; at least one particle is needed.")
+        self.index = X.index
+        # Counted here: a reading thread does not see the joblib context of its caller.
+        self.n_jobs = max(1, effective_n_jobs(n_jobs))
+        self.problems = Problems(errors)
+        self.decoders = {
+            "image": partial(decode_image, image_size=image_size, crop_top=crop_top),
+            "profile": partial(decode_profile, profile_length=profile_length),
+        }
+        # Channel names of the first profile file read: the others must agree.
+        self.channels: tuple[str, ...] | None = None
+        self.n_channels: int | None = None
+        self.present = {
+            name: np.array([not is_missing(entry) for entry in self.entries[name]])
+            for name in MODALITIES
+        }
+        rows = np.flatnonzero(~(self.present["image"] | self.present["profile"]))
+        if len(rows):
+            self.problems.add(
+                f"{self._row_label(rows[0])} has neither an image nor a profile"
+                f"{_and_more(rows)}. Drop such rows.",
+                "a row with neither image nor profile gets no embedding",
+                count=len(rows),
+            )
+
+    def __len__(self) -> int:
+        return len(self.index)
+
+    def read(self, modality: str, rows: np.ndarray) -> View:
+        """Decode the entries of some rows; unreadable ones are recorded as problems."""
+        entries, decode = self.entries[modality], self.decoders[modality]
+        tasks = [
+            rows[start : start + ENTRIES_PER_TASK]
+            for start in range(0, len(rows), ENTRIES_PER_TASK)
+        ]
+        n_jobs = min(self.n_jobs, len(tasks))
+        stop_at_error = self.problems.errors == "raise"
+        if n_jobs > 1:
+            chunks = Parallel(n_jobs=n_jobs)(
+                delayed(_decode_entries)(decode, entries[task], stop_at_error)
+                for task in tasks
+            )
+        else:
+            chunks = [_decode_entries(decode, entries[t], stop_at_error) for t in tasks]
+        results = [result for chunk in chunks for result in chunk]
+        failed = np.array([isinstance(r, Exception) for r in results], dtype=bool)
+        for i in np.flatnonzero(failed):
+            self._record_problem(modality, rows[i], results[i])
+        decoded = [result for result in results if isinstance(result, Decoded)]
+        rows = rows[: len(results)][~failed]
+        if modality == "profile":
+            self._check_channels(decoded, rows)
+        if not decoded:
+            return View(rows, np.empty((0,)), None)
+        values = np.stack([entry.values for entry in decoded])
+        sizes = np.log(np.array([entry.size for entry in decoded], dtype=np.float32))
+        return View(rows, values, sizes)
+
+    def _record_problem(self, modality: str, row: int, error: Exception) -> None:
+        """Raise or record the error of an entry that cannot be read, with its row."""
+        entry = self.entries[modality][row]
+        is_array = isinstance(entry, np.ndarray | list)
+        which = f"the {modality}" + ("" if is_array else f" {str(entry)!r}")
+        kinds = (FileNotFoundError, TypeError)
+        kind = next((k for k in kinds if isinstance(error, k)), ValueError)
+        try:
+            self.problems.add(
+                f"{self._row_label(row)}: {which} could not be read: {error}.",
+                "an entry that cannot be read is treated as missing",
+                error=kind,
+            )
+        except kind as reported:
+            raise reported from error
+
+    def _check_channels(self, decoded: list[Decoded], rows: np.ndarray) -> None:
+        for entry, row in zip(decoded, rows, strict=True):
+            n_channels = len(entry.values)
+            if self.n_channels is None:
+                self.n_channels = n_channels
+            if self.channels is None:
+                self.channels = entry.channels
+            if entry.channels is not None and self.channels is not None:
+                if entry.channels != self.channels:
+                    shared = [name for name in self.channels if name in entry.channels]
+                    raise ValueError(
+                        f"{self._row_label(row)}: '{self.entries['profile'][row]}' has "
+                        f"the channels {entry.channels}, where {self.channels} were "
+                        "expected as in the other profiles. Keep the channels that all "
+                        "profiles have, in one order; load instrument files with "
+                        f"channels={shared}."
+                    )
+            elif n_channels != self.n_channels:
+                raise ValueError(
+                    f"{self._row_label(row)}: the profile has {n_channels} channels, "
+                    f"where {self.n_channels} were expected as in the other profiles. "
+                    "All profiles of a table, and of the table used in fit, must have "
+                    "the same channels."
+                )
+
+    def _row_label(self, row: int) -> str:
+        label = self.index[row]
+        is_position = isinstance(label, int | np.integer) and label == row
+        return f"row {row}" if is_position else f"row {row} (index {label!r})"
+
+
+class ParticleArray:
+    """A 2-D array with the columns [image | profile], none missing."""
+
+    def __init__(
+        self, X: np.ndarray, *, image_shape, profile_shape, image_size, profile_length
+    ):
+        n_image, _ = split_columns(X.shape[1], image_shape, profile_shape)
+        self.columns = {"image": X[:, :n_image], "profile": X[:, n_image:]}
+        self.shapes = {"image": image_shape, "profile": profile_shape}
+        self.present = {name: np.ones(len(X), dtype=bool) for name in MODALITIES}
+        # Small images and profiles are enlarged by a limited factor: at the size of a
+        # particle's image, they would show little detail to large receptive fields.
+        self.image_size = _enlarged(image_shape, image_size)
+        self.profile_length = _enlarged((profile_shape or [])[:1], profile_length)
+        self.channels, self.n_channels = None, None
+        self.problems = Problems("raise")  # an array's values were checked
+        self.n_jobs = 1  # there is nothing to decode
+
+    def __len__(self) -> int:
+        return len(self.columns["image"])
+
+    def read(self, modality: str, rows: np.ndarray) -> View:
+        """Reshape some rows; a flat vector is returned as it is."""
+        values = self.columns[modality][rows]
+        shape = self.shapes[modality]
+        if shape is None or len(shape) == 1:
+            return View(rows, values, None)
+        samples = values.reshape(-1, *shape)
+        if modality == "image":
+            fitted = [
+                fit_to_square(Image.fromarray(pixels), self.image_size)[None]
+                for pixels in samples
+            ]
+        else:
+            fitted = [compress_profile(s, self.profile_length) for s in samples]
+        return View(rows, np.stack(fitted), None)
+
+
+def split_columns(n_columns: int, image_shape, profile_shape) -> tuple[int, int]:
+    """The numbers of columns of the image and of the profile."""
+    for name, shape in (("image_shape", image_shape), ("profile_shape", profile_shape)):
+        if shape is not None and (len(shape) not in (1, 2) or min(shape) < 1):
+            raise ValueError(
+                f"{name}={shape!r}; expected two numbers of at least 1, (height, "
+                "width) of an image or (length, n_channels) of a profile, or one, "
+                "(n_columns,) of a flat vector."
+            )
+    n_image = None if image_shape is None else int(np.prod(image_shape))
+    n_profile = None if profile_shape is None else int(np.prod(profile_shape))
+    if n_image is None:
+        n_image = n_columns // 2 if n_profile is None else n_columns - n_profile
+    if n_profile is None:
+        n_profile = n_columns - n_image
+    if n_image + n_profile != n_columns or min(n_image, n_profile) < 1:
+        raise ValueError(
+            f"X has {n_columns} columns, which image_shape={image_shape} and "
+            f"profile_shape={profile_shape} do not match: an image takes height × "
+            "width columns, a profile length × channels, and each of them at least one."
+        )
+    return n_image, n_profile
+
+
+def _enlarged(shape, largest: int) -> int:
+    return min(largest, MAX_ENLARGEMENT * max(shape)) if shape else largest
+
+
+def _decode_entries(decode, entries, stop_at_error: bool) -> list[Decoded | Exception]:
+    """The decoded entries, with the error in place of each unreadable one."""
+    results: list[Decoded | Exception] = []
+    for entry in entries:
+        try:
+            results.append(decode(entry))
+        except Exception as error:
+            results.append(error)
+            if stop_at_error:
+                break
+    return results
+
+
+def _and_more(rows: np.ndarray) -> str:
+    return f", and {len(rows) - 1} more rows" if len(rows) > 1 else ""

@@ -1,0 +1,1 @@
+"""CytoSense measurements as JSON → particle table, and back."""

@@ -1,0 +1,293 @@
+"""Files of cyz2json, of any size, as a table of particles."""
+
+from __future__ import annotations
+
+import os
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+from joblib import Parallel, delayed, effective_n_jobs
+from tqdm import tqdm
+
+from skplankton._utils.reports import Problems
+from skplankton._views.stored import StoredImage, StoredProfile
+from skplankton.datasets._cyz.channels import Channels, check_channels
+from skplankton.datasets._cyz.extraction import (
+    COLUMNS,
+    MISSING,
+    common_channels,
+    stored_views,
+)
+from skplankton.datasets._cyz.store import Store, cache_folder
+
+
+def load_cyz_json(
+    path: str | os.PathLike | Sequence[str | os.PathLike],
+    *,
+    channels: Channels = "auto",
+    require_image: bool = False,
+    cache: str | os.PathLike | None = None,
+    errors: str = "raise",
+    n_jobs: int | None = None,
+    verbose: int = 0,
+) -> pd.DataFrame:
+    """Open CytoSense measurements that cyz2json has converted, of any size.
+
+    A file is read once, as a stream. Its images (still encoded) and profiles are
+    written to a cache folder, and the table's values refer to them, so that neither
+    reading nor embedding keeps more than a few particles in memory.
+
+    Parameters
+    ----------
+    path : path-like or list of path-like
+        JSON files of cyz2json, one per measurement. A file's name without its suffix is
+        its `sample_id`, which must be unique.
+    channels : "auto", list of str or dict of str to str, default="auto"
+        The channels of the profiles, in order. "auto" uses the six of the published
+        data sets, FWS, SWS, FL Yellow, FL Orange, FL Red and Curvature, in the usual
+        spellings ("Sidewards Scatter", "Fl Red", "FLR", "Red Fluorescence", …); if
+        there is no FWS, its halves FWS L and FWS R. Channels that the instrument does
+        not have are left out, unless a channel with an unknown name might be one of
+        them, which is an error. A list has the channels' names in the file, or the
+        names above. A dict maps each name to use to the name in the file:
+        ``{"FL Red": "FL Red HS"}``.
+    require_image : bool, default=False
+        Whether to leave out particles without an image, which are the majority.
+    cache : path-like, default=None
+        A folder that keeps the images and profiles, made if necessary. A later call
+        reads them from there if the file (by path, size and time) and `channels` are
+        the same. The table's values refer to it, and nothing is ever removed from it.
+        By default, a temporary folder is used until this process ends. It needs at most
+        as much space as the JSON files, usually half.
+    errors : {"raise", "warn", "coerce"}, default="raise"
+        What to do about data that cannot be read: invalid base64, an image that is not
+        JPEG, PNG or BMP, channels of different lengths, values that are not finite
+        numbers, a truncated file. "raise" raises an error with the file and the
+        particle. "warn" keeps the row with that image or profile missing, and warns
+        once, at the end. "coerce" does the same, but logs to the logger "skplankton"
+        instead. Of an image, only the header is checked until it is used.
+    n_jobs : int or None, default=None
+        How many files are read in parallel, each by one process; None: one, -1: one per
+        core.
+    verbose : int, default=0
+        Whether to show a progress bar.
+
+    Returns
+    -------
+    DataFrame of shape (n_particles, 7)
+        One row per particle, in the files' order, with the following columns.
+
+        image, profile : values that :class:`~skplankton.CrossModalEmbedder` reads, or
+        None if missing.
+
+        object_id : "<sample_id>_<particle_id>", the id in EcoTaxa.
+
+        sample_id, particle_id : the id of the file, and of the particle in it.
+
+        instrument : its name and serial number; missing if the file has neither.
+
+        has_image : hasImage of the particle, even if its image is missing; without
+        hasImage, whether there is an image.
+
+    Raises
+    ------
+    FileNotFoundError
+        If a file does not exist.
+    OSError
+        If there is no space left for the cache, or a file cannot be opened.
+    TypeError
+        If `path` or `channels` is of another type.
+    ValueError
+        If a file is empty, or not JSON of cyz2json; two files have the same name; a
+        channel is missing or ambiguous; files have different channels; or, with
+        ``errors="raise"``, if data cannot be read.
+
+    See Also
+    --------
+    load_cytoprocess : The same table from a CytoProcess project.
+    write_cyz_json : Write such a file.
+
+    Notes
+    -----
+    An image with a `cropRectangle` that is smaller than the image is a camera frame,
+    and is cropped to the rectangle; one of the same size has been cropped already.
+
+    With ``errors="warn"`` or ``"coerce"``, of several particles or images with the same
+    particleId the first is kept, and an image without a particle is left out.
+
+    The files are those of https://github.com/OBAMANEXT/cyz2json.
+
+    Examples
+    --------
+    >>> from tempfile import TemporaryDirectory
+    >>> from skplankton.datasets import load_cyz_json, make_particles, write_cyz_json
+    >>> X, y = make_particles(4, n_species=2, random_state=0, return_X_y=True)
+    >>> with TemporaryDirectory() as folder:
+    ...     path = write_cyz_json(X, f"{folder}/Vilaine 3.json")
+    ...     table = load_cyz_json(path)
+    >>> table["object_id"].tolist()
+    ['Vilaine 3_0', 'Vilaine 3_1', 'Vilaine 3_2', 'Vilaine 3_3']
+    >>> print(table["image"][1])
+    Vilaine 3.json, particle 1
+    """
+    sources = _existing_files(path)
+    samples = [source.stem for source in sources]
+    for sample, count in Counter(samples).items():
+        if count > 1:
+            same = [str(s) for s in sources if s.stem == sample]
+            raise ValueError(
+                f"{count} files are named {sample!r}: {same[:5]}. Their particles "
+                "would have the same object_id; rename them, or load them separately."
+            )
+    return load_sources(
+        sources,
+        samples,
+        channels=channels,
+        with_images=True,
+        cache=cache,
+        errors=errors,
+        n_jobs=n_jobs,
+        verbose=verbose,
+        require_image=require_image,
+    )
+
+
+def load_sources(
+    sources: list[Path],
+    samples: list[str],
+    *,
+    channels: Channels,
+    with_images: bool,
+    cache: str | os.PathLike | None,
+    errors: str,
+    n_jobs: int | None,
+    verbose: int,
+    require_image: bool = False,
+) -> pd.DataFrame:
+    """The table of files that exist, of samples with different names."""
+    problems = Problems(errors)
+    folder = cache_folder(cache)
+    channels = check_channels(channels)
+    n_jobs = min(effective_n_jobs(n_jobs), len(sources))
+    sizes = [source.stat().st_size for source in sources]
+    stores: list[Store] = []
+    with tqdm(
+        total=sum(sizes), unit="B", unit_scale=True, disable=not verbose
+    ) as progress_bar:
+        # Another process cannot update the bar; then it is updated after each file.
+        progress = progress_bar.update if n_jobs == 1 else None
+        arriving = Parallel(n_jobs=n_jobs, return_as="generator")(
+            delayed(stored_views)(
+                source,
+                folder,
+                channels=channels,
+                with_images=with_images,
+                strict=errors == "raise",
+                progress=progress,
+            )
+            for source in sources
+        )
+        for store, source, size in zip(arriving, sources, sizes, strict=True):
+            stores.append(store)
+            _check_same_channels(stores, source)
+            if progress is None:
+                progress_bar.update(size)
+    for store in stores:
+        problems.include(store.metadata["counts"], store.metadata["examples"])
+    where = sources[0] if len(sources) == 1 else os.path.commonpath(sources)
+    problems.report(str(where), stacklevel=4)
+    rows: dict[str, list[Any]] = {name: [] for name in _TABLE}
+    for store, source, sample in zip(stores, sources, samples, strict=True):
+        _append_rows(rows, store, source, sample)
+    table = pd.DataFrame(
+        {name: pd.Series(entries, dtype=_TABLE[name]) for name, entries in rows.items()}
+    )
+    return with_image(table) if require_image else table
+
+
+# Columns of the table and their types: object where a value may be None.
+_TABLE = {
+    "image": object,
+    "profile": object,
+    "object_id": "str",
+    "sample_id": "str",
+    "particle_id": "int64",
+    "instrument": object,
+    "has_image": bool,
+}
+
+
+def with_image(table: pd.DataFrame) -> pd.DataFrame:
+    """The rows with an image, with a new index."""
+    return table[table["image"].notna()].reset_index(drop=True)
+
+
+def _existing_files(path: Any) -> list[Path]:
+    paths = [path] if isinstance(path, str | os.PathLike) else path
+    if not isinstance(paths, Sequence) or isinstance(paths, bytes):
+        raise TypeError(
+            f"path is {type(path).__name__}; expected the path of a JSON file, or a "
+            "list of them."
+        )
+    if not len(paths):
+        raise ValueError("path is an empty list; expected at least one JSON file.")
+    files = [Path(p) for p in paths]
+    for file in files:
+        if file.is_dir():
+            raise ValueError(
+                f"{file} is a folder. Pass its files, e.g. "
+                f"sorted(pathlib.Path({str(file)!r}).glob('*.json')), or use "
+                "load_cytoprocess for a CytoProcess project."
+            )
+        if not file.is_file():
+            raise FileNotFoundError(
+                f"{file} does not exist; expected a JSON file of cyz2json."
+            )
+    return files
+
+
+def _check_same_channels(stores: list[Store], source: Path) -> None:
+    """Raise unless the last file has the same channels as those before."""
+    # A file without any profile matches all.
+    with_profiles = [store for store in stores if store.metadata["channels"]]
+    if not with_profiles:
+        return
+    expected, last = with_profiles[0].metadata, stores[-1].metadata
+    if last["channels"] and list(last["channels"]) != list(expected["channels"]):
+        raise ValueError(
+            f"{source} has the channels {list(last['channels'])}; expected "
+            f"{list(expected['channels'])}, as in the files before. Pass the common "
+            f"ones, channels={common_channels(with_profiles)!r}, or load the files "
+            "separately."
+        )
+
+
+def _append_rows(
+    rows: dict[str, list[Any]], store: Store, source: Path, sample: str
+) -> None:
+    path, metadata = store.path, store.metadata
+    file_name = source.name if source.stem == sample else f"{sample}/{source.name}"
+    names = tuple(metadata["channels"] or ())
+    numbers = (store.columns[name].tolist() for name in COLUMNS)
+    for particle, flag, profile_at, length, image_at, n_bytes, *crop in zip(
+        *numbers, strict=True
+    ):
+        origin = f"{file_name}, particle {particle}"
+        image = profile = None
+        if image_at != MISSING:
+            box = None if crop[0] == MISSING else tuple(crop)
+            image = StoredImage(path, image_at, n_bytes, origin, box)
+        if profile_at != MISSING:
+            shape = (length, len(names))
+            profile = StoredProfile(path, profile_at, shape, names, origin)
+        has_image = image is not None if flag == MISSING else bool(flag)
+        rows["image"].append(image)
+        rows["profile"].append(profile)
+        rows["object_id"].append(f"{sample}_{particle}")
+        rows["sample_id"].append(sample)
+        rows["particle_id"].append(particle)
+        rows["instrument"].append(metadata["instrument"])
+        rows["has_image"].append(has_image)
