@@ -36,6 +36,15 @@ def test_the_horizontal_flip_is_shared_with_time(flips_only):
     assert 10 < image_is_mirrored.sum() < 54
 
 
+def test_independent_flips(flips_only):
+    image, profile = augment_pairs(*pairs(), flip="independent")
+    image_is_mirrored = image[:, 0, 0, 0] > image[:, 0, 0, -1]
+    profile_is_reversed = profile[:, 0, 0] > profile[:, 0, -1]
+    for flipped in (image_is_mirrored, profile_is_reversed):
+        assert 10 < flipped.sum() < 54
+    assert 10 < (image_is_mirrored == profile_is_reversed).sum() < 54
+
+
 def test_flips_move_values_and_change_none(flips_only):
     image, profile = pairs()
     image = image + torch.linspace(0, 1, 16)[:, None]
@@ -48,7 +57,7 @@ def test_flips_move_values_and_change_none(flips_only):
 def test_without_flips_the_orientation_is_kept(flips_only):
     image, profile = pairs()
     image = image + torch.linspace(0, 1, 16)[:, None]
-    new_image, new_profile = augment_pairs(image, profile, flip=False)
+    new_image, new_profile = augment_pairs(image, profile, flip=None)
     torch.testing.assert_close(new_image, image)
     torch.testing.assert_close(new_profile, profile)
 

@@ -451,7 +451,65 @@ def test_tables_are_flipped_in_training_and_arrays_are_not(X, monkeypatch):
     quick(max_epochs=1).fit(X)
     shapes = {"image_shape": (8, 4), "profile_shape": (8, 4)}
     quick(max_epochs=1, **shapes).fit(np.random.RandomState(0).rand(10, 64))
-    assert flips == [True, True, False]
+    assert flips == ["shared", "shared", None]
+
+
+@pytest.mark.parametrize(
+    ("orientation", "flip"),
+    [("shared", "shared"), ("independent", "independent"), ("keep", None)],
+)
+def test_orientation_in_training(X, monkeypatch, orientation, flip):
+    flips = []
+
+    def spy(image, profile, flip):
+        flips.append(flip)
+        return image, profile
+
+    monkeypatch.setattr("skplankton._training.contrastive.augment_pairs", spy)
+    quick(max_epochs=1, orientation=orientation).fit(X)
+    assert flips == [flip, flip]
+
+
+def mirrored(X):
+    return X.assign(
+        image=[image[:, ::-1] for image in X["image"]],
+        profile=[profile[::-1] for profile in X["profile"]],
+    )
+
+
+@pytest.mark.parametrize("output", ["fused", "image", "profile", "concat"])
+@pytest.mark.parametrize("features", ["both", "encoder", "projection"])
+def test_average_is_the_same_for_the_mirror_image(X, fitted, output, features):
+    embedder = clone(fitted).set_params(
+        orientation="average", output=output, features=features
+    )
+    average = embedder.fit(X).transform(X)
+    assert_allclose(embedder.transform(mirrored(X)), average, **ROUNDING)
+    plain = embedder.set_params(orientation="shared").transform(X)
+    other = embedder.transform(mirrored(X))
+    assert not np.allclose(plain, other, atol=1e-3)
+    blocks = np.split(plain + other, 2 if output == "concat" else 1, axis=1)
+    if output != "fused":  # which averages the two modalities as well
+        expected = [b / np.linalg.norm(b, axis=1, keepdims=True) for b in blocks]
+        assert_allclose(average, np.hstack(expected), **ROUNDING)
+
+
+def test_arrays_have_no_orientation():
+    X = np.random.RandomState(0).rand(10, 64)
+    shapes = {"image_shape": (8, 4), "profile_shape": (8, 4)}
+    average = quick(max_epochs=1, orientation="average", **shapes).fit_transform(X)
+    keep = quick(max_epochs=1, orientation="keep", **shapes).fit_transform(X)
+    np.testing.assert_array_equal(average, keep)
+
+
+def test_models_saved_before_there_was_a_choice(X, fitted):
+    embedder = clone(fitted).fit(X)
+    state = embedder.__getstate__()
+    del state["orientation"]
+    former = CrossModalEmbedder.__new__(CrossModalEmbedder)
+    former.__setstate__(state)
+    np.testing.assert_array_equal(former.transform(X), embedder.transform(X))
+    assert former.get_params()["orientation"] == "shared"
 
 
 @pytest.mark.parametrize(

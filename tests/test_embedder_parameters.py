@@ -19,6 +19,7 @@ CHANGES = {
     "crop_top": (4, {}),
     "size_features": (False, {}),
     "augment": (False, {}),
+    "orientation": ("keep", {}),
     "loss": ("siglip", {}),
     "temperature": (0.1, {}),
     "learn_temperature": (True, {}),

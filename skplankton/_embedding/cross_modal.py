@@ -60,8 +60,17 @@ class CrossModalEmbedder(ParticleTransformer):
         array all particles have the same size).
     augment : bool, default=True
         Train on random crops, jittered brightness and gains, dropped channels and, for
-        tables, flips (the horizontal one shared: a mirrored image goes with a reversed
-        profile). Arrays are not flipped, and flat vectors not augmented.
+        tables, flips (see `orientation`). Arrays are not flipped, and flat vectors not
+        augmented.
+    orientation : {"shared", "independent", "average", "keep"}, default="shared"
+        How to treat the orientation of the particles in a table: which end of a
+        particle comes first in the flow is chance. "shared" mirrors image and profile
+        together in training, as in [1]_: the encoders learn the orientation, which both
+        modalities show. "independent" mirrors them independently, so that the encoders
+        learn to ignore it, at no cost. "average" is trained like "shared", and
+        `transform` returns the mean of the embeddings of a particle and of its mirror
+        image, so that the two cannot differ, in twice the time. "keep" mirrors nothing,
+        for species that differ in which end comes first. Arrays are never mirrored.
     loss : {"clip", "siglip"}, default="clip"
         Symmetric InfoNCE [2]_ or pairwise sigmoid loss [3]_.
     temperature : float, default=0.5
@@ -169,7 +178,8 @@ class CrossModalEmbedder(ParticleTransformer):
     How X is read (`image_size`, `profile_length`, `crop_top`, the two shapes and
     `size_features`) belongs to the fitted model: changes by `set_params` after `fit`
     take effect at the next `fit`. `output`, `features`, `device`, `precision`,
-    `errors`, `n_jobs` and `verbose` may be changed at any time.
+    `errors`, `n_jobs` and `verbose` may be changed at any time; so may `orientation`
+    to and from "average".
 
     References
     ----------
@@ -209,6 +219,7 @@ class CrossModalEmbedder(ParticleTransformer):
         "profile_shape": [tuple, list, None],
         "size_features": ["boolean"],
         "augment": ["boolean"],
+        "orientation": [StrOptions({"shared", "independent", "average", "keep"})],
         "loss": [StrOptions({"clip", "siglip"})],
         "temperature": [Interval(Real, 0.01, 100, closed="both")],
         "learn_temperature": ["boolean"],
@@ -248,6 +259,7 @@ class CrossModalEmbedder(ParticleTransformer):
         profile_shape=None,
         size_features=True,
         augment=True,
+        orientation="shared",
         loss="clip",
         temperature=0.5,
         learn_temperature=False,
@@ -283,6 +295,7 @@ class CrossModalEmbedder(ParticleTransformer):
         self.profile_shape = profile_shape
         self.size_features = size_features
         self.augment = augment
+        self.orientation = orientation
         self.loss = loss
         self.temperature = temperature
         self.learn_temperature = learn_temperature
@@ -438,13 +451,17 @@ class CrossModalEmbedder(ParticleTransformer):
             verbose=int(self.verbose),
             loss=self.loss,
             augment=self.augment,
-            # Particles have no fixed orientation; an array's columns may have one.
-            flip=isinstance(source, ParticleTable),
+            flip=self._flip(source),
             micro_batch_size=self.micro_batch_size,
             **self._hardware(),
         )
         self.n_iter_ = len(self.history_)
         self.temperature_ = self.net_.module_.temperature
+
+    def _flip(self, source) -> str | None:
+        if self.orientation == "keep" or not isinstance(source, ParticleTable):
+            return None
+        return "shared" if self.orientation == "average" else self.orientation
 
     def _pairs(self, source, at_least: int) -> np.ndarray:
         rows = np.flatnonzero(source.present["image"] & source.present["profile"])
@@ -510,10 +527,11 @@ class CrossModalEmbedder(ParticleTransformer):
         hardware = self._hardware()
         module = on_device(self.net_.module_, hardware["device"])
         features = features or self.features
+        both_ways = self._is_table and self.orientation == "average"
 
         def encode(modality, values, sizes):
             with torch.inference_mode(), autocast(**hardware):
-                return module.embed_rows(modality, values, sizes, features)
+                return module.embed_rows(modality, values, sizes, features, both_ways)
 
         return encode, module.n_features_out(features)
 
@@ -529,6 +547,10 @@ class CrossModalEmbedder(ParticleTransformer):
         missing = [np.isnan(embeddings[modality][:, 0]) for modality in MODALITIES]
         fused[np.all(missing, axis=0)] = np.nan
         return fused
+
+    def __setstate__(self, state):
+        # Models saved before there was a choice were trained and used like this.
+        super().__setstate__({"orientation": "shared", **state})
 
     @property
     def _n_features_out(self) -> int:

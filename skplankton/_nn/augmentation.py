@@ -1,10 +1,9 @@
 """Augment a batch of pairs, with tensor operations on the device of the batch.
 
 The flow runs along the image's horizontal axis and along the profile's time axis, so a
-mirrored particle is a mirrored image *and* a reversed profile: that flip is shared. A
-particle may have any orientation in the flow; arrays that were not measured in a flow
-may not, and are not flipped. Strengths are those of Kareinen et al.
-2026 (arXiv:2603.16427).
+mirrored particle is a mirrored image *and* a reversed profile: that flip is shared,
+unless the encoders are to learn nothing of the orientation. Strengths are those of
+Kareinen et al. 2026 (arXiv:2603.16427).
 
 Profiles are log-compressed here, where 0 means "no signal".
 """
@@ -22,7 +21,7 @@ BAND_DROP_PROBABILITY = 0.25  # a particle loses one of its channels
 
 
 def augment_pairs(
-    image: Tensor, profile: Tensor, flip: bool = True
+    image: Tensor, profile: Tensor, flip: str | None = "shared"
 ) -> tuple[Tensor, Tensor]:
     """Draw a new view of each image and profile; flat vectors are not changed.
 
@@ -32,8 +31,9 @@ def augment_pairs(
         Gray values.
     profile : Tensor of shape (n, n_channels, length) or (n, n_columns)
         Log-compressed signals.
-    flip : bool, default=True
-        Whether to mirror pairs, and to turn images upside down, half of the time.
+    flip : {"shared", "independent"} or None, default="shared"
+        Mirror half of the pairs, or half of the images and, on their own, half of the
+        profiles; and turn half of the images upside down. None flips nothing.
 
     Returns
     -------
@@ -43,11 +43,12 @@ def augment_pairs(
     has_pixels, has_samples = image.ndim == 4, profile.ndim == 3
     n, device = len(image), image.device
     mirror = _random_sign(n, device) if flip else torch.ones(n, device=device)
+    reverse = _random_sign(n, device) if flip == "independent" else mirror
     if has_pixels:
         upside_down = _random_sign(n, device) if flip else torch.ones(n, device=device)
         image = _augment_images(image.float(), mirror, upside_down)
     if has_samples:
-        profile = _augment_profiles(profile.float(), mirror)
+        profile = _augment_profiles(profile.float(), reverse)
     return image, profile
 
 

@@ -180,13 +180,24 @@ class DualEncoder(nn.Module):
             blocks.append(math.sqrt(weight) * encoder.project(encoded))
         return F.normalize(torch.cat(blocks, dim=1), dim=1)
 
-    def embed_rows(self, modality: str, values, sizes, features: str):
-        """Apply :meth:`embed` to arrays of any number of rows, in float32."""
+    def embed_rows(
+        self, modality: str, values, sizes, features: str, both_ways: bool = False
+    ):
+        """Apply :meth:`embed` to arrays of any number of rows, in float32.
 
+        With `both_ways`, a row is the mean of its own embedding and of that of its
+        mirror image (or reversed profile), scaled to unit length.
+        """
         encoder = for_inference(getattr(self, modality))
 
         def embed(values, sizes):
-            return self.embed(modality, values, sizes, features, encoder)
+            if not both_ways:
+                return self.embed(modality, values, sizes, features, encoder)
+            # Columns of pixels and time samples are the last axis.
+            values = torch.cat([values, values.flip(-1)])
+            sizes = None if sizes is None else sizes.repeat(2, 1)
+            embedded = self.embed(modality, values, sizes, features, encoder)
+            return F.normalize(sum(embedded.chunk(2)), dim=1)
 
         return map_rows(embed, values, sizes, self.device)
 

@@ -42,7 +42,7 @@ class ContrastiveNet(NeuralNet):
         *,
         loss="clip",
         augment=True,
-        flip=True,
+        flip="shared",
         precision="32",
         micro_batch_size=None,
         shuffle=None,
