@@ -197,7 +197,8 @@ class DualEncoder(nn.Module):
             values = torch.cat([values, values.flip(-1)])
             sizes = None if sizes is None else sizes.repeat(2, 1)
             embedded = self.embed(modality, values, sizes, features, encoder)
-            return F.normalize(sum(embedded.chunk(2)), dim=1)
+            own, mirrored = embedded.chunk(2)
+            return F.normalize(own + mirrored, dim=1)
 
         return map_rows(embed, values, sizes, self.device)
 
