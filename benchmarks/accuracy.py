@@ -250,7 +250,10 @@ def accuracies(embedded, y, train, test, seed, n_modalities=1):
         for size in GALLERY_SIZES:
             scores = [
                 GalleryKNNClassifier(
-                    gallery_size=size, n_modalities=n_modalities, random_state=draw
+                    gallery_size=size,
+                    n_modalities=n_modalities,
+                    scale_views=False,  # the sum of the votes, as in the paper
+                    random_state=draw,
                 )
                 .fit(embedded[view][train], y[train])
                 .score(embedded[view][test], y[test])

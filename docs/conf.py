@@ -45,6 +45,8 @@ sphinx_gallery_conf = {
     "image_scrapers": ("matplotlib",),
     "download_all_examples": False,
     "min_reported_time": 10,
+    # The figures are shown; their objects would be "<… object at 0x…>".
+    "ignore_repr_types": r"matplotlib[.]|skplankton[.].*Display",
     "show_memory": False,
     "show_signature": False,
     "abort_on_example_error": False,

@@ -49,7 +49,7 @@ embedded = {
 results = cross_modal_benchmark(
     embedded, y_test, setups=None, gallery_sizes=(1, 2, 4, 8, 12), random_state=0
 )
-display = GallerySizeDisplay.from_results(results).plot()
+display = GallerySizeDisplay.from_results(results)
 
 # %%
 # The mean accuracy over the draws, and the difference between the two methods on

@@ -228,7 +228,7 @@ def report(results, output):
     same_views = results[results["gallery"] == results["query"]]
     first = same_views[same_views["model"] == same_views["model"].iloc[0]]
     home = first[first["task"] == "LAB→LAB"]
-    GallerySizeDisplay.from_results(home).plot().figure_.savefig(
+    GallerySizeDisplay.from_results(home).figure_.savefig(
         output / "accuracy.png", dpi=200, bbox_inches="tight"
     )
     print(f"\ntables and figure: {output.resolve()}")

@@ -138,6 +138,7 @@ def kareinen2026(
         "image_size": 224,
         "profile_length": 224,
         "crop_top": 25,
+        "orientation": "shared",
         "loss": loss,
         "temperature": math.exp(-1),  # the logarithm of the logit scale starts at 1
         "learn_temperature": True,

@@ -843,6 +843,17 @@ def test_a_disk_without_locks(station, tmp_path, monkeypatch):
     assert classify(station, tmp_path / "out") == 0
 
 
+def test_a_lock_that_is_not_ours(station, tmp_path, capsys, monkeypatch):
+    """Of another user: without it, two processes would write at once."""
+
+    def refuse(*_, **__):
+        raise PermissionError(13, "Permission denied", "lock")
+
+    monkeypatch.setattr(_files.FileLock, "acquire", refuse)
+    assert classify(station, tmp_path / "out") == 1
+    assert "Permission denied: 'lock'" in capsys.readouterr().err
+
+
 def test_a_table_that_is_open_elsewhere(station, tmp_path, capsys, monkeypatch):
     """On Windows; the table of all samples is tried again at the end."""
     replace, tried = _files.os.replace, []

@@ -639,6 +639,11 @@ def test_images_that_cannot_be_read(tmp_path, caplog):
     assert record.getMessage() == str(warning.message).replace("/x ", "/y ")
 
 
+def test_unknown_errors(tmp_path):
+    with pytest.raises(ValueError, match=r"errors='ignore'; expected one of \['raise'"):
+        write(tmp_path / "x", particles(), errors="ignore")
+
+
 def test_none_of_the_images_can_be_read(tmp_path):
     table = particles([tmp_path / "nowhere.png", None])
     with pytest.raises(ValueError, match=r"None of the images can be read. .*nowhere"):

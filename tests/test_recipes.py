@@ -58,6 +58,18 @@ def test_the_papers_training(X, monkeypatch):
         assert group["nesterov"]
 
 
+def test_image_and_profile_are_mirrored_together_whatever_the_default(X, monkeypatch):
+    flips = []
+
+    def spy(image, profile, flip):
+        flips.append(flip)
+        return image, profile
+
+    monkeypatch.setattr("skplankton._training.contrastive.augment_pairs", spy)
+    kareinen2026(pretrained=False, **TINY).fit(X[:4])
+    assert flips == ["shared"]
+
+
 def test_the_profile_cnn_is_a_resnet_18_of_32_base_channels(X):
     profile = kareinen2026(pretrained=False, **TINY).fit(X[:4]).net_.module_.profile
     assert len(profile.encoder.stages) == 8  # blocks of two convolutions

@@ -105,6 +105,8 @@ def locked(file: Path, busy: str) -> Iterator[None]:
         lock.acquire(blocking=False)
     except Timeout:
         raise OSError(busy) from None
+    except PermissionError:
+        raise  # the file is another user's: nobody would be kept out
     except (OSError, NotImplementedError):
         pass  # a disk without locks: files are written whole even so
     try:

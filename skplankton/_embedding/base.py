@@ -180,9 +180,8 @@ class ParticleTransformer(
         self, source: ParticleTable | ParticleArray, rows: np.ndarray
     ) -> dict[str, np.ndarray]:
         views: dict[str, View] = {}
-        for (
-            modality
-        ) in self._modalities:  # rows missing in one are not read in the next
+        # Rows that cannot be read of one modality are not read of the next.
+        for modality in self._modalities:
             views[modality] = source.read(modality, rows)
             rows = views[modality].rows
         arrays = {}

@@ -69,8 +69,9 @@ class CrossModalEmbedder(ParticleTransformer):
         modalities show. "independent" mirrors them independently, so that the encoders
         learn to ignore it, at no cost. "average" is trained like "shared", and
         `transform` returns the mean of the embeddings of a particle and of its mirror
-        image, so that the two are the same, in twice the time. "keep" mirrors nothing,
-        for species that differ in which end comes first. Arrays are never mirrored.
+        image, in twice the time: the two get the same embedding, up to the pixel by
+        which their margins may differ. "keep" mirrors nothing, for species that differ
+        in which end comes first. Arrays are never mirrored.
     loss : {"clip", "siglip"}, default="clip"
         Symmetric InfoNCE [2]_ or pairwise sigmoid loss [3]_.
     temperature : float, default=0.5

@@ -1,4 +1,4 @@
-"""The training loops."""
+"""Arrays of pairs or images to trained networks: the training loops."""
 
 
 def __getattr__(name: str):

@@ -1,4 +1,4 @@
-"""Particle data: simulated, and in the files of users."""
+"""Files and simulated particles to tables with one row per particle, and back."""
 
 from skplankton.datasets._cytoprocess import load_cytoprocess
 from skplankton.datasets._cyz.reader import load_cyz_json

@@ -209,9 +209,8 @@ class SetupConfusionDisplay:
         labels = [str(label) for label in np.asarray(self.labels)]
         n_columns = min(len(matrices), _PANELS_PER_ROW)
         n_rows = -(-len(matrices) // n_columns)
-        has_bar_below = (
-            n_columns == 1
-        )  # a single panel is too narrow for a bar beside it
+        # A single panel is too narrow for a bar beside it.
+        has_bar_below = n_columns == 1
         labels_width = 0.065 * max(map(len, labels)) + 0.3  # inches
         beside = labels_width + (0.4 if has_bar_below else 1.0)
         width = COLUMN_WIDTH if n_columns == 1 else PAGE_WIDTH

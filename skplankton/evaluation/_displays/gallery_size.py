@@ -250,9 +250,8 @@ def _by_line(scores: pd.Series, columns: list[str]) -> pd.DataFrame:
 
 
 def _mean(scores: pd.Series) -> float:
-    return np.mean(
-        scores.to_numpy(dtype=float)
-    )  # unlike pandas, NaN if any score is NaN
+    # Unlike pandas' mean, NaN if any score is NaN.
+    return np.mean(scores.to_numpy(dtype=float))
 
 
 def _deviation(scores: pd.Series) -> float:
