@@ -155,7 +155,7 @@ def our_input(table, batch_size, n_epochs) -> None:
     """The library's batches: decoded once, augmented batch by batch."""
     embedder = CrossModalEmbedder()
     source = embedder._check_X(table, reset=True)
-    dataset = PairDataset(embedder._read_rows(source, np.arange(len(table))))
+    dataset = PairDataset(embedder._read_pairs(source, np.arange(len(table))))
     batches = BalancedBatches(dataset, batch_size, np.random.RandomState(SEED))
     for _ in range(n_epochs):
         for views, _ in batches:

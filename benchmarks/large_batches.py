@@ -29,7 +29,7 @@ def net_and_batch(n_pairs: int, chunk: int | None):
     X, _ = make_particles(n_pairs, random_state=SEED, return_X_y=True)
     embedder = CrossModalEmbedder(image_size=64, random_state=SEED)
     source = embedder._check_X(X, reset=True)
-    arrays = embedder._read_rows(source, np.arange(n_pairs))
+    arrays = embedder._read_pairs(source, np.arange(n_pairs))
     views = {name: torch.from_numpy(values) for name, values in arrays.items()}
     params = embedder._module_params(arrays)
     with seeded("cpu", SEED):

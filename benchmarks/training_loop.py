@@ -77,10 +77,10 @@ def measure(name: str, embedder: CrossModalEmbedder, n_pairs: int, n_runs: int):
     """Rows for one pair of encoders."""
     X, _ = make_particles(n_pairs, random_state=SEED, return_X_y=True)
     source = embedder._check_X(X, reset=True)
-    arrays = embedder._read_rows(source, np.arange(n_pairs))
+    arrays = embedder._read_pairs(source, np.arange(n_pairs))
     tensors = {view: torch.from_numpy(values) for view, values in arrays.items()}
     module = embedder.fit(X).net_.module_
-    embedder._read_rows = lambda source, rows: arrays
+    embedder._read_pairs = lambda source, rows: arrays
     whole = []
 
     def plain() -> float:

@@ -428,17 +428,15 @@ class CrossModalEmbedder(ParticleTransformer):
 
         random_state = fresh_random_state(self.random_state)
         rows = self._pairs(source, at_least=2)
-        valid_rows = np.array([], dtype=int)
+        valid_arrays = None
         if self.early_stopping:
             rows, valid_rows = self._split_validation(rows, random_state)
-        arrays = self._read_rows(source, rows)
-        self._check_pairs(arrays, rows)
-        valid_arrays = self._read_rows(source, valid_rows)
-        self._check_pairs(valid_arrays, valid_rows)
+            valid_arrays = self._read_pairs(source, valid_rows)
+        arrays = self._read_pairs(source, rows)
         warm_net = getattr(self, "net_", None) if self.warm_start else None
         self.net_, self.history_ = train_dual_encoder(
             arrays,
-            valid_arrays or None,
+            valid_arrays,
             module_params=self._module_params(arrays),
             initial_weights=warm_net and warm_net.module_.state_dict(),
             optimizer=self.optimizer,
@@ -485,13 +483,16 @@ class CrossModalEmbedder(ParticleTransformer):
         shuffled = random_state.permutation(rows)
         return np.sort(shuffled[n_valid:]), np.sort(shuffled[:n_valid])
 
-    def _check_pairs(self, arrays: dict[str, np.ndarray], rows: np.ndarray) -> None:
-        n_read = len(arrays["image"]) if arrays else 0
-        if n_read < min(2, len(rows)):
+    def _read_pairs(self, source, rows: np.ndarray) -> dict[str, np.ndarray]:
+        """Arrays of the pairs by the names of DualEncoder.forward."""
+        arrays = self._read_rows(source, rows)
+        if len(arrays["image"]) < 2:
             raise ValueError(
-                f"{n_read} of {len(rows)} pairs of an image and a profile "
-                "could be read; at least 2 are needed. errors='raise' shows the reason."
+                f"{len(arrays['image'])} of {len(rows)} pairs of an image and a "
+                "profile could be read; at least 2 are needed. errors='raise' shows "
+                "the reason."
             )
+        return arrays
 
     def _module_params(self, arrays) -> dict:
         def encoder_config(modality, encoder, encoder_params):
