@@ -3,6 +3,8 @@
 import numpy as np
 from sklearn.utils import check_random_state
 
+_LARGEST_SEED = 2**31
+
 
 def fresh_random_state(
     random_state: int | np.random.RandomState | None,
@@ -31,3 +33,11 @@ def fresh_random_state(
     if random_state is None:
         return np.random.RandomState(np.random.MT19937())
     return check_random_state(random_state)
+
+
+def draw_seeds(
+    n_repeats: int, random_state: int | np.random.RandomState | None
+) -> list[int]:
+    """Seeds of the repeats; a larger `n_repeats` does not change the first ones."""
+    random = fresh_random_state(random_state)
+    return [int(random.randint(_LARGEST_SEED)) for _ in range(n_repeats)]

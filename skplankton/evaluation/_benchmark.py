@@ -12,6 +12,7 @@ from tqdm.auto import tqdm
 
 from skplankton._gallery.classifier import present_views
 from skplankton._utils.labels import draw_per_class
+from skplankton._utils.random import draw_seeds
 from skplankton.evaluation._inputs import (
     SINGLE_MODEL,
     Labels,
@@ -19,7 +20,6 @@ from skplankton.evaluation._inputs import (
     models_by_key,
 )
 from skplankton.evaluation._nested_galleries import BLOCKS, NestedGalleries, Queries
-from skplankton.model_selection import draw_seeds
 
 _VIEWS = ("image", "profile", "both")
 _NINE_SETUPS = tuple((gallery, query) for gallery in _VIEWS for query in _VIEWS)

@@ -1,9 +1,4 @@
-"""Splitters for partly labeled data.
-
-Each can be passed as ``cv=`` to scikit-learn's ``cross_validate``, ``cross_val_score``
-and ``GridSearchCV``. As everywhere in skplankton, None, NaN, NaT, ``pandas.NA`` and any
-value equal to `unlabeled` count as unlabeled.
-"""
+"""Splitters for partly labeled data."""
 
 from collections.abc import Iterable, Iterator
 from numbers import Integral, Real
@@ -15,12 +10,9 @@ from sklearn.model_selection import BaseCrossValidator, check_cv
 from sklearn.utils import check_consistent_length
 
 from skplankton._utils.labels import draw_per_class, split_labels
-from skplankton._utils.random import fresh_random_state
+from skplankton._utils.random import draw_seeds, fresh_random_state
 from skplankton._utils.sklearn import safe_indexing
 
-__all__ = ["GallerySplit", "LabeledTestSplit", "TrainValidationTestFolds"]
-
-_LARGEST_SEED = 2**31
 
 # A tenth of ten rows must count as one row, even if it is 0.9999999999999999.
 _ROUNDING = 1e-9
@@ -428,14 +420,6 @@ class TrainValidationTestFolds(BaseCrossValidator):
                 f"{smallest_fold} may have no validation or test rows. Label more "
                 "particles, use fewer folds, or a validation_fraction nearer to 0.5."
             )
-
-
-def draw_seeds(
-    n_repeats: int, random_state: int | np.random.RandomState | None
-) -> list[int]:
-    """Seeds of the repeats; a larger `n_repeats` does not change the first ones."""
-    random = fresh_random_state(random_state)
-    return [int(random.randint(_LARGEST_SEED)) for _ in range(n_repeats)]
 
 
 def _labeled_rows(X, y, unlabeled) -> tuple[np.ndarray, np.ndarray]:

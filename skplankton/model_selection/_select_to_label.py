@@ -1,0 +1,204 @@
+"""Choice of the particles whose labels are the most useful."""
+
+from numbers import Integral
+
+import numpy as np
+from numpy.typing import ArrayLike
+from sklearn.preprocessing import normalize
+from sklearn.utils import check_array, gen_batches
+
+# Rows that stand for all: more would change the choice little, and cost in proportion.
+_N_REFERENCE = 10_000
+
+# Candidates whose gains are computed at a time: 10 MB of cosines.
+_BLOCK_SIZE = 256
+
+# Means of cosines that differ by less differ by the rounding of float32 only.
+_SAME_GAIN = 1e-6
+
+
+def select_to_label(
+    embeddings: ArrayLike, n_labels: int, *, labeled: ArrayLike | None = None
+) -> np.ndarray:
+    """Choose the particles whose labels help the most.
+
+    Chooses, one after the other, the particle that raises the most how similar all
+    particles are to their nearest chosen one ("facility location"): first those that
+    stand for many others, then those for which nothing chosen stands yet. Particles
+    chosen like this find the species sooner than particles drawn at random, and no
+    label is needed for the choice.
+
+    Parameters
+    ----------
+    embeddings : array-like of shape (n_samples, n_features)
+        Embeddings of the particles, as from ``CrossModalEmbedder(output="fused")``;
+        they are compared by their cosines. A row that is all NaN is a particle without
+        any view, and is never chosen.
+    n_labels : int
+        Number of particles to choose.
+    labeled : array-like of int or bool, default=None
+        Rows that are labeled already, as indices or as a mask of shape (n_samples,).
+        They are not chosen again, nor are particles that resemble them before others.
+
+    Returns
+    -------
+    ndarray of shape (n_labels,), int
+        Rows of `embeddings`, the most useful first: the first m of them are what is
+        chosen with ``n_labels=m``.
+
+    Raises
+    ------
+    ValueError
+        If `n_labels` is not an int of 1 or more or exceeds the rows that can be chosen,
+        a row is partly NaN or infinite, or `labeled` is not a mask or indices of rows.
+
+    See Also
+    --------
+    skplankton.GalleryKNNClassifier : Classifies by the labels.
+
+    Notes
+    -----
+    The choice is greedy, and deterministic: at equal gains the first row is chosen.
+    Greedy choices reach at least 63 % of the largest possible sum [1]_. Gains are
+    computed anew only where they may be the largest [2]_.
+
+    With more than 10,000 rows, evenly spaced 10,000 of them stand for all: the particle
+    chosen, which can be any, is the one most useful to those. There is no array of
+    n_samples × n_samples; beside a copy of the embeddings in float32, memory does not
+    grow with the number of rows.
+
+    References
+    ----------
+    .. [1] Nemhauser, Wolsey and Fisher 1978, "An analysis of approximations for
+       maximizing submodular set functions", Mathematical Programming 14, 265-294.
+    .. [2] Minoux 1978, "Accelerated greedy algorithms for maximizing submodular set
+       functions", Optimization Techniques, 234-243.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skplankton.model_selection import select_to_label
+    >>> embeddings = np.array([[9, 1], [9, 2], [8, 3], [1, 9], [0, 9]])
+    >>> select_to_label(embeddings, 2)
+    array([2, 3])
+    >>> select_to_label(embeddings, 1, labeled=[1])
+    array([3])
+    """
+    embeddings = check_array(
+        embeddings, dtype=[np.float64, np.float32], ensure_all_finite="allow-nan"
+    )
+    missing = np.isnan(embeddings)
+    has_view = ~missing.all(axis=1)
+    _check_gaps(missing, has_view)
+    is_labeled = _as_mask(labeled, len(embeddings))
+    candidates = np.flatnonzero(has_view & ~is_labeled)
+    _check_n_labels(n_labels, len(candidates), len(embeddings))
+
+    directions = normalize(np.where(has_view[:, None], embeddings, 0)).astype(
+        np.float32, copy=False
+    )
+    seen = np.flatnonzero(has_view)
+    n_reference = min(len(seen), _N_REFERENCE)
+    spaced = np.linspace(0, len(seen) - 1, n_reference).astype(int)
+    gains = _Gains(directions, directions[seen[spaced]])
+    for batch in gen_batches(len(seen), _BLOCK_SIZE):
+        rows = seen[batch]
+        gains.cover(rows[is_labeled[rows]])
+    return _most_useful(gains, candidates, n_labels)
+
+
+class _Gains:
+    """How much more similar the reference rows become to the nearest chosen row."""
+
+    def __init__(self, directions: np.ndarray, reference: np.ndarray):
+        self.directions = directions
+        self.reference = reference.T.copy()
+        # The smallest cosine: before anything is chosen, all gain something.
+        self.nearest = np.full(len(reference), -1, dtype=np.float32)
+
+    def cover(self, rows: np.ndarray) -> None:
+        """Count the rows as chosen."""
+        if len(rows):
+            cosines = self.directions[rows] @ self.reference
+            np.maximum(self.nearest, cosines.max(axis=0), out=self.nearest)
+
+    def of(self, rows: np.ndarray) -> np.ndarray:
+        """What each of the rows would add to the mean cosine."""
+        cosines = self.directions[rows] @ self.reference
+        cosines -= self.nearest
+        return np.maximum(cosines, 0, out=cosines).mean(axis=1, dtype=np.float64)
+
+
+def _most_useful(gains: _Gains, candidates: np.ndarray, n_labels: int) -> np.ndarray:
+    """Greedy choice. A gain never grows: former gains are upper bounds of today's."""
+    bounds = np.concatenate(
+        [gains.of(candidates[b]) for b in gen_batches(len(candidates), _BLOCK_SIZE)]
+    )
+    chosen = np.empty(n_labels, dtype=np.intp)
+    for rank in range(n_labels):
+        order = np.argsort(-bounds, kind="stable")
+        best = -np.inf
+        for batch in gen_batches(len(order), _BLOCK_SIZE):
+            if bounds[order[batch.start]] < best - _SAME_GAIN:
+                break
+            block = order[batch]
+            bounds[block] = gains.of(candidates[block])
+            best = max(best, bounds[block].max())
+        first = np.flatnonzero(bounds > best - _SAME_GAIN)[0]
+        chosen[rank] = candidates[first]
+        gains.cover(chosen[rank : rank + 1])
+        candidates = np.delete(candidates, first)
+        bounds = np.delete(bounds, first)
+    return chosen
+
+
+def _as_mask(labeled: ArrayLike | None, n_rows: int) -> np.ndarray:
+    """`labeled`, a mask or indices, as a mask."""
+    mask = np.zeros(n_rows, dtype=bool)
+    if labeled is None:
+        return mask
+    labeled = np.asarray(labeled)
+    if labeled.dtype == bool:
+        if labeled.shape != mask.shape:
+            raise ValueError(
+                f"labeled is a mask of shape {labeled.shape}; embeddings has {n_rows} "
+                "rows."
+            )
+        return labeled
+    if labeled.size == 0:
+        return mask
+    if labeled.dtype.kind not in "iu" or labeled.ndim != 1:
+        raise ValueError(
+            "labeled must be a mask or row indices of embeddings, got an array of "
+            f"shape {labeled.shape} and dtype {labeled.dtype}. For labels y of which "
+            "some are missing, pass labeled=pandas.notna(y)."
+        )
+    outside = labeled[(labeled < 0) | (labeled >= n_rows)]
+    if outside.size:
+        raise ValueError(
+            f"labeled contains {outside[0]}, which is no row of embeddings: they are "
+            f"counted from 0 to {n_rows - 1}."
+        )
+    mask[labeled] = True
+    return mask
+
+
+def _check_gaps(missing: np.ndarray, has_view: np.ndarray) -> None:
+    gaps = np.flatnonzero(missing.any(axis=1) & has_view)
+    if gaps.size:
+        raise ValueError(
+            f"embeddings is partly NaN in row {gaps[0]} (and {gaps.size - 1} other "
+            "rows). Use output='fused', whose embeddings have no gaps."
+        )
+    if not has_view.any():
+        raise ValueError("embeddings is all NaN: no particle has a view to compare.")
+
+
+def _check_n_labels(n_labels: int, n_candidates: int, n_rows: int) -> None:
+    if not isinstance(n_labels, Integral) or isinstance(n_labels, bool) or n_labels < 1:
+        raise ValueError(f"n_labels={n_labels!r}; expected an int of 1 or more.")
+    if n_labels > n_candidates:
+        raise ValueError(
+            f"n_labels={n_labels}, but only {n_candidates} of {n_rows} rows have a "
+            "view and no label yet. Ask for fewer."
+        )
