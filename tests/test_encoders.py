@@ -1,10 +1,16 @@
+import math
 import sys
 
 import pytest
 import torch
 from torch import nn
 
-from skplankton._nn.encoders import DataScaled, build_encoder, measure_width
+from skplankton._nn.encoders import (
+    GELU_VARIANCE,
+    DataScaled,
+    build_encoder,
+    measure_width,
+)
 
 IMAGE, PROFILE, FLAT = (1, 32, 32), (6, 32), (10,)
 
@@ -69,6 +75,22 @@ def test_auto_is_mlp_for_flat_vectors_and_cnn_otherwise():
     assert name("image", IMAGE) == "ImageCNN"
     assert name("profile", PROFILE) == "ProfileCNN"
     assert name("image", FLAT) == name("profile", FLAT) == "MLP"
+
+
+def test_mlp_features_are_the_input_and_the_output_of_each_layer():
+    encoder = build_encoder("mlp", "image", FLAT, {"width": 6, "depth": 2}).eval()
+    x = torch.randn(4, *FLAT)
+    layers = [nn.Sequential(*list(encoder)[:depth]) for depth in (5, 8)]
+    first, last = (layer(x) for layer in layers)
+    columns = x * math.sqrt(6 * GELU_VARIANCE / 10)
+    torch.testing.assert_close(encoder(x), torch.cat([columns, first, last], dim=1))
+
+
+def test_mlp_of_a_former_model_has_the_features_it_was_trained_with():
+    encoder = build_encoder("mlp", "image", FLAT, {"width": 6, "depth": 2}).eval()
+    del encoder.input_scale
+    x = torch.randn(4, *FLAT)
+    torch.testing.assert_close(encoder(x), nn.Sequential(*encoder)(x))
 
 
 @pytest.mark.parametrize(

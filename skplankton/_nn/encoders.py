@@ -7,6 +7,7 @@ profile and (columns,) for a flat vector.
 
 import difflib
 import importlib
+import math
 from collections.abc import Callable
 from contextlib import nullcontext
 from itertools import pairwise
@@ -19,6 +20,9 @@ from torch import Tensor, nn
 # channels, which removes brightness and contrast. In a profile the level of a channel
 # distinguishes pigments: its channels keep one scale for all particles.
 NORM_GROUPS = 8
+
+# Variance of GELU(z) of a standard normal z.
+GELU_VARIANCE = 0.345
 
 
 def build_encoder(
@@ -162,21 +166,39 @@ class DataScaled(nn.Module):
 
 
 class MLP(nn.Sequential):
-    """Hidden layers on the flattened sample.
+    """Hidden layers on the flattened sample; the features of all depths, side by side.
 
     Dropout of the input columns in training makes it robust: no single column can
     identify a pair. Without it, training soon overfits the pairs of a small table (see
-    the accuracy page of the docs).
+    the accuracy page of the docs). Each layer keeps what the views share and loses some
+    of what only one of them shows: that is why the input and the first layers are
+    features too.
     """
 
+    # In models that were saved before: the features are those of the last layer.
+    input_scale: float | None = None
+
     def __init__(self, sample_shape, width=512, depth=2, input_dropout=0.3):
-        widths = [torch.Size(sample_shape).numel(), *[width] * depth]
+        n_columns = torch.Size(sample_shape).numel()
+        widths = [n_columns, *[width] * depth]
         layers = [
             layer
             for n_in, n_out in pairwise(widths)
             for layer in (nn.Linear(n_in, n_out), DataScaled(n_out), nn.GELU())
         ]
         super().__init__(nn.Flatten(), nn.Dropout(input_dropout), *layers)
+        # The standardized input counts as much as one layer, however many columns.
+        self.input_scale = math.sqrt(width * GELU_VARIANCE / n_columns)
+
+    def forward(self, x: Tensor) -> Tensor:
+        depths = []
+        for layer in self:
+            x = layer(x)
+            if isinstance(layer, nn.Dropout) and self.input_scale:
+                depths.append(self.input_scale * x)
+            elif isinstance(layer, nn.GELU):
+                depths.append(x)
+        return torch.cat(depths, dim=1) if self.input_scale else x
 
 
 def _group_norm(n_channels: int) -> nn.Module:
