@@ -84,19 +84,16 @@ def select_to_label(
     >>> select_to_label(embeddings, 1, labeled=[1])
     array([3])
     """
-    embeddings = check_array(
-        embeddings, dtype=[np.float64, np.float32], ensure_all_finite="allow-nan"
+    directions: np.ndarray = check_array(
+        embeddings, dtype=np.float32, copy=True, ensure_all_finite="allow-nan"
     )
-    missing = np.isnan(embeddings)
-    has_view = ~missing.all(axis=1)
-    _check_gaps(missing, has_view)
-    is_labeled = _as_mask(labeled, len(embeddings))
+    has_view = _has_view(directions)
+    is_labeled = _as_mask(labeled, len(directions))
     candidates = np.flatnonzero(has_view & ~is_labeled)
-    _check_n_labels(n_labels, len(candidates), len(embeddings))
+    _check_n_labels(n_labels, len(candidates), len(directions))
 
-    directions = normalize(np.where(has_view[:, None], embeddings, 0)).astype(
-        np.float32, copy=False
-    )
+    directions[~has_view] = 0
+    normalize(directions, copy=False)
     seen = np.flatnonzero(has_view)
     n_reference = min(len(seen), _N_REFERENCE)
     spaced = np.linspace(0, len(seen) - 1, n_reference).astype(int)
@@ -183,8 +180,11 @@ def _as_mask(labeled: ArrayLike | None, n_rows: int) -> np.ndarray:
     return mask
 
 
-def _check_gaps(missing: np.ndarray, has_view: np.ndarray) -> None:
-    gaps = np.flatnonzero(missing.any(axis=1) & has_view)
+def _has_view(embeddings: np.ndarray) -> np.ndarray:
+    """Which rows are embeddings, and not all NaN."""
+    missing = np.isnan(embeddings)
+    has_view = ~np.all(missing, axis=1)
+    gaps = np.flatnonzero(np.any(missing, axis=1) & has_view)
     if gaps.size:
         raise ValueError(
             f"embeddings is partly NaN in row {gaps[0]} (and {gaps.size - 1} other "
@@ -192,6 +192,7 @@ def _check_gaps(missing: np.ndarray, has_view: np.ndarray) -> None:
         )
     if not has_view.any():
         raise ValueError("embeddings is all NaN: no particle has a view to compare.")
+    return has_view
 
 
 def _check_n_labels(n_labels: int, n_candidates: int, n_rows: int) -> None:

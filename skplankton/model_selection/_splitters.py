@@ -13,7 +13,6 @@ from skplankton._utils.labels import draw_per_class, split_labels
 from skplankton._utils.random import draw_seeds, fresh_random_state
 from skplankton._utils.sklearn import safe_indexing
 
-
 # A tenth of ten rows must count as one row, even if it is 0.9999999999999999.
 _ROUNDING = 1e-9
 
