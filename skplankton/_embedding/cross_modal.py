@@ -39,7 +39,7 @@ class CrossModalEmbedder(ParticleTransformer):
     image_encoder_params, profile_encoder_params : dict, default=None
         Further keyword arguments of the encoder, such as ``{"width": 32}`` or, for a
         timm model, ``{"pretrained": True}``.
-    image_size : int, default=64
+    image_size : int, default=48
         Side in pixels of the square that an image is fitted into: its longer side is
         resized, its shorter side padded with its edge. Color becomes gray.
     profile_length : int, default=64
@@ -62,7 +62,7 @@ class CrossModalEmbedder(ParticleTransformer):
         Train on random crops, jittered brightness and gains, dropped channels and, for
         tables, flips (see `orientation`). Arrays are not flipped, and flat vectors not
         augmented.
-    orientation : {"shared", "independent", "average", "keep"}, default="shared"
+    orientation : {"shared", "independent", "average", "keep"}, default="average"
         How to treat the orientation of the particles in a table: which end of a
         particle comes first in the flow is chance. "shared" mirrors image and profile
         together in training, as in [1]_: the encoders learn the orientation, which both
@@ -253,14 +253,14 @@ class CrossModalEmbedder(ParticleTransformer):
         profile_encoder="auto",
         image_encoder_params=None,
         profile_encoder_params=None,
-        image_size=64,
+        image_size=48,
         profile_length=64,
         crop_top=0,
         image_shape=None,
         profile_shape=None,
         size_features=True,
         augment=True,
-        orientation="shared",
+        orientation="average",
         loss="clip",
         temperature=0.5,
         learn_temperature=False,

@@ -28,7 +28,7 @@ class DINOEmbedder(ParticleTransformer):
         vector.
     image_encoder_params : dict, default=None
         Further keyword arguments of the encoder.
-    image_size : int, default=64
+    image_size : int, default=48
         Side in pixels of the square that an image is fitted into.
     crop_top : int, default=0
         Rows of pixels cut off the top of every image.
@@ -179,7 +179,7 @@ class DINOEmbedder(ParticleTransformer):
         image_encoder="auto",
         *,
         image_encoder_params=None,
-        image_size=64,
+        image_size=48,
         crop_top=0,
         image_shape=None,
         profile_shape=None,

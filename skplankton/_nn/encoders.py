@@ -262,7 +262,7 @@ class _ResidualCNN(nn.Module):
 class ImageCNN(_ResidualCNN):
     """A small 2-D residual network, mean pooled."""
 
-    def __init__(self, sample_shape, width=16, n_stages=4, blocks_per_stage=1):
+    def __init__(self, sample_shape, width=16, n_stages=3, blocks_per_stage=1):
         super().__init__(
             nn.Conv2d,
             _group_norm,
