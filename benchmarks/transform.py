@@ -41,7 +41,11 @@ def bare_loop(module, tensors) -> np.ndarray:
         for rows in torch.arange(n).split(ROWS_PER_PASS):
             total = sum(
                 module.embed(
-                    view, tensors[view][rows], tensors[f"{view}_size"][rows], "both"
+                    view,
+                    tensors[view][rows],
+                    tensors[f"{view}_size"][rows],
+                    "both",
+                    both_ways=True,
                 )
                 for view in ("image", "profile")
             )

@@ -141,7 +141,7 @@ class DINOEmbedder(ParticleTransformer):
     >>> X, y = make_particles(20, n_species=2, random_state=0, return_X_y=True)
     >>> dino = DINOEmbedder(max_epochs=1, image_size=32, random_state=0)
     >>> dino.fit_transform(X).shape
-    (20, 130)
+    (20, 66)
     """
 
     _modalities = ("image",)

@@ -157,6 +157,7 @@ class DualEncoder(nn.Module):
         values: Tensor,
         sizes: Tensor | None,
         features: str,
+        both_ways: bool = False,
         encoder: ViewEncoder | None = None,
     ) -> Tensor:
         """Embed one modality in the space shared by both, as unit vectors.
@@ -164,41 +165,36 @@ class DualEncoder(nn.Module):
         The two encoders' own features are unrelated, so in the shared space each has
         its own columns, with zeros in the other's: embeddings of one modality are
         compared by the features of its encoder, embeddings of different modalities by
-        the projection alone. `encoder` is by default that of the modality.
+        the projection alone. With `both_ways`, each of these blocks is the mean of the
+        sample's and of that of its mirror image (or reversed profile). `encoder` is by
+        default that of the modality.
         """
         encoder = encoder or getattr(self, modality)
-        encoded = encoder.encode(values, sizes)
+        # Columns of pixels and time samples are the last axis.
+        ways = (values, values.flip(-1)) if both_ways else (values,)
+        encoded = [encoder.encode(way, sizes) for way in ways]
         blocks = []
         if features in ("encoder", "both"):
-            own = F.normalize(_at_least_float32(encoded) - encoder.feature_mean, dim=1)
+            centered = [_at_least_float32(e) - encoder.feature_mean for e in encoded]
+            own = _mean_direction([F.normalize(e, dim=1) for e in centered])
             for name in ("image", "profile"):
                 width = getattr(self, name).n_features
                 is_own = name == modality
                 blocks.append(own if is_own else own.new_zeros(len(own), width))
         if features in ("projection", "both"):
             weight = PROJECTION_WEIGHT if features == "both" else 1.0
-            blocks.append(math.sqrt(weight) * encoder.project(encoded))
+            projected = _mean_direction([encoder.project(e) for e in encoded])
+            blocks.append(math.sqrt(weight) * projected)
         return F.normalize(torch.cat(blocks, dim=1), dim=1)
 
     def embed_rows(
         self, modality: str, values, sizes, features: str, both_ways: bool = False
     ):
-        """Apply :meth:`embed` to arrays of any number of rows, in float32.
-
-        With `both_ways`, a row is the mean of its own embedding and of that of its
-        mirror image (or reversed profile), scaled to unit length.
-        """
+        """Apply :meth:`embed` to arrays of any number of rows, in float32."""
         encoder = for_inference(getattr(self, modality))
 
         def embed(values, sizes):
-            if not both_ways:
-                return self.embed(modality, values, sizes, features, encoder)
-            # Columns of pixels and time samples are the last axis.
-            values = torch.cat([values, values.flip(-1)])
-            sizes = None if sizes is None else sizes.repeat(2, 1)
-            embedded = self.embed(modality, values, sizes, features, encoder)
-            own, mirrored = embedded.chunk(2)
-            return F.normalize(own + mirrored, dim=1)
+            return self.embed(modality, values, sizes, features, both_ways, encoder)
 
         return map_rows(embed, values, sizes, self.device)
 
@@ -250,6 +246,13 @@ def map_rows(embed: Callable[[Tensor, Tensor | None], Tensor], values, sizes, de
         pass_sizes = None if sizes is None else tensor(sizes, start)
         outputs.append(embed(tensor(values, start), pass_sizes).float().cpu())
     return torch.cat(outputs).numpy()
+
+
+def _mean_direction(units: list[Tensor]) -> Tensor:
+    """The mean of unit vectors, scaled to unit length."""
+    return (
+        units[0] if len(units) == 1 else F.normalize(torch.stack(units).sum(0), dim=1)
+    )
 
 
 def _at_least_float32(x: Tensor) -> Tensor:
