@@ -19,14 +19,19 @@ import importlib.util
 import os
 from pathlib import Path
 
+import joblib
 import numpy as np
 import pandas as pd
 from PIL import Image
 from sklearn.datasets import load_breast_cancer, load_digits, load_wine
+from sklearn.model_selection import train_test_split
 
+from skplankton import CrossModalEmbedder
 from skplankton._views.decoding import fit_to_square
 from skplankton.datasets import make_particles
 
+CACHE = Path(__file__).parent / ".cache"
+TEST_SHARE = 0.3
 # Individuals of the eight species of the imbalanced set.
 ABUNDANCES = (256, 128, 64, 48, 32, 24, 24, 24)
 FLOWCAM_SIDE = 64  # its images are 12 to 118 pixels large
@@ -152,3 +157,22 @@ AVAILABLE = [name for name in DATA if name != "FlowCam" or "FLOWCAM" in os.envir
 
 def take(X, rows):
     return X.iloc[rows] if hasattr(X, "iloc") else X[rows]
+
+
+def embedded(name, seed):
+    """Embeddings of a set by the embedder's defaults, and which rows are the pool.
+
+    Trained on the pool, without labels. Returns the fused embeddings of all rows, y,
+    the rows of the pool and those of the queries. Kept in the folder .cache of the
+    benchmarks, so that a change of the defaults needs that folder removed.
+    """
+    return joblib.Memory(CACHE, verbose=0).cache(_embedded)(name, seed)
+
+
+def _embedded(name, seed):
+    X, y, shapes = DATA[name](seed)
+    pool, queries = train_test_split(
+        np.arange(len(y)), test_size=TEST_SHARE, stratify=y, random_state=seed
+    )
+    embedder = CrossModalEmbedder(random_state=seed, **shapes).fit(take(X, pool))
+    return embedder.transform(X), y, pool, queries

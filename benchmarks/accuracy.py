@@ -20,7 +20,7 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from _sets import AVAILABLE, DATA, take
+from _sets import AVAILABLE, DATA, TEST_SHARE, take
 from PIL import Image
 from sklearn.cross_decomposition import CCA
 from sklearn.decomposition import PCA
@@ -39,7 +39,6 @@ COST_FIGURE = Path(__file__).parent.parent / "docs" / "_static" / "cost.svg"
 VIEWS = ("both", "image", "profile")
 GALLERY_SIZES = (1, 4, 16)
 N_GALLERIES = 10  # random galleries per size; a result is their mean accuracy
-TEST_SHARE = 0.3
 RAW_IMAGE_SIDE, RAW_PROFILE_LENGTH = 16, 32  # input of the raw rivals
 
 
@@ -402,6 +401,8 @@ def draw_cost(path):
 
     found = pd.read_csv(path.with_name("accuracy_cost.csv"), index_col="choice")
     figure, axes = plt.subplots(figsize=(7, 4.2), layout="constrained")
+    if found.empty:
+        return
     found.loc["default"] = {"gain": 0, "error": 0, "seconds": 1}
     for choice, row in found.iterrows():
         color = "C1" if choice == "default" else "C0"

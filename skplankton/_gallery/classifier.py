@@ -1,7 +1,7 @@
 """Classification of particles by nearest neighbors in a small labeled gallery."""
 
 import warnings
-from numbers import Integral
+from numbers import Integral, Real
 from typing import Any
 
 import numpy as np
@@ -10,9 +10,12 @@ from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.utils import Tags, check_consistent_length
 from sklearn.utils.validation import check_is_fitted, validate_data
 
+from skplankton._gallery.familiarity import class_levels, log_odds
 from skplankton._gallery.nearest import NearestEntries, neighbors_of_views
 from skplankton._gallery.votes import vote_shares
+from skplankton._gallery.walk import GalleryWalk
 from skplankton._utils.labels import (
+    check_outlier_label,
     check_two_classes,
     check_y,
     draw_per_class,
@@ -33,6 +36,12 @@ _VIEWS = {
 # Number of evenly spaced rows from which the scales of the views are learned.
 _N_FOR_SCALES = 2000
 
+# Number of evenly spaced rows that a walk passes, besides the gallery's.
+_N_POOL = 10_000
+
+# Number of evenly spaced gallery rows, each left out in turn, to learn the offset from.
+_N_LEFT_OUT = 200
+
 
 class GalleryKNNClassifier(ClassifierMixin, BaseEstimator):
     """Nearest-neighbor classifier with a small labeled gallery.
@@ -40,8 +49,8 @@ class GalleryKNNClassifier(ClassifierMixin, BaseEstimator):
     Keeps some labeled rows of each class as the gallery, and classifies a query by the
     votes of its k nearest gallery entries. If the columns contain an image embedding
     and a profile embedding side by side, each view of a query is compared with each
-    view in the gallery, and the votes are summed [1]_. Unlabeled rows may be
-    passed to `fit`; they are ignored.
+    view in the gallery, and the votes are summed [1]_. Unlabeled rows may be passed to
+    `fit`; with `use_unlabeled` they help to classify.
 
     Parameters
     ----------
@@ -83,6 +92,24 @@ class GalleryKNNClassifier(ClassifierMixin, BaseEstimator):
         `view_scales_`. Without scaling, the view with the smaller distances outvotes
         the other. False sums the unscaled votes, as [1]_ does.
 
+    use_unlabeled : bool, default=False
+        Whether the unlabeled rows passed to `fit` (10,000 of them evenly spaced, if
+        there are more) take part: the vote of a gallery row is then the probability
+        that a random walk from the query, from particle to similar particle, ends at
+        it. A species whose particles form a connected group is found by few labels,
+        whatever its shape and abundance. Needs ``n_modalities=1``: one embedding, such
+        as that of both views. `n_neighbors` and `weights` are then for `kneighbors`
+        and for queries from which no walk ends at the gallery.
+
+    outlier_label : str, int, float or bool, default=None
+        The label to predict for queries whose `score_samples` is below `offset_`, such
+        as "unknown": probably particles of a species that is not in the gallery. Of the
+        type of the labels, and none of them. None predicts a class for each query.
+
+    contamination : float, default=0.05
+        Share of the particles of known species that may fall below `offset_`, above 0
+        and at most 0.5.
+
     unlabeled : scalar, default=None
         A value in `y` that means "not labeled", besides None, NaN, NaT and
         ``pandas.NA``, which always do. Types must match: 0 matches neither False nor
@@ -117,6 +144,14 @@ class GalleryKNNClassifier(ClassifierMixin, BaseEstimator):
         `fit`, labeled or not, or 2,000 of them evenly spaced. A row's own entries and
         distances of 0 do not count. 1 if no distance remains, with one modality, or
         without `scale_views`.
+
+    offset_ : float
+        The `score_samples` below which a query is an outlier: the quantile
+        `contamination` of the scores of the gallery rows, or 200 of them evenly spaced,
+        each left out of the gallery for its own score. Rows that are the only ones of
+        their class do not count. If no row counts: with `use_unlabeled`, the quantile
+        of the scores of the unlabeled rows passed to `fit`; otherwise -inf, and no
+        query is an outlier.
 
     n_features_in_ : int
         Number of columns seen by `fit`.
@@ -186,6 +221,9 @@ class GalleryKNNClassifier(ClassifierMixin, BaseEstimator):
         "gallery_modalities": [StrOptions(set(_BLOCKS))],
         "query_modalities": [StrOptions(set(_BLOCKS))],
         "scale_views": ["boolean"],
+        "use_unlabeled": ["boolean"],
+        "outlier_label": "no_validation",  # any scalar, checked together with y
+        "contamination": [Interval(Real, 0, 0.5, closed="right")],
         "unlabeled": "no_validation",  # any scalar, checked together with y
         "random_state": ["random_state"],
     }
@@ -201,6 +239,9 @@ class GalleryKNNClassifier(ClassifierMixin, BaseEstimator):
         gallery_modalities: str = "all",
         query_modalities: str = "all",
         scale_views: bool = True,
+        use_unlabeled: bool = False,
+        outlier_label: Any = None,
+        contamination: float = 0.05,
         unlabeled: Any = None,
         random_state: int | np.random.RandomState | None = None,
     ):
@@ -212,6 +253,9 @@ class GalleryKNNClassifier(ClassifierMixin, BaseEstimator):
         self.gallery_modalities = gallery_modalities
         self.query_modalities = query_modalities
         self.scale_views = scale_views
+        self.use_unlabeled = use_unlabeled
+        self.outlier_label = outlier_label
+        self.contamination = contamination
         self.unlabeled = unlabeled
         self.random_state = random_state
 
@@ -249,6 +293,14 @@ class GalleryKNNClassifier(ClassifierMixin, BaseEstimator):
         self._n_modalities = self.n_modalities
         self._metric = self.metric
         self._gallery_modalities = self.gallery_modalities
+        self._use_unlabeled = self.use_unlabeled
+        self._outlier_label = self.outlier_label
+        if self.use_unlabeled and self.n_modalities != 1:
+            raise ValueError(
+                "use_unlabeled=True needs n_modalities=1, got n_modalities=2. Pass one "
+                "embedding of both views, as CrossModalEmbedder(output='fused') "
+                "returns, or set use_unlabeled=False."
+            )
         X = self._validate_embeddings(X, reset=True)
         if y is not None:
             check_y(X, y)
@@ -261,6 +313,7 @@ class GalleryKNNClassifier(ClassifierMixin, BaseEstimator):
                 f"values{also}. Label at least one particle of each of two classes."
             )
         check_two_classes(labels)
+        check_outlier_label(self.outlier_label, labels)
         usable = np.any(present_views(self._views(X, self.gallery_modalities)), axis=1)
         labels = self._drop_unusable(labels, usable[labeled])
         rows = np.flatnonzero(labeled & usable)
@@ -269,10 +322,85 @@ class GalleryKNNClassifier(ClassifierMixin, BaseEstimator):
         self.gallery_labels_ = labels[kept]
         # A copy, so that changes to X do not affect the gallery.
         self.gallery_ = np.ascontiguousarray(X[self.gallery_indices_])
-        self.classes_ = np.unique(self.gallery_labels_)
-        self.missing_label_ = label_of_no_class(self.classes_)
+        self._set_classes()
         self._build_search()
         self.view_scales_ = self._fit_view_scales(X)
+        self._n_rows_seen = len(X)
+        self._all_labeled = self.gallery_size is None
+        passed = self._unlabeled_rows(X) if self.use_unlabeled else X[:0]
+        self._learn_familiarity(passed)
+        return self
+
+    @fit_context(prefer_skip_nested_validation=True)
+    def partial_fit(
+        self, X: ArrayLike, y: ArrayLike, classes: ArrayLike | None = None
+    ) -> "GalleryKNNClassifier":
+        """Add labeled rows to the gallery, of known or new classes.
+
+        The result is that of `fit` on the former rows followed by those of X, except
+        for `view_scales_`, which stay as they are. Unlabeled rows of X are skipped: to
+        let others take part with `use_unlabeled`, call `fit`.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            The embeddings, from the embedder of the former rows.
+        y : array-like of shape (n_samples,)
+            The labels, as in `fit`.
+        classes : array-like, default=None
+            Ignored; present because scikit-learn passes it. A new class may be added at
+            any time.
+
+        Returns
+        -------
+        GalleryKNNClassifier
+            The classifier; if it was not fitted, `fit` is called.
+
+        Raises
+        ------
+        ValueError
+            As `fit` does, or if `gallery_size` is not None: which rows are drawn
+            depends on all labeled rows, and those not drawn are not kept.
+        TypeError
+            If the labels, old and new, mix strings, numbers and bools.
+
+        Warns
+        -----
+        UserWarning
+            As `fit` does.
+        """
+        if not hasattr(self, "gallery_"):
+            return self.fit(X, y)
+        if self.gallery_size is not None or not self._all_labeled:
+            raise ValueError(
+                "partial_fit needs a gallery of all labeled rows, gallery_size=None, "
+                f"got gallery_size={self.gallery_size!r} or a gallery that was drawn. "
+                "Call fit with all rows."
+            )
+        X = self._validate_embeddings(X, reset=False)
+        check_y(X, y)
+        new_labels, labeled = split_labels(y, self.unlabeled)
+        warn_of_missing_words(new_labels, stacklevel=4)
+        n_known = len(self.gallery_labels_)
+        # Together, so that kinds that do not match raise.
+        labels, _ = split_labels([*self.gallery_labels_.tolist(), *new_labels.tolist()])
+        check_outlier_label(self._outlier_label, labels)
+        views = self._views(X, self._gallery_modalities)
+        usable = np.any(present_views(views), axis=1)
+        kept = np.concatenate([np.ones(n_known, dtype=bool), usable[labeled]])
+        rows = np.flatnonzero(labeled & usable)
+        self.gallery_labels_ = self._drop_unusable(labels, kept)
+        self.gallery_indices_ = np.concatenate(
+            [self.gallery_indices_, self._n_rows_seen + rows]
+        )
+        self.gallery_ = np.vstack([self.gallery_, X[rows].astype(self.gallery_.dtype)])
+        self._n_rows_seen += len(X)
+        self._set_classes()
+        self._build_search()
+        pool = self.gallery_[:0]
+        if self._walk is not None:
+            pool = self._walk.nodes[n_known:]
+        self._learn_familiarity(pool)
         return self
 
     def predict(self, X: ArrayLike) -> np.ndarray:
@@ -286,8 +414,9 @@ class GalleryKNNClassifier(ClassifierMixin, BaseEstimator):
         Returns
         -------
         ndarray of shape (n_queries,)
-            The labels. On a tie, the first in `classes_`. A row that is all NaN has no
-            view, and gets `missing_label_`.
+            The labels. On a tie, the first in `classes_`. A query whose familiarity is
+            below `offset_` gets `outlier_label`, unless that is None. A row that is all
+            NaN has no view, and gets `missing_label_`.
 
         Raises
         ------
@@ -300,15 +429,22 @@ class GalleryKNNClassifier(ClassifierMixin, BaseEstimator):
         UserWarning
             If a row is all NaN.
         """
-        shares, no_view = self._shares(X)
+        shares, familiarity, no_view = self._votes(X)
         labels = self.classes_[np.argmax(shares, axis=1)]
+        # Arrays, so that unsigned numbers and bools become signed numbers.
+        if self._outlier_label is not None:
+            unknown = familiarity < self.offset_
+            labels = np.where(unknown, np.array([self._outlier_label]), labels)
         if no_view.any():
-            # An array, so that unsigned numbers and bools become signed numbers.
             labels = np.where(no_view, np.array([self.missing_label_]), labels)
         return labels
 
     def predict_proba(self, X: ArrayLike) -> np.ndarray:
         """Share of the votes for each class.
+
+        These are shares among the known classes: a particle of an unknown species may
+        well have a share of 1. Whether a query belongs to them at all is what
+        `score_samples` says.
 
         Parameters
         ----------
@@ -326,7 +462,34 @@ class GalleryKNNClassifier(ClassifierMixin, BaseEstimator):
         ValueError
             As `predict` does.
         """
-        return self._shares(X)[0]
+        return self._votes(X)[0]
+
+    def score_samples(self, X: ArrayLike) -> np.ndarray:
+        """How familiar each query is: higher is more likely of a known class.
+
+        With `use_unlabeled`, the log-odds that a random walk from the query ends at the
+        gallery, and not elsewhere among the unlabeled particles; in relation to what is
+        usual for particles of the predicted class, as far as the gallery has several of
+        them. Otherwise the negative distance to the nearest gallery entry, of
+        `view_scales_` if `scale_views` says so: simpler, and less able to tell unknown
+        species (see the user guide).
+
+        Parameters
+        ----------
+        X : array-like of shape (n_queries, n_features)
+            The embeddings.
+
+        Returns
+        -------
+        ndarray of shape (n_queries,)
+            The scores. A row that is all NaN has -inf.
+
+        Raises
+        ------
+        ValueError
+            As `predict` does.
+        """
+        return self._votes(X)[1]
 
     def kneighbors(
         self,
@@ -436,18 +599,96 @@ class GalleryKNNClassifier(ClassifierMixin, BaseEstimator):
         split_views(X, self._n_modalities)
         return X
 
-    def _shares(self, X: ArrayLike) -> tuple[np.ndarray, np.ndarray]:
-        """Shares of the votes, and which rows have no view and thus equal shares."""
+    def _votes(self, X: ArrayLike) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Shares of the votes, familiarity, and which rows have no view at all.
+
+        The latter have equal shares, and no familiarity.
+        """
         distances, rows = self.kneighbors(X)
         no_view = np.all(rows < 0, axis=1)
         distances[no_view] = 1.0  # any value: their votes are not used
         if self.query_modalities == "all":
             n_neighbors = distances.shape[1] // len(self.view_scales_)
             distances /= np.repeat(self.view_scales_, n_neighbors)
-        codes = np.searchsorted(self.classes_, self.gallery_labels_)
-        shares = vote_shares(distances, codes[rows], len(self.classes_), self.weights)
+        shares = vote_shares(
+            distances, self._codes[rows], len(self.classes_), self.weights
+        )
+        familiarity = -distances.min(axis=1)
+        if self._walk is not None:
+            X = self._validate_embeddings(X, reset=False)
+            has_view = np.flatnonzero(~no_view)
+            ends = self._walk.ends(X[has_view])
+            familiarity[has_view] = self._familiarity(ends)
+            total = ends.sum(axis=1)
+            arrives = total > 0
+            shares[has_view[arrives]] = ends[arrives] / total[arrives, None]
         shares[no_view] = 1 / len(self.classes_)
-        return shares, no_view
+        familiarity[no_view] = -np.inf
+        return shares, familiarity, no_view
+
+    def _familiarity(self, ends: np.ndarray) -> np.ndarray:
+        return log_odds(ends.sum(axis=1)) - self._class_levels[ends.argmax(axis=1)]
+
+    def _set_classes(self) -> None:
+        """Set what follows from the labels of the gallery."""
+        self.classes_, self._codes = np.unique(
+            self.gallery_labels_, return_inverse=True
+        )
+        taken = self.classes_
+        if self._outlier_label is not None:
+            taken = np.append(taken, self._outlier_label)
+        self.missing_label_ = label_of_no_class(taken)
+
+    def _learn_familiarity(self, pool: np.ndarray) -> None:
+        """Learn what is usual for the gallery's classes, and the offset."""
+        # Rows of classes that remain known when the row is left out.
+        n_of_class = np.bincount(self._codes)[self._codes]
+        rows = _evenly_spaced(np.flatnonzero(n_of_class > 1), _N_LEFT_OUT)
+        self._walk = None
+        if self._use_unlabeled:
+            self._walk = GalleryWalk(self.gallery_, pool, self._codes, self._metric)
+            scores = log_odds(self._walk.ends_of_gallery(rows))
+            codes = self._codes[rows]
+            self._class_levels = class_levels(scores, codes, len(self.classes_))
+            scores = scores - self._class_levels[codes]
+            if not len(scores) and len(pool):
+                scores = self._familiarity(self._walk.ends(pool))
+        else:
+            scores = self._scores_without(rows) if len(rows) else np.empty(0)
+        self.offset_ = -np.inf
+        if len(scores):
+            self.offset_ = float(np.quantile(scores, self.contamination))
+
+    def _scores_without(self, rows: np.ndarray) -> np.ndarray:
+        """The scores of gallery rows without a walk, each left out of the gallery."""
+        views = self._views(self.gallery_[rows], self.query_modalities)
+        distances = self._nearest_of_others(views, rows, np.arange(len(self.gallery_)))
+        if self.query_modalities == "all":
+            distances /= self.view_scales_
+        nearest = distances.min(axis=1)
+        return -nearest[np.isfinite(nearest)]
+
+    def _nearest_of_others(
+        self, views: np.ndarray, rows: np.ndarray, gallery_rows: np.ndarray
+    ) -> np.ndarray:
+        """Distances of each view to the nearest entry of another row.
+
+        `rows` are the positions of the views, `gallery_rows` those of the gallery.
+        """
+        # At most two entries are a row's own, and the gallery has two classes or more:
+        # one of three entries is another row's.
+        distances, entries = neighbors_of_views(
+            self._search, views, present_views(views), min(3, len(self._entry_rows))
+        )
+        owners = gallery_rows[self._entry_rows[entries]]
+        distances[owners == rows[:, None, None]] = np.inf
+        return distances.min(axis=2)
+
+    def _unlabeled_rows(self, X: np.ndarray) -> np.ndarray:
+        """The rows of X that walks pass, besides the gallery's."""
+        is_passed = np.any(present_views(self._views(X)), axis=1)
+        is_passed[self.gallery_indices_] = False
+        return X[_evenly_spaced(np.flatnonzero(is_passed), _N_POOL)]
 
     def _build_search(self) -> None:
         """Build the search over the gallery's views."""
@@ -463,16 +704,9 @@ class GalleryKNNClassifier(ClassifierMixin, BaseEstimator):
         scales = np.ones(self._n_modalities)
         if self._n_modalities == 1 or not self.scale_views:
             return scales
-        rows = np.linspace(0, len(X) - 1, min(len(X), _N_FOR_SCALES)).astype(int)
+        rows = _evenly_spaced(np.arange(len(X)), _N_FOR_SCALES)
         views = self._views(X[rows])
-        # At most two entries are a row's own, and the gallery has two classes or more:
-        # one of three entries is another row's.
-        distances, entries = neighbors_of_views(
-            self._search, views, present_views(views), min(3, len(self._entry_rows))
-        )
-        owners = self.gallery_indices_[self._entry_rows[entries]]
-        distances[owners == rows[:, None, None]] = np.inf
-        nearest = distances.min(axis=2)
+        nearest = self._nearest_of_others(views, rows, self.gallery_indices_)
         for view, column in enumerate(nearest.T):
             known = column[np.isfinite(column) & (column > 0)]
             if known.size:
@@ -485,9 +719,17 @@ class GalleryKNNClassifier(ClassifierMixin, BaseEstimator):
         return {k: v for k, v in state.items() if k not in ("_search", "_entry_rows")}
 
     def __setstate__(self, state):
-        super().__setstate__(state)
-        if hasattr(self, "gallery_"):
-            self._build_search()
+        # Models saved before there were these options were used like this.
+        options = {"use_unlabeled": False, "outlier_label": None, "contamination": 0.05}
+        super().__setstate__({**options, **state})
+        if not hasattr(self, "gallery_"):
+            return
+        self._build_search()
+        if not hasattr(self, "offset_"):
+            self._all_labeled, self._use_unlabeled = False, False
+            self._outlier_label = None
+            self._set_classes()
+            self._learn_familiarity(self.gallery_[:0])
 
     def _check_queries(self, X: np.ndarray, present: np.ndarray) -> None:
         no_view = ~np.any(present_views(self._views(X)), axis=1)
@@ -593,6 +835,12 @@ def split_views(X: np.ndarray, n_modalities: int = 2) -> np.ndarray:
 def present_views(views: np.ndarray) -> np.ndarray:
     """Which views are present, of shape (n_samples, n_views)."""
     return ~np.isnan(views[:, :, 0])  # a view is all NaN or has no NaN
+
+
+def _evenly_spaced(values: np.ndarray, n_values: int) -> np.ndarray:
+    """The first, the last and others between them, `n_values` at most."""
+    n_values = min(len(values), n_values)
+    return values[np.linspace(0, len(values) - 1, n_values).astype(int)]
 
 
 def _list(values: list) -> str:

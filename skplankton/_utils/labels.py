@@ -112,6 +112,26 @@ def check_two_classes(labels: np.ndarray) -> None:
         )
 
 
+def check_outlier_label(outlier_label, labels: np.ndarray) -> None:
+    """Raise unless the label for outliers is None, or is like the labels and new."""
+    if outlier_label is None:
+        return
+    kinds = {"U": str, "b": bool}
+    kind = kinds.get(labels.dtype.kind, Number)
+    if not pd.api.types.is_scalar(outlier_label) or _kind(outlier_label) is not kind:
+        expected = {str: "a string", bool: "a bool", Number: "a number"}[kind]
+        raise TypeError(
+            f"outlier_label={outlier_label!r} is a {type(outlier_label).__name__}, but "
+            f"the labels in y are like {labels[0].item()!r}. Pass {expected}."
+        )
+    if outlier_label in labels:
+        raise ValueError(
+            f'outlier_label={outlier_label!r} is a label in y. If it means "not '
+            f'labeled" there, pass unlabeled={outlier_label!r} as well; otherwise '
+            "choose another outlier_label."
+        )
+
+
 def warn_of_missing_words(labels: np.ndarray, stacklevel: int) -> None:
     """Warn of labels such as "None", which are classes like any other string.
 
