@@ -1,4 +1,4 @@
-"""Accuracy against number of labels: particles chosen by `select_to_label`, or at random.
+"""Accuracy against number of labels: chosen by `select_to_label`, or at random.
 
 The budget is 1, 2 and 4 times the number of classes, chosen from the unlabeled pool by
 the embeddings of the defaults. Each choice is the gallery of a k-NN by distances and of

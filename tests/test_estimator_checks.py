@@ -12,6 +12,8 @@ import pytest
 
 ESTIMATORS = [
     "GalleryKNNClassifier()",
+    "GalleryKNNClassifier(use_unlabeled=True)",
+    "GalleryKNNClassifier(use_unlabeled=True, metric='euclidean', contamination=0.2)",
     "CrossModalEmbedder()",
     (
         "CrossModalEmbedder(max_epochs=1, loss='siglip', learn_temperature=True, "

@@ -3,7 +3,6 @@
 import numpy as np
 from scipy import sparse
 from scipy.sparse.linalg import cg
-from sklearn.utils import gen_batches
 
 from skplankton._gallery.nearest import NearestEntries
 
@@ -74,7 +73,8 @@ class GalleryWalk:
         """
         n_neighbors = min(_N_NEIGHBORS, len(self.nodes))
         found = np.empty((len(queries), self.meets.shape[1]))
-        for batch in gen_batches(len(queries), _QUERIES_AT_A_TIME):
+        for start in range(0, len(queries), _QUERIES_AT_A_TIME):
+            batch = slice(start, start + _QUERIES_AT_A_TIME)
             distances, neighbors = self.search.kneighbors(queries[batch], n_neighbors)
             weights = self._weights(distances, self._scales(distances), neighbors)
             total = weights.sum(axis=1, keepdims=True)

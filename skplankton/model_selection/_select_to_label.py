@@ -13,8 +13,14 @@ _N_REFERENCE = 10_000
 # Candidates whose gains are computed at a time: 10 MB of cosines.
 _BLOCK_SIZE = 256
 
-# Means of cosines that differ by less differ by the rounding of float32 only.
-_SAME_GAIN = 1e-6
+# The similarity falls to 1/e over so many times the distance to this nearest neighbor
+# (the median of some rows): benchmarks/labels.py is as good from 1 to 4 times.
+_N_WIDTHS = 2
+_NEIGHBOR = 7
+_N_FOR_WIDTH = 1000
+
+# Cosines that differ by less differ by the rounding of float32 only.
+_ROUNDING = 3e-7
 
 
 def select_to_label(
@@ -23,17 +29,17 @@ def select_to_label(
     """Choose the particles whose labels help the most.
 
     Chooses, one after the other, the particle that raises the most how similar all
-    particles are to their nearest chosen one ("facility location"): first those that
-    stand for many others, then those for which nothing chosen stands yet. Particles
-    chosen like this find the species sooner than particles drawn at random, and no
-    label is needed for the choice.
+    particles are to the chosen one nearest to them ("facility location"): first those
+    that stand for many others, then those for which nothing chosen stands yet. The
+    species are found sooner than with particles drawn at random, and no label is needed
+    for the choice.
 
     Parameters
     ----------
     embeddings : array-like of shape (n_samples, n_features)
-        Embeddings of the particles, as from ``CrossModalEmbedder(output="fused")``;
-        they are compared by their cosines. A row that is all NaN is a particle without
-        any view, and is never chosen.
+        Embeddings of the particles, as from ``CrossModalEmbedder(output="fused")``,
+        float32 or converted to it; they are compared by their cosines. A row that is
+        all NaN is a particle without any view, and is never chosen.
     n_labels : int
         Number of particles to choose.
     labeled : array-like of int or bool, default=None
@@ -58,6 +64,10 @@ def select_to_label(
 
     Notes
     -----
+    The similarity of two particles is ``exp((cos - 1) / w)``, where w is twice the
+    median distance, ``1 - cos``, of a particle to its seventh neighbor: it counts who
+    is near, and not how far the others are.
+
     The choice is greedy, and deterministic: at equal gains the first row is chosen.
     Greedy choices reach at least 63 % of the largest possible sum [1]_. Gains are
     computed anew only where they may be the largest [2]_.
@@ -97,7 +107,8 @@ def select_to_label(
     seen = np.flatnonzero(has_view)
     n_reference = min(len(seen), _N_REFERENCE)
     spaced = np.linspace(0, len(seen) - 1, n_reference).astype(int)
-    gains = _Gains(directions, directions[seen[spaced]])
+    reference = directions[seen[spaced]]
+    gains = _Gains(directions, reference, _width(reference))
     for batch in gen_batches(len(seen), _BLOCK_SIZE):
         rows = seen[batch]
         gains.cover(rows[is_labeled[rows]])
@@ -107,23 +118,41 @@ def select_to_label(
 class _Gains:
     """How much more similar the reference rows become to the nearest chosen row."""
 
-    def __init__(self, directions: np.ndarray, reference: np.ndarray):
+    def __init__(self, directions: np.ndarray, reference: np.ndarray, width: float):
         self.directions = directions
         self.reference = reference.T.copy()
-        # The smallest cosine: before anything is chosen, all gain something.
-        self.nearest = np.full(len(reference), -1, dtype=np.float32)
+        self.width = np.float32(width)
+        self.same = _ROUNDING / width  # gains that differ by rounding only
+        self.nearest = np.zeros(len(reference), dtype=np.float32)
 
     def cover(self, rows: np.ndarray) -> None:
         """Count the rows as chosen."""
         if len(rows):
-            cosines = self.directions[rows] @ self.reference
-            np.maximum(self.nearest, cosines.max(axis=0), out=self.nearest)
+            similar = self.similarities(rows).max(axis=0)
+            np.maximum(self.nearest, similar, out=self.nearest)
 
     def of(self, rows: np.ndarray) -> np.ndarray:
-        """What each of the rows would add to the mean cosine."""
+        """What each of the rows would add to the mean similarity."""
+        gains = self.similarities(rows)
+        gains -= self.nearest
+        return np.maximum(gains, 0, out=gains).mean(axis=1, dtype=np.float64)
+
+    def similarities(self, rows: np.ndarray) -> np.ndarray:
+        """Of the rows to the reference rows, 0 to 1."""
         cosines = self.directions[rows] @ self.reference
-        cosines -= self.nearest
-        return np.maximum(cosines, 0, out=cosines).mean(axis=1, dtype=np.float64)
+        cosines -= 1
+        np.minimum(cosines, 0, out=cosines)
+        cosines /= self.width
+        return np.exp(cosines, out=cosines)
+
+
+def _width(reference: np.ndarray) -> float:
+    """Twice the median distance of a reference row to its seventh neighbor."""
+    rows = np.linspace(0, len(reference) - 1, min(len(reference), _N_FOR_WIDTH))
+    distances = 1 - reference[rows.astype(int)] @ reference.T
+    rank = min(_NEIGHBOR, len(reference) - 1)  # 0 is the row itself
+    neighbor = np.partition(distances, rank, axis=1)[:, rank]
+    return max(_N_WIDTHS * float(np.median(neighbor)), 1e-3)
 
 
 def _most_useful(gains: _Gains, candidates: np.ndarray, n_labels: int) -> np.ndarray:
@@ -136,12 +165,12 @@ def _most_useful(gains: _Gains, candidates: np.ndarray, n_labels: int) -> np.nda
         order = np.argsort(-bounds, kind="stable")
         best = -np.inf
         for batch in gen_batches(len(order), _BLOCK_SIZE):
-            if bounds[order[batch.start]] < best - _SAME_GAIN:
+            if bounds[order[batch.start]] < best - gains.same:
                 break
             block = order[batch]
             bounds[block] = gains.of(candidates[block])
             best = max(best, bounds[block].max())
-        first = np.flatnonzero(bounds > best - _SAME_GAIN)[0]
+        first = np.flatnonzero(bounds > best - gains.same)[0]
         chosen[rank] = candidates[first]
         gains.cover(chosen[rank : rank + 1])
         candidates = np.delete(candidates, first)
