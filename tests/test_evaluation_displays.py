@@ -18,6 +18,7 @@ from skplankton.datasets import (
 )
 from skplankton.evaluation import (
     EmbeddingDisplay,
+    FamiliarityDisplay,
     GallerySizeDisplay,
     NeighborsDisplay,
     SetupConfusionDisplay,
@@ -509,3 +510,49 @@ def test_plot_returns_the_display_and_can_be_repeated(name):
     assert display.plot() is display
     first = display.figure_
     assert display.plot().figure_ is not first
+
+
+# Familiarity
+
+
+def test_familiarity_display(two_views):
+    X, y = two_views
+    X = X[:, :4].copy()
+    X[0], X[-1] = 1.0, np.nan
+    y = y.astype(object)
+    known = np.where(y == "flagellate", None, y)
+    classifier = GalleryKNNClassifier(use_unlabeled=True).fit(X, known)
+    y[[1, 2]] = None
+    with pytest.warns(UserWarning, match="all NaN"):
+        display = FamiliarityDisplay.from_estimator(classifier, X, y)
+    assert len(display.scores) == 29
+    assert display.is_known.tolist() == [True, None, None] + [True] * 17 + [False] * 9
+    assert display.offset == classifier.offset_
+    np.testing.assert_array_equal(display.scores, classifier.score_samples(X[:-1]))
+    below = 100 * np.mean(display.scores[20:] < display.offset)
+    legend = texts(display.figure_.legends[0])
+    assert legend[1] == f"other species ({below:.0f} % below the offset)"
+    assert [text.partition(" (")[0] for text in legend] == [
+        "species in the gallery",
+        "other species",
+        "unlabeled",
+    ]
+    # Bars are shares of their group.
+    heights = [patch.get_xy()[:, 1].max() for patch in display.ax_.patches]
+    assert max(heights) <= 100
+    assert display.ax_.lines[0].get_xdata()[0] == display.offset
+
+
+def test_familiarity_display_without_labels_or_offset(two_views):
+    X, y = two_views
+    classifier = GalleryKNNClassifier(gallery_size=1).fit(
+        X[:, 4:][:10], SPECIES[:1] * 5 + SPECIES[1:2] * 5
+    )
+    figure, ax = plt.subplots()
+    display = FamiliarityDisplay.from_estimator(classifier, X[:10, 4:], ax=ax)
+    assert display.ax_ is ax
+    assert display.is_known.tolist() == [None] * 10
+    assert display.offset == -np.inf
+    assert not ax.lines
+    with pytest.raises(ValueError, match="inconsistent"):
+        FamiliarityDisplay.from_estimator(classifier, X[:10, 4:], y[:3])

@@ -3,12 +3,14 @@
 from skplankton.evaluation._benchmark import cross_modal_benchmark
 from skplankton.evaluation._displays.confusion import SetupConfusionDisplay
 from skplankton.evaluation._displays.embedding import EmbeddingDisplay
+from skplankton.evaluation._displays.familiarity import FamiliarityDisplay
 from skplankton.evaluation._displays.gallery_size import GallerySizeDisplay
 from skplankton.evaluation._displays.neighbors import NeighborsDisplay
 from skplankton.evaluation._table import benchmark_table
 
 __all__ = [
     "EmbeddingDisplay",
+    "FamiliarityDisplay",
     "GallerySizeDisplay",
     "NeighborsDisplay",
     "SetupConfusionDisplay",
