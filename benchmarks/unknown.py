@@ -128,6 +128,8 @@ def main():
     print(table["AUROC"].unstack("method").to_string())
     print(table.xs(OURS, level="method").to_string())
     table.to_csv(RESULTS)
+    means = table.loc["mean"].reset_index()
+    means.to_csv(RESULTS.with_name("unknown_means.csv"), index=False)
 
 
 if __name__ == "__main__":

@@ -322,10 +322,20 @@ def test_model_is_that_of_the_python_api(station, tmp_path):
     X = load_cyz_json(files, cache=tmp_path)
     y = X["object_id"].map(station.labels[: 2 * PER_SAMPLE])
     y = y.astype(object).where(y.notna(), None)
+    used = X["image"].notna() | y.notna()  # the others cannot train
+    X, y = X[used].reset_index(drop=True), y[used]
     pipe = Pipeline(
         [
             ("embed", CrossModalEmbedder(max_epochs=1, random_state=0)),
-            ("gallery", GalleryKNNClassifier(gallery_size=4, random_state=0)),
+            (
+                "gallery",
+                GalleryKNNClassifier(
+                    gallery_size=4,
+                    use_unlabeled=True,
+                    outlier_label="unknown",
+                    random_state=0,
+                ),
+            ),
         ]
     ).fit(X, y.to_numpy())
     np.testing.assert_array_equal(
@@ -591,6 +601,83 @@ def test_ecotaxa_round_trip(station, tmp_path):
     assert objects["object_score"].tolist() == expected["score"].tolist()
     assert objects["object_neighbor_1"].tolist() == expected["neighbor_1"].tolist()
     assert set(objects["sample_id"]) == {"bay"}
+
+
+@pytest.fixture(scope="session")
+def doubtful(station, tmp_path_factory):
+    """A model that calls half of the particles unknown."""
+    path = tmp_path_factory.mktemp("doubtful") / "model.joblib"
+    model = joblib.load(station.model)
+    out = path.parent / "out"
+    assert classify(station, out) == 0
+    tables = [pd.read_csv(out / f"{name}.csv") for name in SAMPLES]
+    half = pd.concat(tables)["familiarity"].median()
+    model["pipeline"]["gallery"].offset_ = half
+    joblib.dump(model, path)
+    return path
+
+
+def test_unknown(station, doubtful, tmp_path, capsys):
+    out = tmp_path / "out"
+    assert classify(station, out, "--ecotaxa", model=doubtful) == 0
+    table = pd.read_csv(out / "bay.csv").set_index("object_id")
+    is_unknown = table["name"] == "unknown"
+    offset = joblib.load(doubtful)["pipeline"]["gallery"].offset_
+    assert 0 < is_unknown.sum() < len(table)
+    assert (table["familiarity"][is_unknown] < offset + 1e-4).all()
+    assert (table["familiarity"][~is_unknown] > offset - 1e-4).all()
+    counts = pd.read_csv(out / "species.csv", index_col=0)
+    assert (counts == is_unknown.sum()).to_numpy().any()
+    objects = read_ecotaxa(out / "ecotaxa_bay.zip", status=None, cache=tmp_path)
+    objects = objects.set_index("object_id")
+    unnamed = objects["label"].isna()
+    assert unnamed.sum() > 0
+    assert (unnamed == is_unknown[objects.index]).all()
+    written = objects["object_familiarity"]
+    np.testing.assert_allclose(written, table["familiarity"][objects.index])
+
+
+def test_contamination(station, tmp_path):
+    gallery = joblib.load(station.model)["pipeline"]["gallery"]
+    assert (gallery.outlier_label, gallery.contamination) == ("unknown", 0.05)
+    model = tmp_path / "half.joblib"
+    assert fit(station, "--contamination", "0.5", "--output", model) == 0
+    assert joblib.load(model)["pipeline"]["gallery"].offset_ > gallery.offset_
+
+
+def test_no_particle_is_unknown_with_contamination_0(station, tmp_path):
+    model = tmp_path / "model.joblib"
+    assert fit(station, "--contamination", "0", "--output", model) == 0
+    gallery = joblib.load(model)["pipeline"]["gallery"]
+    assert gallery.outlier_label is None
+    assert gallery.use_unlabeled
+
+
+def test_evaluate_counts_the_unknown(station, doubtful, tmp_path, capsys):
+    labels = station.labels[:PER_SAMPLE].copy()
+    labels[::3] = "kraken"
+    write_labels(tmp_path / "ecotaxa_new.tsv", labels)
+    arguments = (station.season, "--labels", tmp_path / "ecotaxa_new.tsv")
+    assert run("evaluate", doubtful, *arguments, "--output", tmp_path / "out") == 0
+    printed = capsys.readouterr().out
+    found = pd.read_csv(tmp_path / "out" / "evaluation_particles.csv")
+    is_unknown = found["name"] == "unknown"
+    n_new = (is_unknown & (found["label"] == "kraken")).sum()
+    assert f"{is_unknown.sum()} particles predicted as 'unknown', {n_new} of" in printed
+    scores = pd.read_csv(tmp_path / "out" / "evaluation.csv", index_col="species")
+    assert "unknown" not in scores.index
+
+
+def test_a_label_that_is_called_unknown(station, tmp_path, capsys):
+    labels = station.labels[: 2 * PER_SAMPLE].replace(
+        {station.labels.iloc[0]: "unknown"}
+    )
+    write_labels(tmp_path / "ecotaxa.tsv", labels)
+    arguments = ("--labels", tmp_path / "ecotaxa.tsv", "--max-epochs", "1")
+    output = ("--output", tmp_path / "m.joblib")
+    assert run("fit", station.season, *arguments, *output) == 1
+    assert "outlier_label= is --contamination 0" in capsys.readouterr().err
+    assert run("fit", station.season, *arguments, *output, "--contamination", "0") == 0
 
 
 def test_a_sample_without_images(station, tmp_path, capsys):

@@ -548,7 +548,7 @@ def test_familiarity_display_without_labels_or_offset(two_views):
     classifier = GalleryKNNClassifier(gallery_size=1).fit(
         X[:, 4:][:10], SPECIES[:1] * 5 + SPECIES[1:2] * 5
     )
-    figure, ax = plt.subplots()
+    _, ax = plt.subplots()
     display = FamiliarityDisplay.from_estimator(classifier, X[:10, 4:], ax=ax)
     assert display.ax_ is ax
     assert display.is_known.tolist() == [None] * 10

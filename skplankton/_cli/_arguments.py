@@ -29,6 +29,7 @@ MEANINGS = {
 FIT_DEFAULTS = {
     "gallery_size": None,
     "n_neighbors": 3,
+    "contamination": 0.05,
     "max_epochs": 30,
     "temperature": 0.5,
     "crop_top": 0,
@@ -75,14 +76,16 @@ _CLASSIFY = f"""\
 Classify every particle of the samples.
 
 {_SAMPLES}
-DIR/<sample>.csv           one row per particle: its predicted label (column name; empty
-                           if neither image nor profile could be read), score (share of
-                           the votes, 0 to 1), and the nearest labeled particles with
+DIR/<sample>.csv           one row per particle: its predicted label (column name;
+                           "unknown" if it probably belongs to none of the labeled
+                           species, empty if neither image nor profile could be read),
+                           score (share of the votes, 0 to 1), familiarity (low: look
+                           at these first), and the nearest labeled particles with
                            their similarity (1: identical)
 DIR/species.csv            number of particles of each species in each sample
 DIR/ecotaxa_<sample>.zip   with --ecotaxa: predicted labels and images to import into
-                           EcoTaxa; particles without an image are in its file
-                           without_image.csv
+                           EcoTaxa, unknown ones without a category; particles
+                           without an image are in its file without_image.csv
 DIR/<sample>_problems.txt  what could not be read, if anything
 DIR/progress/              what the command needs to resume after an interruption
 
@@ -148,7 +151,17 @@ def _add_fit(commands) -> None:
         type=_positive_int,
         metavar="N",
         default=FIT_DEFAULTS["n_neighbors"],
-        help="number of labeled particles that vote (default: %(default)s)",
+        help="number of labeled particles that are reported for each prediction, and "
+        "that vote where no unlabeled particles help (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--contamination",
+        type=_contamination,
+        metavar="SHARE",
+        default=FIT_DEFAULTS["contamination"],
+        help="share of the particles of known species that may be called 'unknown', 0 "
+        "to 0.5; with 0, every particle gets the name of a species "
+        "(default: %(default)s)",
     )
     parser.add_argument(
         "--max-epochs",
@@ -324,6 +337,10 @@ def _n_jobs(text: str) -> int:
 
 def _positive_float(text: str) -> float:
     return _number(float, text, "a number of 0.01 or more", 0.01)
+
+
+def _contamination(text: str) -> float:
+    return _number(float, text, "a number from 0 to 0.5", 0, 0.5)
 
 
 def _number(kind, text: str, expected: str, least=-math.inf, most=math.inf):

@@ -21,8 +21,10 @@ import skplankton
 from skplankton._cli._arguments import DONE, FAILED, PROBLEMS
 from skplankton._cli._files import json_bytes, read_json, write_whole
 from skplankton._cli._model import (
+    FAMILIARITY,
     NAME,
     SCORE,
+    UNKNOWN,
     Model,
     classify_particles,
     columns,
@@ -273,8 +275,11 @@ class SampleJob:
         """Write the import file for EcoTaxa; return the problems."""
         predicted = pd.read_csv(results["table"], dtype=str, keep_default_na=False)
         nearest = [f"neighbor_{k + 1}" for k in range(n_neighbors(self.model))]
+        is_species = ~predicted[NAME].isin(["", UNKNOWN])
+        familiarity = predicted[FAMILIARITY].replace("", "nan").to_numpy(np.float64)
+        table = table.assign(**{f"object_{FAMILIARITY}": familiarity})
         arguments: dict[str, Any] = {
-            "predictions": predicted[NAME].where(predicted[NAME] != "", None),
+            "predictions": predicted[NAME].where(is_species, None),
             "proba": predicted[SCORE].replace("", "nan").to_numpy(dtype=np.float64),
             "neighbors": predicted[nearest],
             "without_image": "aside",

@@ -14,6 +14,7 @@ from skplankton._cli._files import make_folder, write_whole
 from skplankton._cli._model import (
     NAME,
     SCORE,
+    UNKNOWN,
     Model,
     classify_particles,
     columns,
@@ -88,8 +89,9 @@ def _predicted(labeled: pd.DataFrame, model: Model, bar: bool) -> pd.DataFrame:
 
 def _scores(predicted: pd.DataFrame) -> pd.DataFrame:
     """One row per species that occurs among the labels or the predicted labels."""
-    # An empty predicted label is an error, but not a species.
-    species = sorted((set(predicted["label"]) | set(predicted[NAME])) - {""})
+    # Predictions that are no species count as errors of the true ones.
+    predictions = set(predicted[NAME]) - {"", UNKNOWN}
+    species = sorted(set(predicted["label"]) | predictions)
     precision, recall, f1, count = precision_recall_fscore_support(
         predicted["label"], predicted[NAME], labels=species, zero_division=0
     )
@@ -114,6 +116,13 @@ def _print_scores(predicted: pd.DataFrame, scores: pd.DataFrame, model: Model) -
         print_result(
             f"{plural(len(unknown), 'particle')} of species that are not in the "
             f"model's gallery: {', '.join(sorted(set(unknown)))}"
+        )
+    n_unknown = int((predicted[NAME] == UNKNOWN).sum())
+    if n_unknown:
+        n_new = int((predicted[NAME][unknown.index] == UNKNOWN).sum())
+        print_result(
+            f"{plural(n_unknown, 'particle')} predicted as {UNKNOWN!r}, {n_new} of "
+            "them of species that are not in the model's gallery"
         )
     n_unlabeled = int((predicted[NAME] == "").sum())
     if n_unlabeled:

@@ -6,6 +6,7 @@ import shutil
 import warnings
 from argparse import Namespace
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 from sklearn.pipeline import Pipeline
@@ -13,7 +14,7 @@ from sklearn.pipeline import Pipeline
 from skplankton import CrossModalEmbedder, GalleryKNNClassifier
 from skplankton._cli._arguments import DONE, PROBLEMS
 from skplankton._cli._files import locked, make_folder, remove_unfinished, reserved
-from skplankton._cli._model import Model, save_model, versions
+from skplankton._cli._model import UNKNOWN, Model, save_model, versions
 from skplankton._cli._reports import (
     collected_reports,
     plural,
@@ -110,6 +111,8 @@ def _fitted(table: pd.DataFrame, options: Namespace) -> Model:
                 GalleryKNNClassifier(
                     n_neighbors=options.n_neighbors,
                     gallery_size=options.gallery_size,
+                    use_unlabeled=True,
+                    **_unknown(options.contamination),
                     random_state=options.random_state,
                 ),
             ),
@@ -128,3 +131,10 @@ def _fitted(table: pd.DataFrame, options: Namespace) -> Model:
         found = pipeline["embed"]._channels
         channels = None if found is None else list(found)
     return Model(pipeline, used["object_id"].iloc[kept].tolist(), channels, versions())
+
+
+def _unknown(contamination: float) -> dict[str, Any]:
+    """Parameters of the classifier; 0 gives each particle the name of a species."""
+    if contamination == 0:
+        return {}
+    return {"outlier_label": UNKNOWN, "contamination": contamination}

@@ -35,6 +35,7 @@ _OPTIONS_OF_ARGUMENTS = {
     "crop_top=": "--crop-top",
     "device=": "--device",
     "errors=": "leaving out --strict",
+    "outlier_label=": "--contamination 0, which does without the label",
 }
 
 

@@ -121,7 +121,8 @@ def open_model(content: bytes, path: Path) -> Model:
     return Model(**value)
 
 
-NAME, SCORE = "name", "score"
+NAME, SCORE, FAMILIARITY = "name", "score", "familiarity"
+UNKNOWN = "unknown"  # the predicted label of particles that are not familiar
 
 
 def n_neighbors(model: Model) -> int:
@@ -136,7 +137,7 @@ def columns(model: Model) -> list[str]:
         for k in range(n_neighbors(model))
         for column in ("neighbor", "similarity")
     ]
-    return ["object_id", NAME, SCORE, *nearest]
+    return ["object_id", NAME, SCORE, FAMILIARITY, *nearest]
 
 
 def classify_particles(model: Model, particles: pd.DataFrame) -> list[list[str]]:
@@ -154,16 +155,20 @@ def classify_particles(model: Model, particles: pd.DataFrame) -> list[list[str]]
     is_readable = np.flatnonzero(~np.isnan(embeddings).all(axis=1))
     if not len(is_readable):
         return rows
-    shares = gallery.predict_proba(embeddings[is_readable])
+    votes = gallery._votes(embeddings[is_readable])
+    shares, familiarity, _ = votes
+    labels = gallery._labels(*votes)
     distances, nearest = gallery.kneighbors(embeddings[is_readable])
-    # On a tie the first, as in gallery.predict.
-    labels = gallery.classes_[shares.argmax(axis=1)]
     for i, row in enumerate(is_readable):
-        rows[row][1:3] = [str(labels[i]), _decimals(shares[i].max())]
+        rows[row][1:4] = [
+            str(labels[i]),
+            _decimals(shares[i].max()),
+            _decimals(familiarity[i]),
+        ]
         for k, (entry, distance) in enumerate(
             zip(nearest[i], distances[i], strict=True)
         ):
-            rows[row][3 + 2 * k : 5 + 2 * k] = [
+            rows[row][4 + 2 * k : 6 + 2 * k] = [
                 model.gallery_ids[entry],
                 _decimals(1 - distance),
             ]

@@ -429,7 +429,12 @@ class GalleryKNNClassifier(ClassifierMixin, BaseEstimator):
         UserWarning
             If a row is all NaN.
         """
-        shares, familiarity, no_view = self._votes(X)
+        return self._labels(*self._votes(X))
+
+    def _labels(
+        self, shares: np.ndarray, familiarity: np.ndarray, no_view: np.ndarray
+    ) -> np.ndarray:
+        """The predicted labels, from the result of `_votes`."""
         labels = self.classes_[np.argmax(shares, axis=1)]
         # Arrays, so that unsigned numbers and bools become signed numbers.
         if self._outlier_label is not None:
