@@ -366,7 +366,7 @@ def test_fit_does_not_overwrite(station, tmp_path, capsys):
 @pytest.mark.parametrize(
     ("labels", "status", "words"),
     [
-        ({"elsewhere_1": "a"}, "validated", "None of the 1 validated objects"),
+        ({"elsewhere_1": "a"}, "validated", "None of the 1 label in"),
         ({"bay_1": "a", "bay_2": "b"}, "predicted", "no validated object, only 2 pred"),
         ({"bay_1": "a", "bay_2": "a"}, "validated", "only one class in y"),
     ],
