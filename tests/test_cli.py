@@ -1,11 +1,14 @@
 """``python -m skplankton``: what the commands write, print and return."""
 
+import csv
 import inspect
 import json
 import os
+import shlex
 import shutil
 import subprocess
 import sys
+import zipfile
 from types import SimpleNamespace
 
 import joblib
@@ -17,8 +20,17 @@ from sklearn.metrics import accuracy_score, f1_score
 from sklearn.pipeline import Pipeline
 
 from skplankton import CrossModalEmbedder, GalleryKNNClassifier, _cli
-from skplankton._cli import _arguments, _files, _model, _output_folder
+from skplankton._cli import (
+    _arguments,
+    _contact_sheet,
+    _files,
+    _model,
+    _output_folder,
+    _work_folder,
+)
+from skplankton._cli._labels import read_labels
 from skplankton._cli._samples import find_samples
+from skplankton._views.entries import image_pixels
 from skplankton.datasets import (
     load_cyz_json,
     make_particles,
@@ -26,6 +38,7 @@ from skplankton.datasets import (
     write_particles,
 )
 from skplankton.ecotaxa import read_ecotaxa, write_ecotaxa
+from skplankton.model_selection import select_to_label
 
 SPECIES = 3
 PER_SAMPLE = 24
@@ -142,7 +155,7 @@ def test_help_is_fast_and_explains_exit_codes():
     assert "can run any program" in text
 
 
-@pytest.mark.parametrize("command", ["fit", "classify", "evaluate"])
+@pytest.mark.parametrize("command", ["suggest", "fit", "classify", "evaluate"])
 def test_help_fits_a_terminal(command, capsys, monkeypatch):
     monkeypatch.setenv("COLUMNS", "88")
     with pytest.raises(SystemExit) as end:
@@ -160,10 +173,11 @@ def test_defaults_are_the_librarys():
         library |= {p.name: p.default for p in parameters}
     for name, value in _arguments.FIT_DEFAULTS.items():
         assert library[name] == value
-    options = _arguments.parse_arguments(["fit", "x", "--output", "m"])
-    assert options.device == library["device"]
-    assert options.n_jobs == library["n_jobs"]
-    assert options.random_state == 0
+    for command in ("fit", "suggest"):
+        options = _arguments.parse_arguments([command, "x", "--output", "m"])
+        for name in ("device", "n_jobs", *_arguments.TRAINING_DEFAULTS):
+            assert getattr(options, name) == library[name]
+        assert options.random_state == 0
 
 
 @pytest.mark.parametrize(
@@ -171,6 +185,8 @@ def test_defaults_are_the_librarys():
     [
         ([], "COMMAND"),
         (["fit", "a.json"], "--output"),
+        (["suggest", "a.json"], "--output"),
+        (["suggest", "a.json", "--output", "o", "--n", "0"], "1 or more, got '0'"),
         (["fit", "a.json", "--output", "m", "--max-epochs", "0"], "1 or more, got '0'"),
         (["fit", "a.json", "--output", "m", "--temperature", "nan"], "0.01 or more"),
         (["fit", "a.json", "--output", "m", "--crop-top", "x"], "0 or more, got 'x'"),
@@ -217,6 +233,9 @@ def test_version(capsys):
         ("fit", "--cache FILE", "--cache FILE is a file; expected a folder"),
         ("evaluate", "--cache FILE/c", "--cache FILE/c cannot be written (Not a dir"),
         ("fit", "--output FILE/m", "--output FILE/m.work cannot be written"),
+        ("suggest", "--device xpu", "device='xpu'"),
+        ("suggest", "--output FILE", "--output FILE is a file; expected a folder"),
+        ("suggest", "--model FILE", "FILE cannot be opened as a model"),
         ("classify", "--output FILE", "--output FILE is a file; expected a folder"),
         ("evaluate", "--output FILE", "--output FILE is a file; expected a folder"),
     ],
@@ -231,7 +250,7 @@ def test_found_before_anything_is_read(
     file = tmp_path / "file"
     file.touch()
     samples = [station.season, "--output", tmp_path / "out"]
-    if command != "fit":
+    if command in ("classify", "evaluate"):
         samples.insert(0, station.model)
     # The last --output is the one that counts.
     words_of_option = option.replace("FILE", str(file)).split()
@@ -376,7 +395,7 @@ def test_fit_does_not_overwrite(station, tmp_path, capsys):
 @pytest.mark.parametrize(
     ("labels", "status", "words"),
     [
-        ({"elsewhere_1": "a"}, "validated", "None of the 1 validated objects"),
+        ({"elsewhere_1": "a"}, "validated", "None of the 1 label in"),
         ({"bay_1": "a", "bay_2": "b"}, "predicted", "no validated object, only 2 pred"),
         ({"bay_1": "a", "bay_2": "a"}, "validated", "only one class in y"),
     ],
@@ -398,6 +417,7 @@ def test_no_labels_at_all(station, tmp_path, capsys):
     assert fit(station, "--output", tmp_path / "m.joblib", labels=False) == 1
     printed = capsys.readouterr().err
     assert "None of the particles is labeled. Pass --labels" in printed
+    assert "to label first: python -m skplankton suggest SAMPLE... --output" in printed
     # The images and profiles are read already: hours, for a season.
     assert f"is kept in {tmp_path / 'm.joblib.work'} for the next run" in printed
     assert list((tmp_path / "m.joblib.work" / "views").iterdir())
@@ -1157,3 +1177,388 @@ def test_labels_in_an_archive(station, tmp_path):
     made = SimpleNamespace(season=station.season, export=archive)
     # Predictions that nobody has validated are not labels.
     assert fit(made, "--output", model) == 1
+
+
+# suggest
+
+
+@pytest.fixture(scope="session")
+def suggested(station):
+    """The folder that `suggest` writes for the three samples."""
+    folder = station.folder / "to_label"
+    assert suggest(station, folder, "--n", 40, "--ecotaxa") == 0
+    return folder
+
+
+def suggest(station, output, *arguments, samples=None):
+    samples = samples or [station.season]
+    quick = ("--max-epochs", 1)
+    return run("suggest", *samples, "--output", output, *quick, *arguments)
+
+
+def chosen_by(folder):
+    return pd.read_csv(folder / "labels.csv", dtype=str, keep_default_na=False)
+
+
+def filled(folder, labels, n=None):
+    """Write labels into the table, as a person does; of the first `n` rows only."""
+    table = chosen_by(folder)
+    table["label"] = table["object_id"].map(labels)
+    if n is not None:
+        table.loc[n:, "label"] = ""
+    table.to_csv(folder / "labels.csv", index=False)
+    return table
+
+
+def test_suggestions_are_those_of_the_python_api(station, suggested, tmp_path):
+    X = load_cyz_json(sorted(station.season.glob("*.json")), cache=tmp_path)
+    embedder = CrossModalEmbedder(max_epochs=1, random_state=0)
+    rows = select_to_label(embedder.fit(X).transform(X), 40)
+    table = chosen_by(suggested)
+    assert table.columns.tolist() == ["object_id", "label", "rank", "sample_id"]
+    assert table["object_id"].tolist() == X["object_id"].iloc[rows].tolist()
+    assert table["sample_id"].tolist() == X["sample_id"].iloc[rows].tolist()
+    assert table["rank"].tolist() == [str(rank) for rank in range(1, 41)]
+    assert set(table["label"]) == {""}
+    assert sorted(file.name for file in suggested.iterdir()) == [
+        *("contact_sheet_1.png", "contact_sheet_2.png"),
+        *("ecotaxa_to_label.zip", "labels.csv"),
+    ]
+
+
+def test_suggested_objects_for_ecotaxa(suggested, tmp_path):
+    table = chosen_by(suggested)
+    objects = read_ecotaxa(suggested / "ecotaxa_to_label.zip", cache=tmp_path)
+    assert set(objects["object_id"]) < set(table["object_id"])
+    assert objects["label"].isna().all()
+    assert objects["status"].isna().all()
+    assert all(os.path.isfile(image) for image in objects["image"])
+    ranks = table.set_index("object_id")["rank"].astype(float)
+    assert objects["object_rank"].tolist() == ranks[objects["object_id"]].tolist()
+    with zipfile.ZipFile(suggested / "ecotaxa_to_label.zip") as members:
+        aside = pd.read_csv(members.open("without_image.csv"))
+    assert len(aside) == len(table) - len(objects)
+
+
+@pytest.mark.parametrize("kind", ["LAB", "json"])
+def test_a_cold_start_in_two_commands(kind, X, y, tmp_path, capsys):
+    if kind == "LAB":
+        sample = write_particles(X, np.full(len(y), None), tmp_path / "LAB").parent
+        ids = [f"LAB_{i:06d}" for i in range(len(y))]
+    else:
+        sample = write_cyz_json(X, tmp_path / "bay.json")
+        ids = [f"bay_{i}" for i in range(len(y))]
+    out, model = tmp_path / "to_label", tmp_path / "m.joblib"
+    few = ("--n", 12, "--crop-top", 1)
+    assert suggest(None, out, *few, samples=[sample]) == 0
+    printed = capsys.readouterr().out
+    assert "60 particles: 60 with image and profile, to train on" in printed
+    assert f"{out / 'labels.csv'}: 12 particles to label" in printed
+    assert (out / "contact_sheet.png").is_file()
+    table = filled(out, dict(zip(ids, y, strict=True)), n=10)
+    assert table["label"].nunique() > 2  # "" is one
+
+    # The command that it prints.
+    command = next(line for line in printed.splitlines() if "skplankton fit" in line)
+    words = shlex.split(command)[3:]
+    assert words[-2:] == ["--crop-top", "1"]
+    words[words.index("model.joblib")] = model
+    assert run(*words, "--max-epochs", 1) == 0
+    assert "60 particles: 60 with image and profile, to train on; 10 labeled, 50" in (
+        capsys.readouterr().out
+    )
+    gallery = joblib.load(model)["gallery_ids"]
+    assert set(gallery) == set(table["object_id"][:10])
+    names = tmp_path / "names"
+    assert classify(None, names, samples=[sample], model=model) == 0
+    predicted = pd.read_csv(names / f"{sample.stem}.csv", index_col=0)["name"]
+    expected = pd.Series(y, index=ids)
+    assert (predicted == expected)[gallery].mean() > 0.5
+
+
+def test_labeled_particles_are_not_chosen(station, tmp_path, capsys):
+    """Those of --labels, of the model's gallery, and of LAB folders."""
+    labeled = station.labels.index[: 2 * PER_SAMPLE]
+    assert suggest(station, tmp_path / "a", "--labels", station.export, "--n", 24) == 0
+    assert set(chosen_by(tmp_path / "a")["object_id"]) == set(
+        station.labels.index.difference(labeled)
+    )
+    assert "48 labels from" in capsys.readouterr().out
+
+    gallery = joblib.load(station.model)["gallery_ids"]
+    known = ("--model", station.model, "--n", 60)
+    assert suggest(station, tmp_path / "b", *known) == 0
+    assert set(chosen_by(tmp_path / "b")["object_id"]) == set(
+        station.labels.index.difference(gallery)
+    )
+
+    # What was chosen and labeled before, as a CSV file.
+    filled(tmp_path / "b", station.labels, n=30)
+    known = ("--model", station.model, "--labels", tmp_path / "b" / "labels.csv")
+    assert suggest(station, tmp_path / "c", *known, "--n", 30) == 0
+    assert chosen_by(tmp_path / "c")["object_id"].tolist() != []
+    assert set(chosen_by(tmp_path / "c")["object_id"]) == set(
+        chosen_by(tmp_path / "b")["object_id"][30:]
+    )
+    assert "Add the labels from before to the file" in capsys.readouterr().out
+
+
+def test_labels_of_lab_folders_are_not_chosen(X, y, tmp_path):
+    labels = y.astype(object)
+    labels[10:] = None
+    folder = write_particles(X, labels, tmp_path / "LAB").parent
+    assert suggest(None, tmp_path / "out", samples=[folder]) == 0
+    assert set(chosen_by(tmp_path / "out")["object_id"]) == {
+        f"LAB_{i:06d}" for i in range(10, 60)
+    }
+
+
+def test_suggestions_of_a_model(station, tmp_path, capsys, monkeypatch):
+    def train(*_):
+        raise AssertionError("there is a model")
+
+    monkeypatch.setattr(CrossModalEmbedder, "fit", train)
+    known = ("--model", station.model, "--n", 5)
+    assert suggest(station, tmp_path / "out", *known) == 0
+    assert f"embedded by {station.model}" in capsys.readouterr().out
+    model = joblib.load(station.model)
+    X = load_cyz_json(sorted(station.season.glob("*.json")), cache=tmp_path / "cache")
+    rows = select_to_label(
+        model["pipeline"]["embed"].transform(X),
+        5,
+        labeled=X["object_id"].isin(model["gallery_ids"]).to_numpy(),
+    )
+    chosen = chosen_by(tmp_path / "out")["object_id"]
+    assert chosen.tolist() == X["object_id"].iloc[rows].tolist()
+
+
+def test_channels_of_the_model(station, tmp_path, capsys):
+    few = ("--channels", "FWS,FL Red=Fl Red")
+    model = tmp_path / "m.joblib"
+    assert fit(station, "--output", model, *few) == 0
+    known = ("--model", model, "--n", 5)
+    assert suggest(station, tmp_path / "out", *known) == 0
+    capsys.readouterr()
+    assert suggest(station, tmp_path / "new", *few, "--n", 5) == 0
+    assert "--channels 'FWS=FWS,FL Red=Fl Red'" in capsys.readouterr().out
+
+
+def test_labels_are_never_overwritten_silently(station, tmp_path, capsys, monkeypatch):
+    out = tmp_path / "out"
+    assert suggest(station, out, "--n", 31, "--ecotaxa") == 0
+    filled(out, station.labels)
+    before = results(out)
+
+    def load(*_, **__):
+        raise AssertionError("found out after reading")
+
+    with monkeypatch.context() as patch:
+        patch.setattr("skplankton._cli._samples.CyzSample.load", load)
+        assert suggest(station, out, "--n", 5) == 1
+        assert "labels.csv exists, perhaps with labels" in capsys.readouterr().err
+        own = ("--labels", out / "labels.csv", "--overwrite")
+        assert suggest(station, out, *own) == 1
+        assert "is the file of --labels, and would be" in capsys.readouterr().err
+    assert results(out) == before
+    # Nothing remains of the former results.
+    (out / "mine.png").touch()
+    assert suggest(station, out, "--n", 5, "--overwrite") == 0
+    assert set(chosen_by(out)["label"]) == {""}
+    assert sorted(file.name for file in out.iterdir()) == [
+        *("contact_sheet.png", "labels.csv", "mine.png"),
+    ]
+
+
+def test_more_than_can_be_chosen(station, tmp_path, capsys, monkeypatch):
+    def train(*_):
+        raise AssertionError("found out after the training")
+
+    monkeypatch.setattr(CrossModalEmbedder, "fit", train)
+    labels = ("--labels", station.export)
+    assert suggest(station, tmp_path / "out", *labels) == 1
+    assert (
+        "--n 50 is more than the 24 particles that can be chosen: of 72, 48 are "
+        "labeled already, and 0 have neither image nor profile. Pass a smaller --n"
+    ) in capsys.readouterr().err
+
+
+def test_suggest_with_problems(station, tmp_path, capsys):
+    (sample,) = copied(station, tmp_path, "bay")
+    break_an_image(sample, 1)
+    measurement = json.loads(sample.read_text(encoding="utf-8"))
+    # Particle 0 has no image, particle 1 no readable one.
+    for particle in (0, 1):
+        measurement["particles"][particle]["pulseShapes"][0]["values"] = ["?"]
+    sample.write_text(json.dumps(measurement), encoding="utf-8")
+    out = tmp_path / "out"
+    assert suggest(station, out, "--n", 24, samples=[sample]) == 1
+    assert "1 have neither image nor profile" in capsys.readouterr().err
+    # That the image cannot be read is found after the training.
+    assert suggest(station, out, "--n", 23, samples=[sample]) == 3
+    printed = capsys.readouterr()
+    assert "Only 22 of the particles without a label can be read" in printed.err
+    assert "bay.json, particle 0" in printed.err
+    assert "22 particles to label" in printed.out
+    assert not {"bay_0", "bay_1"} & set(chosen_by(out)["object_id"])
+    strict = ("--n", 5, "--strict")
+    assert suggest(station, tmp_path / "strict", *strict, samples=[sample]) == 1
+    assert "errors= is leaving out --strict here" in capsys.readouterr().err
+
+
+def test_suggest_with_unreadable_images(station, tmp_path, capsys):
+    (sample,) = copied(station, tmp_path, "bay")
+    break_an_image(sample, 1)
+    out = tmp_path / "out"
+    assert suggest(station, out, "--n", 24, samples=[sample]) == 3
+    assert "bay_1" in set(chosen_by(out)["object_id"])  # by its profile
+    assert (out / "contact_sheet.png").is_file()
+
+
+def test_suggest_without_images(station, tmp_path, capsys):
+    X = load_cyz_json(station.season / "bay.json", cache=tmp_path / "cache")
+    write_cyz_json(X.assign(image=None), tmp_path / "dark.json")
+    known = ("--model", station.model, "--n", 5, "--ecotaxa")
+    dark = [tmp_path / "dark.json"]
+    assert suggest(station, tmp_path / "out", *known, samples=dark) == 0
+    printed = capsys.readouterr()
+    assert "Nothing is written for EcoTaxa. None of the 5 rows" in printed.err
+    assert "ecotaxa_to_label" not in printed.out
+    assert not (tmp_path / "out" / "ecotaxa_to_label.zip").exists()
+
+
+def test_suggest_needs_matplotlib(station, tmp_path, capsys, monkeypatch):
+    monkeypatch.setitem(sys.modules, "matplotlib.figure", None)
+    assert suggest(station, tmp_path / "out") == 1
+    assert "Run: pip install 'skplankton[plot]'" in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()
+
+
+def test_one_suggestion_at_a_time(station, tmp_path, capsys):
+    out = tmp_path / "out"
+    with _work_folder.work_folder(out / "suggest.work", "busy"):
+        assert suggest(station, out, "--n", 5) == 1
+    assert f"Another process writes into {out}" in capsys.readouterr().err
+
+
+def test_interrupted_suggestion(station, tmp_path, capsys, monkeypatch):
+    def interrupted(*_):
+        raise KeyboardInterrupt
+
+    out = tmp_path / "out"
+    with monkeypatch.context() as patch:
+        patch.setattr("skplankton._cli._suggest.select_to_label", interrupted)
+        patch.setattr(CrossModalEmbedder, "fit", interrupted)
+        assert suggest(station, out, "--n", 5) == 130
+    printed = capsys.readouterr().err
+    assert "No labels.csv was written. Data read from the samples is kept" in printed
+    assert len(list((out / "suggest.work" / "views").glob("*.views"))) == len(SAMPLES)
+    assert suggest(station, out, "--n", 5) == 0
+    assert not (out / "suggest.work").exists()
+
+
+def test_a_contact_sheet(X, tmp_path):
+    """Ids with any sign, missing entries, and images that cannot be read."""
+    particles = X[["image", "profile"]].astype(object)[:32]
+    particles["object_id"] = [f"a$b_{i}^$_" for i in range(31)] + ["x" * 300]
+    particles.loc[0, "image"] = None
+    particles.loc[1, "profile"] = None
+    particles.loc[2, "image"] = str(tmp_path / "none.png")
+    figure = _contact_sheet._page(particles, 0, 2)
+    texts = [[text.get_text() for text in ax.texts] for ax in figure.axes]
+    assert texts[:6] == [
+        *(["no image"], ["a$b_0^$_"], []),
+        *(["no profile", "a$b_1^$_"], ["no image"], ["a$b_2^$_"]),
+    ]
+    ranks = [ax.get_title(loc="left") for ax in figure.axes[::2]]
+    assert ranks == [str(rank) for rank in range(1, 31)]
+    assert [len(ax.images) for ax in figure.axes[:8:2]] == [0, 1, 0, 1]
+    pages = _contact_sheet.write_pages(particles, tmp_path)
+    assert [page.name for page in pages] == [
+        "contact_sheet_1.png",
+        "contact_sheet_2.png",
+    ]
+    assert len({image_pixels(page).shape[1] for page in pages}) == 1
+    (page,) = _contact_sheet.write_pages(particles[:30], tmp_path)
+    assert page.name == "contact_sheet.png"
+
+
+# --labels, a CSV file
+
+
+@pytest.mark.parametrize(
+    "saved",
+    [
+        {"sep": ";", "encoding": "utf-8-sig"},
+        {"sep": ";", "lineterminator": "\r\n"},
+        {"sep": "\t"},
+        {"quoting": csv.QUOTE_ALL},
+    ],
+)
+def test_labels_saved_by_a_spreadsheet_program(saved, suggested, station, tmp_path):
+    table = chosen_by(suggested).assign(note="")[::-1]
+    table["label"] = " " + table["object_id"].map(station.labels) + " "
+    table.loc[table.index >= 20, "label"] = ""
+    table.to_csv(tmp_path / "labels.csv", index=False, **saved)
+    with open(tmp_path / "labels.csv", "a", encoding="utf-8") as file:
+        file.write(4 * saved.get("sep", ",") + "\n")
+    made = SimpleNamespace(season=station.season, export=tmp_path / "labels.csv")
+    labels = read_labels(made.export, False, None)
+    expected = station.labels[table["object_id"][table["label"] != ""]]
+    assert labels == expected.to_dict()
+    assert len(labels) == 20
+    assert run("evaluate", station.model, station.season, "--labels", made.export) == 0
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("", "line 1: the column object_id is missing; the columns are []. Expected"),
+        ("id,label\na,b\n", "the column object_id is missing; the columns are ['id'"),
+        ("object_id,rank\na,1\n", "the column label is missing; the columns are"),
+        ("object_id,label,label\na,b,b\n", "the column label occurs twice"),
+        (
+            "object_id,label\na,\nb, \n",
+            "has no label yet: the column label is empty in",
+        ),
+        (
+            "object_id,label\na,x\n\nb,y\na,z\n",
+            "line 5: the particle 'a' is labeled 'z'",
+        ),
+        ("object_id,label\na,x\na,z\n", "and 'x' in line 2. Keep one of the two"),
+        (
+            "object_id,label\na,x,y\n",
+            "line 2: expected 2 values, as in the header, got",
+        ),
+        ("object_id;label\na;x;y\n", "A text with a ';' must be in quotes"),
+        ("object_id,label\n ,x\n", "line 2: the object_id is missing"),
+        ('object_id,label\na,"x\n', "line 2: the quotes do not match up"),
+        ("object_id,label\nelsewhere_1,x\n", "None of the 1 label in"),
+    ],
+)
+def test_tables_of_labels_that_cannot_be_used(text, words, station, tmp_path, capsys):
+    table = tmp_path / "labels.csv"
+    table.write_text(text, encoding="utf-8")
+    made = SimpleNamespace(season=station.season, export=table)
+    assert fit(made, "--output", tmp_path / "m.joblib") == 1
+    printed = capsys.readouterr().err
+    assert words in printed
+    assert str(table) in printed
+
+
+def test_other_files_of_labels(station, tmp_path, capsys):
+    (tmp_path / "labels.csv").write_bytes("object_id,label\na,é\n".encode("latin-1"))
+    (tmp_path / "labels.xlsx").touch()
+    for name, words in {
+        "labels.csv": "line 2: the text is not UTF-8",
+        "labels.xlsx": "is a file of a spreadsheet program. Save the table as 'CSV",
+        "none.csv": "none.csv does not exist",
+    }.items():
+        made = SimpleNamespace(season=station.season, export=tmp_path / name)
+        assert fit(made, "--output", tmp_path / "m.joblib") == 1
+        assert words in capsys.readouterr().err
+
+
+def test_a_label_written_twice(tmp_path):
+    table = tmp_path / "labels.csv"
+    table.write_text("object_id,label\na,x\na,\na,x\nb,\n", encoding="utf-8")
+    assert read_labels(table, False, None) == {"a": "x"}

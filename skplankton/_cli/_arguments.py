@@ -26,13 +26,12 @@ MEANINGS = {
     TERMINATED: "stopped by SIGTERM, as sent by batch systems and kill",
 }
 
+TRAINING_DEFAULTS = {"max_epochs": 30, "temperature": 0.5, "crop_top": 0}
 FIT_DEFAULTS = {
     "gallery_size": None,
     "n_neighbors": 3,
     "contamination": 0.05,
-    "max_epochs": 30,
-    "temperature": 0.5,
-    "crop_top": 0,
+    **TRAINING_DEFAULTS,
 }
 CHUNK_SIZE = 4096
 
@@ -54,6 +53,12 @@ models that you trust."""
 _DESCRIPTION = """\
 Classify plankton from images and optical profiles.
 
+A cold start, without any label:
+  1. python -m skplankton suggest SEASON/*.json --output to_label
+  2. look at to_label/contact_sheet_1.png, and write species into to_label/labels.csv
+  3. python -m skplankton fit SEASON/*.json --labels to_label/labels.csv \\
+         --output model.joblib
+
 A station's day:
   1. python -m skplankton fit SEASON/*.json --labels ecotaxa_export.zip \\
          --output model.joblib
@@ -65,8 +70,25 @@ A station's day:
 'python -m skplankton COMMAND --help' explains each command. Any command may be
 interrupted: run the same command again, and it resumes.
 """
+_SUGGEST = f"""\
+Choose the particles whose labels help the most, to begin with or to go on. Without
+--model, this trains on all particles of the samples, which needs no labels.
+
+{_SAMPLES}
+DIR/labels.csv             the chosen particles, the most useful first. Write species
+                           into the column label, of some or all, in any spreadsheet
+                           program; then pass the file to fit as --labels
+DIR/contact_sheet.png      their images and profiles, numbered by rank; with more than
+                           30 particles contact_sheet_1.png, contact_sheet_2.png, ...
+DIR/ecotaxa_to_label.zip   with --ecotaxa: the same particles to import into EcoTaxa, if
+                           you prefer to label them there; those without an image are in
+                           its file without_image.csv
+
+Particles labeled already are not chosen again: those of --labels or, without it, those
+with a class in LAB folders; with --model, also those of its gallery.
+"""
 _FIT = f"""\
-Train a model on all particles of the samples. Those labeled in EcoTaxa become the
+Train a model on all particles of the samples. Those that are labeled become the
 gallery, with which new particles are compared.
 
 {_SAMPLES}
@@ -117,10 +139,48 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action="version", version=__version__)
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
+    _add_suggest(commands)
     _add_fit(commands)
     _add_classify(commands)
     _add_evaluate(commands)
     return parser
+
+
+def _add_suggest(commands) -> None:
+    parser = _command(
+        commands, "suggest", "choose which particles to label", _SUGGEST, _TRUST
+    )
+    _add_samples(parser)
+    parser.add_argument(
+        "--output", type=Path, required=True, metavar="DIR", help="the output folder"
+    )
+    parser.add_argument(
+        "--n",
+        type=_positive_int,
+        metavar="N",
+        default=50,
+        help="number of particles to choose (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--ecotaxa",
+        action="store_true",
+        help="also write the particles for import into EcoTaxa",
+    )
+    parser.add_argument(
+        "--overwrite",
+        action="store_true",
+        help="replace an existing DIR/labels.csv, with all labels written into it",
+    )
+    _add_labels(parser)
+    parser.add_argument(
+        "--model",
+        type=Path,
+        metavar="MODEL",
+        help="a model file written by fit, which compares the particles instead of a "
+        "new training",
+    )
+    _add_training(parser.add_argument_group("training, without --model"))
+    _add_common(parser, channels="the six standard ones, or those of --model")
 
 
 def _add_fit(commands) -> None:
@@ -163,37 +223,7 @@ def _add_fit(commands) -> None:
         "to 0.5; with 0, every particle gets the name of a species "
         "(default: %(default)s)",
     )
-    parser.add_argument(
-        "--max-epochs",
-        type=_positive_int,
-        metavar="N",
-        default=FIT_DEFAULTS["max_epochs"],
-        help="number of training epochs (default: %(default)s)",
-    )
-    parser.add_argument(
-        "--temperature",
-        type=_positive_float,
-        metavar="T",
-        default=FIT_DEFAULTS["temperature"],
-        help="temperature of the contrastive loss; worth tuning, see the user guide "
-        "(default: %(default)s)",
-    )
-    parser.add_argument(
-        "--crop-top",
-        type=_whole_number,
-        metavar="ROWS",
-        default=FIT_DEFAULTS["crop_top"],
-        help="rows to cut off the top of images, where a scale bar is burned in; 25 in "
-        "the published data sets (default: %(default)s)",
-    )
-    parser.add_argument(
-        "--random-state",
-        type=_seed,
-        metavar="SEED",
-        default=0,
-        help="the same number gives the same model on the same machine "
-        "(default: %(default)s)",
-    )
+    _add_training(parser)
     _add_common(parser, channels="the six standard ones")
 
 
@@ -267,9 +297,44 @@ def _add_labels(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--labels",
         type=Path,
-        metavar="ECOTAXA",
-        help="an export of EcoTaxa: .tsv table, folder or .zip. Only validated labels "
-        "are used",
+        metavar="PATH",
+        help="an export of EcoTaxa, a .tsv table, folder or .zip, of which only "
+        "validated labels are used; or a .csv file with the columns object_id and "
+        "label, as written by suggest",
+    )
+
+
+def _add_training(parser) -> None:
+    parser.add_argument(
+        "--max-epochs",
+        type=_positive_int,
+        metavar="N",
+        default=TRAINING_DEFAULTS["max_epochs"],
+        help="number of training epochs (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--temperature",
+        type=_positive_float,
+        metavar="T",
+        default=TRAINING_DEFAULTS["temperature"],
+        help="temperature of the contrastive loss; worth tuning, see the user guide "
+        "(default: %(default)s)",
+    )
+    parser.add_argument(
+        "--crop-top",
+        type=_whole_number,
+        metavar="ROWS",
+        default=TRAINING_DEFAULTS["crop_top"],
+        help="rows to cut off the top of images, where a scale bar is burned in; 25 in "
+        "the published data sets (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--random-state",
+        type=_seed,
+        metavar="SEED",
+        default=0,
+        help="the same number gives the same model on the same machine "
+        "(default: %(default)s)",
     )
 
 

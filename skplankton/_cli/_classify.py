@@ -40,12 +40,13 @@ from skplankton._cli._output_folder import (
 )
 from skplankton._cli._reports import (
     collected_reports,
+    errors,
     plural,
     print_message,
     print_result,
     show_bars,
 )
-from skplankton._cli._samples import Sample, errors, find_samples
+from skplankton._cli._samples import Sample, find_samples
 from skplankton._utils.files import disk_errors
 from skplankton.ecotaxa import write_ecotaxa
 from skplankton.ecotaxa._writer import NoImageError

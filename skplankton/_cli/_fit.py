@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 import warnings
 from argparse import Namespace
 from pathlib import Path
@@ -11,18 +10,24 @@ from typing import Any
 import pandas as pd
 from sklearn.pipeline import Pipeline
 
-from skplankton import CrossModalEmbedder, GalleryKNNClassifier
+from skplankton import GalleryKNNClassifier
 from skplankton._cli._arguments import DONE, PROBLEMS
-from skplankton._cli._files import locked, make_folder, remove_unfinished, reserved
+from skplankton._cli._embedder import as_X, has_pair, new_embedder
+from skplankton._cli._files import reserved
 from skplankton._cli._model import UNKNOWN, Model, save_model, versions
 from skplankton._cli._reports import (
     collected_reports,
     plural,
     print_message,
     print_result,
-    show_bars,
 )
-from skplankton._cli._samples import errors, find_samples, load_labeled
+from skplankton._cli._samples import find_samples, load_labeled
+from skplankton._cli._work_folder import (
+    LABELS,
+    VIEWS,
+    reported_if_kept,
+    work_folder,
+)
 from skplankton._utils.labels import check_two_classes
 
 # Several times the size of a typical model with a gallery of 100,000 entries.
@@ -35,29 +40,21 @@ def run(options: Namespace) -> int:
     _check_output(options.output, options.overwrite)
     samples = find_samples(options.samples)
     work = options.output.with_name(f"{options.output.name}.work")
-    make_folder(work, "--output")
     busy = f"Another process is fitting {options.output}. Wait, or stop it."
-    with locked(work / "lock", busy), collected_reports() as reports:
-        remove_unfinished(work)
-        try:
-            with reserved(work, _SPACE_FOR_MODEL, "are reserved for the model"):
-                table = load_labeled(
-                    samples,
-                    options,
-                    channels=options.channels,
-                    cache=options.cache or work / "views",
-                    labels_cache=work / "labels",
-                )
-                model = _fitted(table, options)
-        except BaseException:
-            if (work / "views").is_dir():
-                print_message(
-                    f"No model was written. Data read from the samples is kept in "
-                    f"{work} for the next run; remove it if there will be none."
-                )
-            raise
+    with work_folder(work, busy), collected_reports() as reports:
+        with (
+            reported_if_kept(work, "No model"),
+            reserved(work, _SPACE_FOR_MODEL, "are reserved for the model"),
+        ):
+            table = load_labeled(
+                samples,
+                options,
+                channels=options.channels,
+                cache=options.cache or work / VIEWS,
+                labels_cache=work / LABELS,
+            )
+            model = _fitted(table, options)
         save_model(model, options.output, work)
-    shutil.rmtree(work, ignore_errors=True)
     gallery = model.pipeline["gallery"]
     print_result(
         f"{options.output}: {len(gallery.classes_)} species, and "
@@ -83,7 +80,7 @@ def _check_output(output: Path, overwrite: bool) -> None:
 
 def _fitted(table: pd.DataFrame, options: Namespace) -> Model:
     labeled = table["label"].notna()
-    complete = table["image"].notna() & table["profile"].notna()
+    complete = has_pair(table)
     check_two_classes(table["label"][labeled].to_numpy(dtype=object))
     print_result(
         f"{plural(len(table), 'particle')}: {complete.sum()} with image and profile, "
@@ -93,19 +90,7 @@ def _fitted(table: pd.DataFrame, options: Namespace) -> Model:
     used = table[labeled | complete].reset_index(drop=True)
     pipeline = Pipeline(
         [
-            (
-                "embed",
-                CrossModalEmbedder(
-                    max_epochs=options.max_epochs,
-                    temperature=options.temperature,
-                    crop_top=options.crop_top,
-                    random_state=options.random_state,
-                    device=options.device,
-                    n_jobs=options.n_jobs,
-                    errors=errors(options.strict),
-                    verbose=int(show_bars(options.quiet)),
-                ),
-            ),
+            ("embed", new_embedder(options)),
             (
                 "gallery",
                 GalleryKNNClassifier(
@@ -118,12 +103,10 @@ def _fitted(table: pd.DataFrame, options: Namespace) -> Model:
             ),
         ]
     )
-    # The library's messages refer to rows by the index.
-    X = used[["image", "profile"]].set_axis(used["object_id"], axis=0)
     with warnings.catch_warnings():
         # load_labeled has warned of it already, in terms of this command.
         warnings.filterwarnings("ignore", "y contains the text", UserWarning)
-        pipeline.fit(X, used["label"].to_numpy(dtype=object))
+        pipeline.fit(as_X(used), used["label"].to_numpy(dtype=object))
     kept = pipeline["gallery"].gallery_indices_
     channels = options.channels
     if not isinstance(channels, dict):

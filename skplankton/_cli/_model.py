@@ -16,6 +16,7 @@ import numpy as np
 import pandas as pd
 from sklearn.pipeline import Pipeline
 
+from skplankton._cli._embedder import as_X
 from skplankton._cli._files import write_whole
 
 _FORMAT = "skplankton model 1"
@@ -148,9 +149,7 @@ def classify_particles(model: Model, particles: pd.DataFrame) -> list[list[str]]
     """
     gallery = model.pipeline["gallery"]
     ids = particles["object_id"]
-    # The library's messages refer to rows by the index.
-    X = particles[["image", "profile"]].set_axis(ids, axis=0)
-    embeddings = model.pipeline["embed"].transform(X)
+    embeddings = model.pipeline["embed"].transform(as_X(particles))
     rows = [[object_id] + [""] * (len(columns(model)) - 1) for object_id in ids]
     is_readable = np.flatnonzero(~np.isnan(embeddings).all(axis=1))
     if not len(is_readable):

@@ -56,6 +56,11 @@ def plural(count: int, noun: str) -> str:
     return f"{count} {noun}" + ("" if count == 1 else "s")
 
 
+def errors(strict: bool) -> str:
+    """The library's parameter. "coerce" logs, and the commands collect the log."""
+    return "raise" if strict else "coerce"
+
+
 @contextmanager
 def collected_reports() -> Iterator[list[str]]:
     """Collect in a list what the library logs about things that it cannot read."""

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
-import re
 from argparse import Namespace
-from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -15,18 +13,12 @@ from typing import Any
 
 import pandas as pd
 
-from skplankton._cli._reports import (
-    collected_reports,
-    plural,
-    print_message,
-    print_result,
-    show_bars,
-)
+from skplankton._cli._labels import labels_of, read_labels, warn_about_labels
+from skplankton._cli._reports import collected_reports, errors, show_bars
 from skplankton._views.stored import StoredProfile
 from skplankton.datasets import load_cytoprocess, load_cyz_json, load_particles
 from skplankton.datasets._cytoprocess import _SUFFIXES, _sources
 from skplankton.datasets._lab.reader import FOLDERS, TABLE_NAME
-from skplankton.ecotaxa import read_ecotaxa
 
 Channels = str | Sequence[str] | Mapping[str, str]
 
@@ -221,14 +213,25 @@ def _check_name(name: str, path: Path) -> None:
         ) from None
 
 
-# What programs write for a missing label, and people for an unknown one.
-_POSSIBLY_UNLABELED = {
-    *("none", "nan", "na", "n/a", "<na>", "null"),
-    *("unlabelled", "unlabeled", "unknown"),
-}
-
-
 def load_labeled(
+    samples: Sequence[Sample], options: Namespace, **settings: Any
+) -> pd.DataFrame:
+    """The particles of all samples, of which some must be labeled.
+
+    `settings` are those of `load_all`.
+    """
+    table = load_all(samples, options, **settings)
+    if table["label"].isna().all():
+        raise ValueError(
+            "None of the particles is labeled. Pass --labels, an export of EcoTaxa or "
+            "a .csv file, or samples with labels of their own (a column class). To see "
+            "which particles to label first: python -m skplankton suggest SAMPLE... "
+            "--output DIR"
+        )
+    return table
+
+
+def load_all(
     samples: Sequence[Sample],
     options: Namespace,
     *,
@@ -236,50 +239,24 @@ def load_labeled(
     cache: Path | None,
     labels_cache: Path | None,
 ) -> pd.DataFrame:
-    """The particles of all samples, with labels; `channels` None are the defaults."""
+    """The particles of all samples, with the labels that they have.
+
+    `channels` None are the defaults. The label is None where there is none.
+    """
     # First the labels, which are quicker to read and more often invalid.
     labels = None
     if options.labels is not None:
-        labels = _read_labels(options.labels, options.strict, labels_cache)
-    table = _load_all(samples, options, channels, cache)
+        labels = read_labels(options.labels, options.strict, labels_cache)
+    table = _concatenated(samples, options, channels, cache)
     _check_ids(table)
     if labels is not None:
-        table["label"] = _joined(labels, table["object_id"], options.labels)
+        table["label"] = labels_of(table["object_id"], labels, options.labels)
     table["label"] = table["label"].astype(object).where(table["label"].notna(), None)
-    if table["label"].isna().all():
-        raise ValueError(
-            "None of the particles is labeled. Pass --labels, an export of EcoTaxa, "
-            "or samples with labels of their own (a column class)."
-        )
-    _warn_about_labels(table["label"].value_counts())
+    warn_about_labels(table["label"].value_counts())
     return table
 
 
-def errors(strict: bool) -> str:
-    """The library's parameter. "coerce" logs, and the commands collect the log."""
-    return "raise" if strict else "coerce"
-
-
-def _warn_about_labels(counts: pd.Series) -> None:
-    """Warn of labels that may mean "unlabeled", or are spelled in several ways."""
-    alike = defaultdict(list)
-    for label, count in counts.items():
-        if label.casefold() in _POSSIBLY_UNLABELED:
-            print_message(
-                f"warning: {plural(count, 'particle')} labeled {label!r}, which is "
-                "taken as a species. If it means unlabeled, leave the column class "
-                "empty in these rows, or do not validate these objects in EcoTaxa."
-            )
-        alike[re.sub(r"[\s_-]", "", label.casefold())].append(f"{label!r} ({count})")
-    for labels in alike.values():
-        if len(labels) > 1:
-            print_message(
-                f"warning: the labels {', '.join(labels)} look alike, and are taken as "
-                "different species. If they are the same, spell them in one way."
-            )
-
-
-def _load_all(
+def _concatenated(
     samples: Sequence[Sample],
     options: Namespace,
     channels: Channels | None,
@@ -315,32 +292,3 @@ def _check_ids(table: pd.DataFrame) -> None:
             f"The particle {name!r} occurs {len(where)} times, in {where}. Pass each "
             "particle once."
         )
-
-
-def _read_labels(path: Path, strict: bool, cache: Path | None) -> Mapping[str, str]:
-    objects = read_ecotaxa(path, errors=errors(strict), cache=cache)
-    labeled = objects[objects["label"].notna()]
-    if labeled.empty:
-        counts = objects["status"].fillna("without status").value_counts()
-        found = ", ".join(f"{count} {status}" for status, count in counts.items())
-        raise ValueError(
-            f"{path} has no validated object, only {found}. Validate some in EcoTaxa "
-            "and export again."
-        )
-    return dict(zip(labeled["object_id"], labeled["label"], strict=True))
-
-
-def _joined(labels: Mapping[str, str], ids: pd.Series, path: Path) -> pd.Series:
-    joined = ids.map(labels)
-    n_found = int(joined.notna().sum())
-    if not n_found:
-        raise ValueError(
-            f"None of the {len(labels)} validated objects in {path} is in the samples: "
-            f"it has object_id {next(iter(labels))!r}, …, the samples have "
-            f"{ids.iloc[0] if len(ids) else 'no particles'!r}, …. Pass the samples "
-            "that were labeled; ids are <sample>_<particle>."
-        )
-    n_others = len(labels) - n_found
-    others = f"; {n_others} belong to other samples" if n_others else ""
-    print_result(f"{plural(n_found, 'label')} from {path}{others}")
-    return joined

@@ -1,9 +1,31 @@
-"""Read the rows of a CSV file, each with its line number."""
+"""Read the text and the rows of a CSV file, each row with its line number."""
 
 from __future__ import annotations
 
 import csv
 from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+
+def csv_text(path: Path) -> str:
+    """The text of a CSV file, or a ValueError that says what is wrong with it."""
+    content = path.read_bytes()
+    try:
+        # Spreadsheet programs write a byte-order mark.
+        text = content.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = content.count(b"\n", 0, error.start) + 1
+        raise ValueError(
+            f"{path}, line {line}: the text is not UTF-8 ({error.reason}). Save the "
+            "table again as 'CSV UTF-8'."
+        ) from None
+    if "\0" in text:
+        line = text.count("\n", 0, text.index("\0")) + 1
+        raise ValueError(
+            f"{path}, line {line}: a NUL byte: the file is damaged, or not a CSV file. "
+            "Copy it again, or save it again as 'CSV UTF-8'."
+        )
+    return text
 
 
 def csv_rows(

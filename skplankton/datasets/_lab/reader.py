@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 from sklearn.utils import Bunch
 
-from skplankton._utils.csv_rows import csv_rows
+from skplankton._utils.csv_rows import csv_rows, csv_text
 from skplankton._utils.reports import Problems
 
 TABLE_NAME = "annotations.csv"
@@ -158,7 +158,7 @@ def _find_table(path: Path) -> Path:
 
 def _read_table(path: Path) -> dict[str, list[str]]:
     """The columns that are used, as text."""
-    records = csv_rows(io.StringIO(_read_text(path), newline=""), str(path), ",")
+    records = csv_rows(io.StringIO(csv_text(path), newline=""), str(path), ",")
     _, entries = next(records, (1, []))
     header = [name.strip() for name in entries]
     _check_header(header, path)
@@ -177,26 +177,6 @@ def _read_table(path: Path) -> dict[str, list[str]]:
         )
     columns = dict(zip(header, zip(*rows, strict=True), strict=True))
     return {name: list(columns[name]) for name in (*FOLDERS, CLASS) if name in columns}
-
-
-def _read_text(path: Path) -> str:
-    content = path.read_bytes()
-    try:
-        # Spreadsheet programs write a byte-order mark.
-        text = content.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        line = content.count(b"\n", 0, error.start) + 1
-        raise ValueError(
-            f"{path}, line {line}: the text is not UTF-8 ({error.reason}). Save the "
-            "table again as 'CSV UTF-8'."
-        ) from None
-    if "\0" in text:
-        line = text.count("\n", 0, text.index("\0")) + 1
-        raise ValueError(
-            f"{path}, line {line}: a NUL byte: the file is damaged, or not a CSV file. "
-            "Copy it again, or save it again as 'CSV UTF-8'."
-        )
-    return text
 
 
 def _check_header(header: list[str], path: Path) -> None:

@@ -7,10 +7,9 @@ import pandas as pd
 from numpy.typing import ArrayLike
 
 from skplankton._utils.labels import split_labels
-from skplankton._views.entries import image_pixels, is_missing, read_profile
+from skplankton.evaluation._displays.particle import draw_particle
 from skplankton.evaluation._displays.style import (
     BLUE,
-    COLORS,
     FONT_SIZE,
     PAGE_WIDTH,
     SMALL_FONT_SIZE,
@@ -20,10 +19,8 @@ from skplankton.evaluation._displays.style import (
     wrapped,
 )
 
-_PROFILE_COLORS = ("#000000", "#E69F00", "#009E73", "#CC79A7", "#D55E00", "#56B4E9")
 _PANEL_WIDTH, _IMAGE_HEIGHT, _PROFILE_HEIGHT = 1.18, 0.75, 0.5  # inches
 _TITLE_WIDTH = 18  # characters
-_FLOOR_MV = 1.0  # a log scale has no 0
 
 
 class NeighborsDisplay:
@@ -196,14 +193,14 @@ class NeighborsDisplay:
         for query in range(n_queries):
             axes = self.axes_[2 * query : 2 * query + 2]
             particle = self.queries.iloc[query]
-            channels |= _draw_particle(axes[:, 0], particle, channel_names)
+            channels |= draw_particle(axes[:, 0], particle, channel_names)
             self._title_query(axes[0, 0], query)
             for column, index in enumerate(indices[query], start=1):
                 if index < 0:
                     _blank(axes[:, column])
                     continue
                 particle = self.gallery.iloc[index]
-                channels |= _draw_particle(axes[:, column], particle, channel_names)
+                channels |= draw_particle(axes[:, column], particle, channel_names)
                 self._title_neighbor(axes[0, column], query, column - 1)
         self._finish(channels)
         return self
@@ -291,39 +288,6 @@ def _nearest_particles(distances, indices, n_neighbors):
     return kept_distances, found
 
 
-def _draw_particle(axes, particle: pd.Series, channel_names) -> dict[str, Any]:
-    """Image above, profile below; returns the profile's lines by channel."""
-    image_axis, profile_axis = axes
-    image_axis.set_xticks([])
-    image_axis.set_yticks([])
-    if is_missing(particle["image"]):
-        _write(image_axis, "no image")
-    else:
-        image_axis.imshow(image_pixels(particle["image"]), cmap="gray")
-    profile_axis.tick_params(labelsize=SMALL_FONT_SIZE - 1.5, length=2, pad=1)
-    if is_missing(particle["profile"]):
-        profile_axis.set_xticks([])
-        profile_axis.set_yticks([])
-        _write(profile_axis, "no profile")
-        return {}
-    profile = _read_profile(particle["profile"], channel_names)
-    profile_axis.set_prop_cycle(color=_colors(profile.shape[1]))
-    lines = profile_axis.semilogy(profile.clip(lower=_FLOOR_MV), linewidth=0.7)
-    profile_axis.minorticks_off()
-    return dict(zip(profile.columns, lines, strict=True))
-
-
-def _colors(n_channels: int) -> tuple[str, ...]:
-    return _PROFILE_COLORS if n_channels <= len(_PROFILE_COLORS) else COLORS
-
-
-def _read_profile(profile: Any, channel_names) -> pd.DataFrame:
-    samples, channels = read_profile(profile)
-    numbered = [f"channel {n}" for n in range(1, samples.shape[1] + 1)]
-    names = next(n for n in (channels, channel_names, numbered) if n is not None)
-    return pd.DataFrame(samples, columns=list(names))
-
-
 def _verdict(label: Any, truth: Any) -> str:
     """A mark in addition to the color, for color-blind readers."""
     return "" if truth is None else "✓ " if label == truth else "✗ "
@@ -336,18 +300,6 @@ def _title(ax: Any, text: str, label: Any, truth: Any) -> None:
     ax.title.set_fontfamily([*ax.title.get_fontfamily(), "DejaVu Sans"])
     for spine in ax.spines.values():
         spine.set(color=color, linewidth=0.8 if truth is None else 1.4)
-
-
-def _write(ax: Any, text: str) -> None:
-    ax.text(
-        *(0.5, 0.5),
-        text,
-        transform=ax.transAxes,
-        ha="center",
-        va="center",
-        fontsize=SMALL_FONT_SIZE,
-        color="0.4",
-    )
 
 
 def _blank(axes: Any) -> None:

@@ -1,0 +1,34 @@
+"""Options → a new embedder; particles → its input."""
+
+from __future__ import annotations
+
+from argparse import Namespace
+
+import pandas as pd
+
+from skplankton import CrossModalEmbedder
+from skplankton._cli._reports import errors, show_bars
+
+
+def new_embedder(options: Namespace) -> CrossModalEmbedder:
+    """An embedder with the options of training, not yet fitted."""
+    return CrossModalEmbedder(
+        max_epochs=options.max_epochs,
+        temperature=options.temperature,
+        crop_top=options.crop_top,
+        random_state=options.random_state,
+        device=options.device,
+        n_jobs=options.n_jobs,
+        errors=errors(options.strict),
+        verbose=int(show_bars(options.quiet)),
+    )
+
+
+def has_pair(particles: pd.DataFrame) -> pd.Series:
+    """Which particles have an image and a profile, to train on."""
+    return particles["image"].notna() & particles["profile"].notna()
+
+
+def as_X(particles: pd.DataFrame) -> pd.DataFrame:
+    """The particles as the embedder's X, whose messages name them by their ids."""
+    return particles[["image", "profile"]].set_axis(particles["object_id"], axis=0)

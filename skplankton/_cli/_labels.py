@@ -1,0 +1,149 @@
+"""Labels from EcoTaxa or a CSV file → the labels of particles."""
+
+from __future__ import annotations
+
+import io
+import re
+from collections import defaultdict
+from collections.abc import Mapping
+from pathlib import Path
+
+import pandas as pd
+
+from skplankton._cli._reports import errors, plural, print_message, print_result
+from skplankton._utils.csv_rows import csv_rows, csv_text
+from skplankton.ecotaxa import read_ecotaxa
+
+# What programs write for a missing label, and people for an unknown one.
+_POSSIBLY_UNLABELED = {
+    *("none", "nan", "na", "n/a", "<na>", "null"),
+    *("unlabelled", "unlabeled", "unknown"),
+}
+
+
+_COLUMNS = ("object_id", "label")
+_EXPECTED = (
+    "Expected the columns object_id and label, as in labels.csv, written by: python -m "
+    "skplankton suggest"
+)
+
+
+def read_labels(path: Path, strict: bool, cache: Path | None) -> Mapping[str, str]:
+    """The labels in an export of EcoTaxa or a CSV file, by object id.
+
+    `cache` is where an archive is unpacked.
+    """
+    if path.suffix.lower() == ".csv" and path.is_file():
+        return _from_csv(path)
+    if path.suffix.lower() in (".xlsx", ".xls", ".ods"):
+        raise ValueError(
+            f"{path} is a file of a spreadsheet program. Save the table as 'CSV "
+            "UTF-8', and pass that file."
+        )
+    return _from_ecotaxa(path, strict, cache)
+
+
+def labels_of(ids: pd.Series, labels: Mapping[str, str], path: Path) -> pd.Series:
+    """The label of each particle, NaN where there is none; `path` is for messages."""
+    found = ids.map(labels)
+    n_found = int(found.notna().sum())
+    if not n_found:
+        raise ValueError(
+            f"None of the {plural(len(labels), 'label')} in {path} is of a particle in "
+            f"the samples: it has object_id {next(iter(labels))!r}, …, the samples "
+            f"have {ids.iloc[0] if len(ids) else 'no particles'!r}, …. Pass the "
+            "samples that were labeled; ids are <sample>_<particle>."
+        )
+    n_others = len(labels) - n_found
+    others = f"; {n_others} belong to other samples" if n_others else ""
+    print_result(f"{plural(n_found, 'label')} from {path}{others}")
+    return found
+
+
+def warn_about_labels(counts: pd.Series) -> None:
+    """Warn of labels that may mean "unlabeled", or are spelled in several ways."""
+    alike = defaultdict(list)
+    for label, count in counts.items():
+        if label.casefold() in _POSSIBLY_UNLABELED:
+            print_message(
+                f"warning: {plural(count, 'particle')} labeled {label!r}, which is "
+                "taken as a species. If it means unlabeled, leave the label empty in "
+                "these rows, or do not validate these objects in EcoTaxa."
+            )
+        alike[re.sub(r"[\s_-]", "", label.casefold())].append(f"{label!r} ({count})")
+    for labels in alike.values():
+        if len(labels) > 1:
+            print_message(
+                f"warning: the labels {', '.join(labels)} look alike, and are taken as "
+                "different species. If they are the same, spell them in one way."
+            )
+
+
+def _from_ecotaxa(path: Path, strict: bool, cache: Path | None) -> dict[str, str]:
+    objects = read_ecotaxa(path, errors=errors(strict), cache=cache)
+    labeled = objects[objects["label"].notna()]
+    if labeled.empty:
+        counts = objects["status"].fillna("without status").value_counts()
+        found = ", ".join(f"{count} {status}" for status, count in counts.items())
+        raise ValueError(
+            f"{path} has no validated object, only {found}. Validate some in EcoTaxa "
+            "and export again."
+        )
+    return dict(zip(labeled["object_id"], labeled["label"], strict=True))
+
+
+def _from_csv(path: Path) -> dict[str, str]:
+    text = csv_text(path)
+    # Where the comma is the decimal sign, spreadsheet programs separate by ";".
+    header = text.partition("\n")[0]
+    delimiter = max(",;\t", key=header.count)
+    records = csv_rows(io.StringIO(text, newline=""), str(path), delimiter)
+    _, names = next(records, (1, []))
+    names = [name.strip() for name in names]
+    _check_header(names, path)
+    n_rows = 0
+    labels: dict[str, str] = {}
+    line_of: dict[str, int] = {}
+    for line, values in records:
+        if not any(value.strip() for value in values):
+            continue  # as spreadsheet programs end a table
+        n_rows += 1
+        if len(values) != len(names):
+            raise ValueError(
+                f"{path}, line {line}: expected {len(names)} values, as in the header, "
+                f"got {len(values)}. A text with a {delimiter!r} must be in quotes "
+                '(").'
+            )
+        row = dict(zip(names, values, strict=True))
+        object_id, label = row["object_id"], row["label"].strip()
+        if not object_id.strip():
+            raise ValueError(
+                f"{path}, line {line}: the object_id is missing. Write it again, or "
+                "remove the row."
+            )
+        if not label:
+            continue
+        if labels.setdefault(object_id, label) != label:
+            raise ValueError(
+                f"{path}, line {line}: the particle {object_id!r} is labeled "
+                f"{label!r}, and {labels[object_id]!r} in line {line_of[object_id]}. "
+                "Keep one of the two labels."
+            )
+        line_of.setdefault(object_id, line)
+    if not labels:
+        raise ValueError(
+            f"{path} has no label yet: the column label is empty in all of its "
+            f"{plural(n_rows, 'row')}. Write the species of some particles into it, "
+            "and save it as CSV."
+        )
+    return labels
+
+
+def _check_header(names: list[str], path: Path) -> None:
+    for column in _COLUMNS:
+        if names.count(column) != 1:
+            problem = "occurs twice" if column in names else "is missing"
+            raise ValueError(
+                f"{path}, line 1: the column {column} {problem}; the columns are "
+                f"{names}. {_EXPECTED}"
+            )
