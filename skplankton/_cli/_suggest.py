@@ -46,7 +46,6 @@ def run(options: Namespace) -> int:
     """Choose particles, and write them into the folder."""
     # Errors that can be found early are found before the hours of training.
     check_matplotlib()
-    make_folder(options.output, "--output")
     _check_no_labels_are_lost(options)
     samples = find_samples(options.samples)
     model = None
@@ -56,6 +55,7 @@ def run(options: Namespace) -> int:
             device=options.device, n_jobs=options.n_jobs, strict=options.strict
         )
     channels = options.channels or (model.channels if model else None)
+    make_folder(options.output, "--output")
     work = options.output / "suggest.work"
     busy = f"Another process writes into {options.output}. Wait for it, or stop it."
     with (
