@@ -170,7 +170,8 @@ def _write(chosen: pd.DataFrame, work: Path, options: Namespace) -> None:
     to_last = f" to {pages[-1].name}" if len(pages) > 1 else ""
     print_result(
         f"{options.output / _TABLE}: {plural(len(chosen), 'particle')} to label, the "
-        f"most useful first; shown in {pages[0].name}{to_last}"
+        f"most useful first, {chosen['image'].notna().sum()} of them with an image; "
+        f"shown in {pages[0].name}{to_last}"
     )
 
 
