@@ -1253,7 +1253,8 @@ def test_a_cold_start_in_two_commands(kind, X, y, tmp_path, capsys):
     assert suggest(None, out, *few, samples=[sample]) == 0
     printed = capsys.readouterr().out
     assert "60 particles: 60 with image and profile, to train on" in printed
-    assert f"{out / 'labels.csv'}: 12 particles to label" in printed
+    assert f"{out / 'labels.csv'}: 12 particles to label, the most" in printed
+    assert "12 of them with an image; shown in contact_sheet.png" in printed
     assert (out / "contact_sheet.png").is_file()
     table = filled(out, dict(zip(ids, y, strict=True)), n=10)
     assert table["label"].nunique() > 2  # "" is one
@@ -1446,7 +1447,6 @@ def test_interrupted_suggestion(station, tmp_path, capsys, monkeypatch):
 
     out = tmp_path / "out"
     with monkeypatch.context() as patch:
-        patch.setattr("skplankton._cli._suggest.select_to_label", interrupted)
         patch.setattr(CrossModalEmbedder, "fit", interrupted)
         assert suggest(station, out, "--n", 5) == 130
     printed = capsys.readouterr().err

@@ -46,7 +46,6 @@ def run(options: Namespace) -> int:
     """Choose particles, and write them into the folder."""
     # Errors that can be found early are found before the hours of training.
     check_matplotlib()
-    make_folder(options.output, "--output")
     _check_no_labels_are_lost(options)
     samples = find_samples(options.samples)
     model = None
@@ -56,6 +55,7 @@ def run(options: Namespace) -> int:
             device=options.device, n_jobs=options.n_jobs, strict=options.strict
         )
     channels = options.channels or (model.channels if model else None)
+    make_folder(options.output, "--output")
     work = options.output / "suggest.work"
     busy = f"Another process writes into {options.output}. Wait for it, or stop it."
     with (
@@ -170,7 +170,8 @@ def _write(chosen: pd.DataFrame, work: Path, options: Namespace) -> None:
     to_last = f" to {pages[-1].name}" if len(pages) > 1 else ""
     print_result(
         f"{options.output / _TABLE}: {plural(len(chosen), 'particle')} to label, the "
-        f"most useful first; shown in {pages[0].name}{to_last}"
+        f"most useful first, {chosen['image'].notna().sum()} of them with an image; "
+        f"shown in {pages[0].name}{to_last}"
     )
 
 
