@@ -114,7 +114,7 @@ def draw(table):
     matplotlib.rcParams["svg.hashsalt"] = "labels"
     from matplotlib import pyplot as plt
 
-    names = table.index.unique("data")
+    names = [name for name in table.index.unique("data") if name != "mean"]
     figure, axes = plt.subplots(
         -(-len(names) // 3), 3, figsize=(9, 7.5), sharex=True, layout="constrained"
     )
