@@ -81,11 +81,11 @@ DIR/labels.csv             the chosen particles, the most useful first. Write sp
 DIR/contact_sheet.png      their images and profiles, numbered by rank; with more than
                            30 particles contact_sheet_1.png, contact_sheet_2.png, ...
 DIR/ecotaxa_to_label.zip   with --ecotaxa: the same particles to import into EcoTaxa, if
-                           you prefer to label them there; those without an image are in
-                           its file without_image.csv
+                           you prefer to label them there
 
-Particles labeled already are not chosen again: those of --labels or, without it, those
-with a class in LAB folders; with --model, also those of its gallery.
+Only particles with an image are chosen, if there are images at all. Those labeled
+already are not chosen again: the particles of --labels or, without it, those with a
+class in LAB folders; with --model, also those of its gallery.
 """
 _FIT = f"""\
 Train a model on all particles of the samples. Those that are labeled become the
