@@ -6,7 +6,7 @@ from typing import IO
 
 import numpy as np
 
-# Largest array in memory, in bytes: images of 64 × 64 pixels of some 260,000
+# Largest array in memory, in bytes: images of 48 × 48 pixels of some 460,000
 # particles. The pages of a file are cached in memory too, as long as it suffices.
 LARGEST_IN_MEMORY = 2**31
 
