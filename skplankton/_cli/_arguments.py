@@ -98,12 +98,12 @@ _CLASSIFY = f"""\
 Classify every particle of the samples.
 
 {_SAMPLES}
-DIR/<sample>.csv           one row per particle: its predicted label (column name;
-                           "unknown" if it probably belongs to none of the labeled
-                           species, empty if neither image nor profile could be read),
-                           score (share of the votes, 0 to 1), familiarity (low: look
-                           at these first), and the nearest labeled particles with
-                           their similarity (1: identical)
+DIR/<sample>.csv           one row per particle, the most doubtful first: its predicted
+                           label (column name; "unknown" if it probably belongs to none
+                           of the labeled species, empty if neither image nor profile
+                           could be read), score (share of the votes, 0 to 1),
+                           familiarity, and the nearest labeled particles with their
+                           similarity (1: identical)
 DIR/species.csv            number of particles of each species in each sample
 DIR/ecotaxa_<sample>.zip   with --ecotaxa: predicted labels and images to import into
                            EcoTaxa, unknown ones without a category; particles

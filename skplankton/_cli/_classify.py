@@ -258,16 +258,20 @@ class SampleJob:
                 yield part
 
     def _write_table(self, path: Path, parts: list[Path]) -> Counter[str]:
-        """Write the parts as one table; return the count of each predicted label."""
+        """Write the parts as one table, the least familiar particles first.
+
+        Particles without a predicted label come last. Returns the count of each label.
+        """
         labels = {str(label): 0 for label in self.model.pipeline["gallery"].classes_}
         counts = Counter(labels | {"": 0})
+        rows = [row for part in parts for row in read_json(part)["rows"]]
+        counts.update(row[1] for row in rows)
+        familiarity = columns(self.model).index(FAMILIARITY)
+        rows.sort(key=lambda row: float(row[familiarity] or "inf"))
         with open(path, "w", encoding="utf-8", newline="") as file:
             writer = csv.writer(file, lineterminator="\n")
             writer.writerow(columns(self.model))
-            for part in parts:
-                rows = read_json(part)["rows"]
-                writer.writerows(rows)
-                counts.update(row[1] for row in rows)
+            writer.writerows(rows)
         return counts
 
     def _write_ecotaxa(
@@ -275,6 +279,8 @@ class SampleJob:
     ) -> list[str]:
         """Write the import file for EcoTaxa; return the problems."""
         predicted = pd.read_csv(results["table"], dtype=str, keep_default_na=False)
+        predicted = predicted.set_index("object_id").loc[table["object_id"]]
+        predicted = predicted.reset_index()
         nearest = [f"neighbor_{k + 1}" for k in range(n_neighbors(self.model))]
         is_species = ~predicted[NAME].isin(["", UNKNOWN])
         familiarity = predicted[FAMILIARITY].replace("", "nan").to_numpy(np.float64)
