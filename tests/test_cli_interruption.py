@@ -279,14 +279,16 @@ def test_sigterm_leaves_no_temporary_folders(station, tmp_path, forked):
     words = ["evaluate", station / "model.joblib", station / "season"]
     words += ["--labels", station / "ecotaxa_new.tsv"]
     preparation = (
+        # As if set before the start: an import may have asked for the folder already.
         f"os.environ['TMPDIR'] = {str(tmp_path)!r}\n"
+        "import tempfile; tempfile.tempdir = None\n"
         "def classify_particles(*_):\n"
         f"    assert os.listdir({str(tmp_path)!r})\n"
         "    os.kill(os.getpid(), signal.SIGTERM)\n"
         "_evaluate.classify_particles = classify_particles"
     )
     code, _, _, printed = forked([str(word) for word in words], preparation)
-    assert (code, printed) == (143, "Stopped by SIGTERM.\n")
+    assert (code, printed) == (143, "Stopped by SIGTERM.\n"), printed
     assert not list(tmp_path.iterdir())
 
 
