@@ -3,6 +3,8 @@
 The budget is 1, 2 and 4 times the number of classes, chosen from the unlabeled pool by
 the embeddings of the defaults. Each choice is the gallery of a k-NN by distances and of
 one with `use_unlabeled=True`; a class of which no particle was chosen is always wrong.
+"1 width" and "4 widths" are `select_to_label` with similarities that fall faster and
+more slowly than its own, "cosines" with ones in proportion to the cosines.
 Rivals: TypiClust and ProbCover of scikit-activeml, k-medoids of kmedoids, with their
 defaults, on unit vectors:
 
@@ -13,6 +15,7 @@ defaults, on unit vectors:
 import argparse
 import time
 from pathlib import Path
+from unittest import mock
 
 import numpy as np
 import pandas as pd
@@ -41,6 +44,17 @@ def from_activeml(strategy, **params):
     return choose
 
 
+def with_widths(n_widths):
+    """`select_to_label` with another width of its similarity."""
+
+    def choose(X, n_labels, n_classes):
+        name = "skplankton.model_selection._select_to_label._N_WIDTHS"
+        with mock.patch(name, n_widths):
+            return select_to_label(X, n_labels)
+
+    return choose
+
+
 def medoids(X, n_labels, n_classes):
     import kmedoids
 
@@ -50,6 +64,9 @@ def medoids(X, n_labels, n_classes):
 
 METHODS = {
     OURS: lambda X, n_labels, n_classes: select_to_label(X, n_labels),
+    "1 width": with_widths(1),
+    "4 widths": with_widths(4),
+    "cosines": with_widths(1000),
     "k-medoids": medoids,
     "TypiClust": from_activeml("TypiClust"),
     "ProbCover": from_activeml("ProbCover"),

@@ -1,7 +1,8 @@
 """Accuracy of `GalleryKNNClassifier(use_unlabeled=True)` against distances alone.
 
 On the embeddings of the defaults, with the same random galleries. "LabelSpreading" is
-scikit-learn's, on the same pool, with its neighbors and the kernel of its defaults.
+scikit-learn's with 10 neighbors, on the pool and the queries together. The numbers are
+walks with other probabilities of another step than 0.98.
 
     OMP_NUM_THREADS=1 python benchmarks/pool.py
 """
@@ -9,6 +10,7 @@ scikit-learn's, on the same pool, with its neighbors and the kernel of its defau
 import argparse
 import warnings
 from pathlib import Path
+from unittest import mock
 
 import numpy as np
 import pandas as pd
@@ -20,6 +22,7 @@ from skplankton import GalleryKNNClassifier
 RESULTS = Path(__file__).parent / "results" / "pool.csv"
 SIZES = (1, 4, 16)
 N_GALLERIES = 5
+CONTINUES = (0.9, 0.95, 0.99)
 NOISY = ("simulator, 2000, noisy image", "simulator, 2000, noisy profile")
 
 
@@ -50,6 +53,11 @@ def one_run(name, seed):
                 "use_unlabeled": walk.score(X[queries], y[queries]),
                 "LabelSpreading": np.mean(spread == y[queries].astype(str)),
             }
+            for value in CONTINUES:
+                with mock.patch("skplankton._gallery.walk._CONTINUES", value):
+                    other = GalleryKNNClassifier(use_unlabeled=True)
+                    other.fit(X[pool], partly)
+                correct[str(value)] = other.score(X[queries], y[queries])
             for method, accuracy in correct.items():
                 yield name, seed, size, draw, method, 100 * accuracy
 

@@ -25,6 +25,7 @@ from sklearn.preprocessing import normalize
 from sklearn.svm import OneClassSVM
 
 from skplankton import GalleryKNNClassifier
+from skplankton._gallery.familiarity import log_odds
 
 RESULTS = Path(__file__).parent / "results" / "unknown.csv"
 SIZES = (4, 16)
@@ -73,6 +74,9 @@ def one_run(name, seed, size, draw):
     svm = OneClassSVM(gamma="scale", nu=0.1).fit(unit)
     scores = {
         OURS: walk.score_samples(X[queries]),
+        "use_unlabeled, one level": log_odds(
+            walk._walk.absorption(X[queries]).sum(axis=1)
+        ),
         "nearest distance": gallery.score_samples(X[queries]),
         "share of the votes": walk.predict_proba(X[queries]).max(axis=1),
         "relative Mahalanobis": mahalanobis(unit, gallery.gallery_labels_, query),

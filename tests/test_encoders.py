@@ -86,6 +86,14 @@ def test_mlp_features_are_the_input_and_the_output_of_each_layer():
     torch.testing.assert_close(encoder(x), torch.cat([columns, first, last], dim=1))
 
 
+def test_variance_of_gelu():
+    grid = torch.linspace(-8, 8, 100_001, dtype=torch.float64)
+    density = torch.exp(-(grid**2) / 2) / math.sqrt(2 * math.pi)
+    values = nn.functional.gelu(grid)
+    mean, square = (torch.trapezoid(v * density, grid) for v in (values, values**2))
+    assert abs(float(square - mean**2) - GELU_VARIANCE) < 1e-3
+
+
 def test_mlp_of_a_former_model_has_the_features_it_was_trained_with():
     encoder = build_encoder("mlp", "image", FLAT, {"width": 6, "depth": 2}).eval()
     del encoder.input_scale

@@ -108,20 +108,20 @@ def _is_labeled(table: pd.DataFrame, model: Model | None) -> np.ndarray:
     return is_labeled.to_numpy()
 
 
-def _can_be_named(table: pd.DataFrame) -> np.ndarray:
-    """Which particles a person can name: those with an image, if there are images."""
+def _can_be_labeled(table: pd.DataFrame) -> np.ndarray:
+    """Which particles a person can label: those with an image, if there are images."""
     modality = "image" if table["image"].notna().any() else "profile"
     return table[modality].notna().to_numpy()
 
 
 def _check_number(table: pd.DataFrame, is_labeled: np.ndarray, n: int) -> None:
-    can_be_named = _can_be_named(table)
-    n_left = int((can_be_named & ~is_labeled).sum())
+    can_be_labeled = _can_be_labeled(table)
+    n_left = int((can_be_labeled & ~is_labeled).sum())
     if n > n_left:
         raise ValueError(
             f"--n {n} is more than the {plural(n_left, 'particle')} that can be "
             f"chosen: of {len(table)}, {is_labeled.sum()} are labeled already, and "
-            f"{(~can_be_named & ~is_labeled).sum()} have no image. Pass a smaller --n "
+            f"{(~can_be_labeled & ~is_labeled).sum()} have no image. Pass a smaller --n "
             "or more samples."
         )
 
@@ -145,7 +145,7 @@ def _chosen(
     table: pd.DataFrame, embeddings: np.ndarray, is_labeled: np.ndarray, n: int
 ) -> pd.DataFrame:
     """The chosen particles, the most useful first, with their rank."""
-    embeddings[~_can_be_named(table) & ~is_labeled] = np.nan  # never chosen
+    embeddings[~_can_be_labeled(table) & ~is_labeled] = np.nan  # never chosen
     is_readable = ~np.isnan(embeddings).all(axis=1)
     n_left = int((is_readable & ~is_labeled).sum())
     if not n_left:

@@ -95,10 +95,9 @@ class GalleryKNNClassifier(ClassifierMixin, BaseEstimator):
     use_unlabeled : bool, default=False
         Whether the unlabeled rows passed to `fit` (10,000 of them evenly spaced, if
         there are more) take part: the vote of a gallery row is then the probability
-        that a random walk from the query, from particle to similar particle, ends at
-        it. A species whose particles form a connected group is found by few labels,
-        whatever its shape and abundance. Needs ``n_modalities=1``: one embedding, such
-        as that of both views. `n_neighbors` and `weights` are then for `kneighbors`
+        that an absorbing random walk from the query, from particle to similar particle,
+        ends at it [2]_. A label then counts for all particles that are connected to it.
+        Needs ``n_modalities=1``: one embedding, such as that of both views. `n_neighbors` and `weights` are then for `kneighbors`
         and for queries from which no walk ends at the gallery.
 
     outlier_label : str, int, float or bool, default=None
@@ -191,6 +190,8 @@ class GalleryKNNClassifier(ClassifierMixin, BaseEstimator):
     ----------
     .. [1] Kareinen, J. et al., "Cross-modal learning for plankton recognition", 2026,
        arXiv:2603.16427.
+    .. [2] Zhu, X., Ghahramani, Z. and Lafferty, J., "Semi-supervised learning using
+       Gaussian fields and harmonic functions", ICML 2003.
 
     Examples
     --------
@@ -470,14 +471,14 @@ class GalleryKNNClassifier(ClassifierMixin, BaseEstimator):
         return self._votes(X)[0]
 
     def score_samples(self, X: ArrayLike) -> np.ndarray:
-        """How familiar each query is: higher is more likely of a known class.
+        """Score for novelty detection: higher is more likely of a class in the gallery.
 
         With `use_unlabeled`, the log-odds that a random walk from the query ends at the
         gallery, and not elsewhere among the unlabeled particles; in relation to what is
         usual for particles of the predicted class, as far as the gallery has several of
         them. Otherwise the negative distance to the nearest gallery entry, of
-        `view_scales_` if `scale_views` says so: simpler, and less able to tell unknown
-        species (see the user guide).
+        `view_scales_` if `scale_views` says so, which detects unknown species less
+        reliably (see the user guide).
 
         Parameters
         ----------
@@ -622,17 +623,18 @@ class GalleryKNNClassifier(ClassifierMixin, BaseEstimator):
         if self._walk is not None:
             X = self._validate_embeddings(X, reset=False)
             has_view = np.flatnonzero(~no_view)
-            ends = self._walk.ends(X[has_view])
-            familiarity[has_view] = self._familiarity(ends)
-            total = ends.sum(axis=1)
+            absorption = self._walk.absorption(X[has_view])
+            familiarity[has_view] = self._familiarity(absorption)
+            total = absorption.sum(axis=1)
             arrives = total > 0
-            shares[has_view[arrives]] = ends[arrives] / total[arrives, None]
+            shares[has_view[arrives]] = absorption[arrives] / total[arrives, None]
         shares[no_view] = 1 / len(self.classes_)
         familiarity[no_view] = -np.inf
         return shares, familiarity, no_view
 
-    def _familiarity(self, ends: np.ndarray) -> np.ndarray:
-        return log_odds(ends.sum(axis=1)) - self._class_levels[ends.argmax(axis=1)]
+    def _familiarity(self, absorption: np.ndarray) -> np.ndarray:
+        levels = self._class_levels[absorption.argmax(axis=1)]
+        return log_odds(absorption.sum(axis=1)) - levels
 
     def _set_classes(self) -> None:
         """Set what follows from the labels of the gallery."""
@@ -652,12 +654,12 @@ class GalleryKNNClassifier(ClassifierMixin, BaseEstimator):
         self._walk = None
         if self._use_unlabeled:
             self._walk = GalleryWalk(self.gallery_, pool, self._codes, self._metric)
-            scores = log_odds(self._walk.ends_of_gallery(rows))
+            scores = log_odds(self._walk.absorption_without(rows))
             codes = self._codes[rows]
             self._class_levels = class_levels(scores, codes, len(self.classes_))
             scores = scores - self._class_levels[codes]
             if not len(scores) and len(pool):
-                scores = self._familiarity(self._walk.ends(pool))
+                scores = self._familiarity(self._walk.absorption(pool))
         else:
             scores = self._scores_without(rows) if len(rows) else np.empty(0)
         self.offset_ = -np.inf

@@ -2,10 +2,11 @@
 
 import numpy as np
 
-# Probabilities closer to 0 or 1 are not told apart.
+# Probabilities closer to 0 or 1 than this count as this.
 _CLOSEST = 1e-6
 
-# A class with so many scores of its own is judged half by them, half by all classes.
+# With so many scores of its own, the level of a class is half its own, half that of all.
+# benchmarks/unknown.py compares one level for all.
 _N_FOR_HALF = 4
 
 

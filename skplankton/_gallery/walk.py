@@ -1,4 +1,4 @@
-"""Random walks from a query through unlabeled particles to the gallery."""
+"""Absorbing random walks, from a query through unlabeled particles to the gallery."""
 
 import numpy as np
 from scipy import sparse
@@ -13,8 +13,7 @@ _N_NEIGHBORS = 10
 # "Self-tuning spectral clustering", section 3.1.
 _SCALE_NEIGHBOR = 7
 
-# Probability that a walk takes another step: 50 steps in the mean, the scale on which
-# walks stay within a species. benchmarks/pool.py compares others.
+# Probability that a walk takes another step; benchmarks/pool.py compares 0.9 to 0.99.
 _CONTINUES = 0.98
 
 # Scales are no smaller than this share of the median distance, so that particles with
@@ -64,25 +63,27 @@ class GalleryWalk:
         self.scales = self._scales(distances)
         self._set_graph(distances, neighbors)
         is_class = codes[:, None] == np.arange(codes.max() + 1)
-        self.meets = self._ends(is_class.astype(np.float64))
+        self.node_absorption = self._absorption_of_nodes(is_class.astype(np.float64))
 
-    def ends(self, queries: np.ndarray) -> np.ndarray:
-        """Probabilities that a walk from each query ends at each class.
+    def absorption(self, queries: np.ndarray) -> np.ndarray:
+        """Absorption probabilities: that a walk from each query ends at each class.
 
         Of shape (n_queries, n_classes). Rows sum to less than 1: a walk may end before.
         """
         n_neighbors = min(_N_NEIGHBORS, len(self.nodes))
-        found = np.empty((len(queries), self.meets.shape[1]))
+        found = np.empty((len(queries), self.node_absorption.shape[1]))
         for start in range(0, len(queries), _QUERIES_AT_A_TIME):
             batch = slice(start, start + _QUERIES_AT_A_TIME)
             distances, neighbors = self.search.kneighbors(queries[batch], n_neighbors)
             weights = self._weights(distances, self._scales(distances), neighbors)
             total = weights.sum(axis=1, keepdims=True)
             np.divide(weights, total, out=weights, where=total > _NO_WEIGHT)
-            found[batch] = np.einsum("qk,qkc->qc", weights, self.meets[neighbors])
+            found[batch] = np.einsum(
+                "qk,qkc->qc", weights, self.node_absorption[neighbors]
+            )
         return found
 
-    def ends_of_gallery(self, rows: np.ndarray) -> np.ndarray:
+    def absorption_without(self, rows: np.ndarray) -> np.ndarray:
         """Probability that a walk from a gallery row ends at another gallery row.
 
         It then passes through its own row like through an unlabeled one.
@@ -91,8 +92,10 @@ class GalleryWalk:
         own[rows, np.arange(len(rows))] = 1
         steps = _CONTINUES * self.transitions[rows]
         # From the row's neighbors, the probabilities to end there, and anywhere.
-        back = np.asarray(steps.multiply(self._ends(own).T).sum(axis=1)).ravel()
-        anywhere = steps @ self.meets.sum(axis=1)
+        back = np.asarray(
+            steps.multiply(self._absorption_of_nodes(own).T).sum(axis=1)
+        ).ravel()
+        anywhere = steps @ self.node_absorption.sum(axis=1)
         return (anywhere - back) / (1 - back)
 
     def _neighbors_of_nodes(self) -> tuple[np.ndarray, np.ndarray]:
@@ -130,7 +133,7 @@ class GalleryWalk:
             sparse.diags(self.roots) @ graph @ sparse.diags(self.roots)
         ).tocsr()
 
-    def _ends(self, targets: np.ndarray) -> np.ndarray:
+    def _absorption_of_nodes(self, targets: np.ndarray) -> np.ndarray:
         """Probabilities that a walk from each node ends at each of the targets.
 
         `targets`, of shape (n_gallery, n_targets), marks the gallery rows of each.

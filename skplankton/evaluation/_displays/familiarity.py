@@ -27,7 +27,7 @@ _HEIGHT = 2.6  # inches
 
 
 class FamiliarityDisplay:
-    """Distribution of the scores by which unknown species are told.
+    """Distribution of the scores for novelty detection, and their threshold.
 
     It is recommended to use :meth:`from_estimator` to make one. The arguments are
     stored as attributes.
