@@ -329,9 +329,8 @@ def write_tables(path):
     )
     cost = choices(path, IMAGE_DATA, [*IMAGE_CHOICES, *COST_CHOICES])
     # Where the whole shape counts: not particles, and so not a reason for the default.
-    shape = choices(path, ("digits",), ["4 stages"]).rename(
-        lambda name: f"{name}, digits"
-    )
+    shape = choices(path, ("digits",), ["4 stages"])
+    shape.index += ", digits"
     pd.concat([cost, shape]).to_csv(path.with_name("accuracy_cost.csv"))
 
 

@@ -36,8 +36,8 @@ today = embedder.transform(X_today)
 is_unknown = np.isin(species_today, unknown)
 
 # %%
-# The share of the votes does not tell
-# ------------------------------------
+# The share of the votes does not show it
+# ---------------------------------------
 # Half of the particles of unknown species get at least this share of the votes:
 
 gallery = GalleryKNNClassifier().fit(embeddings, y)

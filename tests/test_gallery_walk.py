@@ -256,6 +256,7 @@ def test_offset_of_single_labels():
         (["a", "b"], 7, TypeError, "outlier_label=7 is a int, but .* Pass a string"),
         ([1, 2], "unknown", TypeError, "Pass a number"),
         ([True, False], -1, TypeError, "Pass a bool"),
+        ([1, 2], float("nan"), TypeError, "outlier_label=nan"),
         (["a", "b"], ["c"], TypeError, "is a list"),
         (["a", "b"], "b", ValueError, "outlier_label='b' is a label in y"),
     ],

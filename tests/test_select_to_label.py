@@ -176,6 +176,12 @@ def test_wrong_parameters(changes, message):
         select_to_label(particles(), **{"n_labels": 3, **changes})
 
 
+def test_a_table_of_particles():
+    X, _ = make_particles(4, n_species=2, random_state=0, return_X_y=True)
+    with pytest.raises(TypeError, match="Pass their embeddings"):
+        select_to_label(X, 1)
+
+
 def test_gaps():
     X = particles()
     X[3, 1] = X[9, 2] = np.nan

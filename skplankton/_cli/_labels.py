@@ -20,7 +20,6 @@ _POSSIBLY_UNLABELED = {
     *("unlabelled", "unlabeled", "unknown"),
 }
 
-
 _COLUMNS = ("object_id", "label")
 _EXPECTED = (
     "Expected the columns object_id and label, as in labels.csv, written by: python -m "
@@ -33,7 +32,9 @@ def read_labels(path: Path, strict: bool, cache: Path | None) -> Mapping[str, st
 
     `cache` is where an archive is unpacked.
     """
-    if path.suffix.lower() == ".csv" and path.is_file():
+    if path.suffix.lower() == ".csv" and not path.is_dir():
+        if not path.exists():
+            raise FileNotFoundError(f"{path} does not exist. {_EXPECTED}.")
         return _from_csv(path)
     if path.suffix.lower() in (".xlsx", ".xls", ".ods"):
         raise ValueError(

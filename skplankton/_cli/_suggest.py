@@ -121,8 +121,8 @@ def _check_number(table: pd.DataFrame, is_labeled: np.ndarray, n: int) -> None:
         raise ValueError(
             f"--n {n} is more than the {plural(n_left, 'particle')} that can be "
             f"chosen: of {len(table)}, {is_labeled.sum()} are labeled already, and "
-            f"{(~can_be_labeled & ~is_labeled).sum()} have no image. Pass a smaller --n "
-            "or more samples."
+            f"{(~can_be_labeled & ~is_labeled).sum()} have no image. Pass a smaller "
+            "--n or more samples."
         )
 
 

@@ -97,8 +97,9 @@ class GalleryKNNClassifier(ClassifierMixin, BaseEstimator):
         there are more) take part: the vote of a gallery row is then the probability
         that an absorbing random walk from the query, from particle to similar particle,
         ends at it [2]_. A label then counts for all particles that are connected to it.
-        Needs ``n_modalities=1``: one embedding, such as that of both views. `n_neighbors` and `weights` are then for `kneighbors`
-        and for queries from which no walk ends at the gallery.
+        Needs ``n_modalities=1``: one embedding, such as that of both views.
+        `n_neighbors` and `weights` are then for `kneighbors` and for queries from which
+        no walk ends at the gallery.
 
     outlier_label : str, int, float or bool, default=None
         The label to predict for queries whose `score_samples` is below `offset_`, such

@@ -5,7 +5,7 @@ import numpy as np
 # Probabilities closer to 0 or 1 than this count as this.
 _CLOSEST = 1e-6
 
-# With so many scores of its own, the level of a class is half its own, half that of all.
+# With so many scores of its own, a class has a level halfway between them and all.
 # benchmarks/unknown.py compares one level for all.
 _N_FOR_HALF = 4
 

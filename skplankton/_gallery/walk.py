@@ -78,9 +78,8 @@ class GalleryWalk:
             weights = self._weights(distances, self._scales(distances), neighbors)
             total = weights.sum(axis=1, keepdims=True)
             np.divide(weights, total, out=weights, where=total > _NO_WEIGHT)
-            found[batch] = np.einsum(
-                "qk,qkc->qc", weights, self.node_absorption[neighbors]
-            )
+            from_neighbors = self.node_absorption[neighbors]
+            found[batch] = np.einsum("qk,qkc->qc", weights, from_neighbors)
         return found
 
     def absorption_without(self, rows: np.ndarray) -> np.ndarray:
@@ -92,9 +91,8 @@ class GalleryWalk:
         own[rows, np.arange(len(rows))] = 1
         steps = _CONTINUES * self.transitions[rows]
         # From the row's neighbors, the probabilities to end there, and anywhere.
-        back = np.asarray(
-            steps.multiply(self._absorption_of_nodes(own).T).sum(axis=1)
-        ).ravel()
+        to_own = steps.multiply(self._absorption_of_nodes(own).T)
+        back = np.asarray(to_own.sum(axis=1)).ravel()
         anywhere = steps @ self.node_absorption.sum(axis=1)
         return (anywhere - back) / (1 - back)
 

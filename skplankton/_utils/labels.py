@@ -118,7 +118,8 @@ def check_outlier_label(outlier_label, labels: np.ndarray) -> None:
         return
     kinds = {"U": str, "b": bool}
     kind = kinds.get(labels.dtype.kind, Number)
-    if not pd.api.types.is_scalar(outlier_label) or _kind(outlier_label) is not kind:
+    is_label = pd.api.types.is_scalar(outlier_label) and not pd.isna(outlier_label)
+    if not is_label or _kind(outlier_label) is not kind:
         expected = {str: "a string", bool: "a bool", Number: "a number"}[kind]
         raise TypeError(
             f"outlier_label={outlier_label!r} is a {type(outlier_label).__name__}, but "

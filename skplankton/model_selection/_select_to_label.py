@@ -57,6 +57,8 @@ def select_to_label(
     ValueError
         If `n_labels` is not an int of 1 or more or exceeds the rows that can be chosen,
         a row is partly NaN or infinite, or `labeled` is not a mask or indices of rows.
+    TypeError
+        If `embeddings` is a table of particles.
 
     See Also
     --------
@@ -94,6 +96,11 @@ def select_to_label(
     >>> select_to_label(embeddings, 1, labeled=[1])
     array([3])
     """
+    if hasattr(embeddings, "columns") and "image" in embeddings:
+        raise TypeError(
+            "embeddings is a table of particles. Pass their embeddings, such as "
+            "CrossModalEmbedder().fit_transform(X)."
+        )
     directions: np.ndarray = check_array(
         embeddings, dtype=np.float32, copy=True, ensure_all_finite="allow-nan"
     )
