@@ -392,6 +392,12 @@ def test_fit_does_not_overwrite(station, tmp_path, capsys):
     assert "is a folder; expected the name of a file" in capsys.readouterr().err
 
 
+def test_a_labels_file_that_does_not_exist(station, tmp_path, capsys):
+    missing = ("--labels", tmp_path / "labels.csv", "--output", tmp_path / "m.joblib")
+    assert fit(station, *missing, labels=False) == 1
+    assert "labels.csv does not exist. Expected the col" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize(
     ("labels", "status", "words"),
     [

@@ -118,7 +118,7 @@ def check_outlier_label(outlier_label, labels: np.ndarray) -> None:
         return
     kinds = {"U": str, "b": bool}
     kind = kinds.get(labels.dtype.kind, Number)
-    is_label = pd.api.types.is_scalar(outlier_label) and not pd.isna(outlier_label)
+    is_label = pd.api.types.is_scalar(outlier_label) and bool(pd.notna(outlier_label))
     if not is_label or _kind(outlier_label) is not kind:
         expected = {str: "a string", bool: "a bool", Number: "a number"}[kind]
         raise TypeError(

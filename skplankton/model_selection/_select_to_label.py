@@ -96,7 +96,7 @@ def select_to_label(
     >>> select_to_label(embeddings, 1, labeled=[1])
     array([3])
     """
-    if hasattr(embeddings, "columns") and "image" in embeddings:
+    if "image" in getattr(embeddings, "columns", ()):
         raise TypeError(
             "embeddings is a table of particles. Pass their embeddings, such as "
             "CrossModalEmbedder().fit_transform(X)."
