@@ -14,7 +14,7 @@ _N_REFERENCE = 10_000
 _BLOCK_SIZE = 256
 
 # The similarity falls to 1/e over so many times the distance to this nearest neighbor
-# (the median of some rows). benchmarks/labels.py compares others.
+# (the median of some rows). benchmarks/labels.py compares 1 and 4.
 _N_WIDTHS = 2
 _NEIGHBOR = 7
 _N_FOR_WIDTH = 1000
