@@ -27,7 +27,8 @@ def load_cytoprocess(
     errors: str = "raise",
     n_jobs: int | None = None,
     verbose: int = 0,
-) -> pd.DataFrame:
+    return_samples: bool = False,
+) -> pd.DataFrame | tuple[pd.DataFrame, pd.DataFrame]:
     """Open the particles of a CytoProcess project.
 
     Profiles are extracted from the JSON files, once, as :func:`load_cyz_json` does.
@@ -59,12 +60,17 @@ def load_cytoprocess(
         How many samples are read in parallel, each by one process.
     verbose : int, default=0
         Whether to show a progress bar.
+    return_samples : bool, default=False
+        Whether to return ``(particles, samples)`` instead of the particles alone.
 
     Returns
     -------
-    DataFrame of shape (n_particles, 7)
+    particles : DataFrame of shape (n_particles, 7)
         The columns of :func:`load_cyz_json`. Images that were extracted are absolute
         paths.
+    samples : DataFrame of shape (n_samples, 11)
+        Only if ``return_samples`` is True: the volume, time and instrument of each
+        sample, in the columns of :func:`load_cyz_json`.
 
     Raises
     ------
@@ -79,6 +85,8 @@ def load_cytoprocess(
     See Also
     --------
     load_cyz_json : The same from JSON files only.
+    read_samples : Volumes, times and places from a CSV file, such as the project's
+        ``meta/samples.csv``.
 
     Notes
     -----
@@ -107,7 +115,7 @@ def load_cytoprocess(
     folder = Path(os.path.realpath(project))
     sources, extracted = _sources(folder)
     chosen = _chosen(sorted(sources), samples, folder)
-    table = load_sources(
+    table, measured = load_sources(
         [sources[sample] for sample in chosen],
         chosen,
         channels=channels,
@@ -119,7 +127,9 @@ def load_cytoprocess(
     )
     if extracted:
         _set_images(table, chosen, folder, errors)
-    return with_image(table) if require_image else table
+    if require_image:
+        table = with_image(table)
+    return (table, measured) if return_samples else table
 
 
 def _sources(folder: Path) -> tuple[dict[str, Path], bool]:

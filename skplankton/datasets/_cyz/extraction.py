@@ -17,6 +17,7 @@ import numpy as np
 from skplankton._utils.reports import Problems
 from skplankton.datasets._cyz.channels import Channels, channel_name, select_channels
 from skplankton.datasets._cyz.json_stream import BrokenJSON, JSONStream
+from skplankton.datasets._cyz.measurement import measurement_of
 from skplankton.datasets._cyz.particle import (
     HOW_TO_SKIP,
     WHOLE,
@@ -85,7 +86,8 @@ class _Extraction:
     ):
         self._source, self._writer = source, writer
         self._wanted, self._problems = channels, problems
-        self._instrument: str | None = None
+        self._measurement = measurement_of(None)
+        self._is_truncated = False
         self._channels: tuple[str, ...] | None = None
         self._descriptions: tuple[str, ...] | None = None
         # Descriptions of a particle's channels -> positions of the selected ones.
@@ -113,7 +115,7 @@ class _Extraction:
                             add[name](i, item)
                     elif name == "instrument":
                         found.add(name)
-                        self._instrument = _instrument_name(value)
+                        self._measurement = measurement_of(value)
                     if not with_images and found == wanted:
                         return
                 stream.expect_end()
@@ -126,6 +128,7 @@ class _Extraction:
                 )
                 problem = Problem("truncated or damaged file", text)
                 self._add_problem(str(self._source), problem)
+                self._is_truncated = True
         if "particles" not in found:
             raise self._not_cyz2json("it has no 'particles'")
         self._check_images()
@@ -236,8 +239,14 @@ class _Extraction:
 
     def metadata(self) -> dict[str, Any]:
         """The metadata of the whole file."""
+        n_read = len(self._rows)
+        is_incomplete = n_read < (self._measurement["n_particles"] or 0)
         return {
-            "instrument": self._instrument,
+            "sample": {
+                **self._measurement,
+                "n_read": n_read,
+                "is_partial": self._is_truncated or is_incomplete,
+            },
             "channels": self._channels,
             "descriptions": self._descriptions,
             "counts": dict(self._problems.counts),
@@ -270,14 +279,6 @@ def _encoding(source: Path) -> str:
         start = file.read(2)
     is_wide = start in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
     return "utf-16" if is_wide else "utf-8-sig"
-
-
-def _instrument_name(instrument: Any) -> str | None:
-    if not isinstance(instrument, dict):
-        return None
-    parts = [instrument.get(key) for key in ("name", "serialNumber")]
-    texts = [str(part) for part in parts if isinstance(part, str | int) and part]
-    return " ".join(texts) or None
 
 
 def _particle_id(item: Any) -> int | None:

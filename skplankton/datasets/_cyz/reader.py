@@ -22,6 +22,7 @@ from skplankton.datasets._cyz.extraction import (
     stored_views,
 )
 from skplankton.datasets._cyz.store import Store, cache_folder
+from skplankton.datasets._samples.table import samples_table
 
 
 def load_cyz_json(
@@ -33,7 +34,8 @@ def load_cyz_json(
     errors: str = "raise",
     n_jobs: int | None = None,
     verbose: int = 0,
-) -> pd.DataFrame:
+    return_samples: bool = False,
+) -> pd.DataFrame | tuple[pd.DataFrame, pd.DataFrame]:
     """Open CytoSense measurements that cyz2json has converted, of any size.
 
     A file is read once, as a stream. Its images (still encoded) and profiles are
@@ -74,10 +76,12 @@ def load_cyz_json(
         core.
     verbose : int, default=0
         Whether to show a progress bar.
+    return_samples : bool, default=False
+        Whether to return ``(particles, samples)`` instead of the particles alone.
 
     Returns
     -------
-    DataFrame of shape (n_particles, 7)
+    particles : DataFrame of shape (n_particles, 7)
         One row per particle, in the files' order, with the following columns.
 
         image, profile : values that :class:`~skplankton.CrossModalEmbedder` reads, or
@@ -91,6 +95,39 @@ def load_cyz_json(
 
         has_image : hasImage of the particle, even if its image is missing; without
         hasImage, whether there is an image.
+
+    samples : DataFrame of shape (n_samples, 11)
+        Only if ``return_samples`` is True: one row per file, with the following
+        columns. NaN (None, NaT) is what the file does not say, or not as a number.
+
+        sample_id : the id of the file, as in `particles`.
+
+        instrument : its name and serial number.
+
+        start : when the measurement started, in UTC. A time without a time zone is
+        taken as UTC.
+
+        duration_s : how long it took, in seconds.
+
+        analyzed_volume_ml : the volume in mL in which the particles of the file were,
+        for concentrations. It is smaller than the pumped one, since the instrument
+        misses what passes while it records a particle.
+
+        pumped_volume_ml : the volume pumped, in mL.
+
+        n_particles : the number of particles that the instrument saved, or if the file
+        does not say (`particlesInFileCount`), the number that it counted
+        (`particleCount`), which is larger.
+
+        n_images : the number of pictures that it took.
+
+        n_read : the number of particles read from the file, with or without an image.
+
+        is_partial : whether the file ends too early or is damaged, or has fewer
+        particles than `n_particles`.
+
+        volume_problem : why there is no analyzed volume (it is missing, zero, negative
+        or not a number), or "".
 
     Raises
     ------
@@ -108,6 +145,7 @@ def load_cyz_json(
     See Also
     --------
     load_cytoprocess : The same table from a CytoProcess project.
+    read_samples : Volumes, times and places from a CSV file.
     write_cyz_json : Write such a file.
 
     Notes
@@ -123,6 +161,7 @@ def load_cyz_json(
     Examples
     --------
     >>> from tempfile import TemporaryDirectory
+    >>> import pandas as pd
     >>> from skplankton.datasets import load_cyz_json, make_particles, write_cyz_json
     >>> X, y = make_particles(4, n_species=2, random_state=0, return_X_y=True)
     >>> with TemporaryDirectory() as folder:
@@ -132,6 +171,17 @@ def load_cyz_json(
     ['Vilaine 3_0', 'Vilaine 3_1', 'Vilaine 3_2', 'Vilaine 3_3']
     >>> print(table["image"][1])
     Vilaine 3.json, particle 1
+
+    With the volume that the particles were in, their concentration per mL:
+
+    >>> volume = pd.DataFrame({"sample_id": ["Loire"], "analyzed_volume_ml": [0.5]})
+    >>> with TemporaryDirectory() as folder:
+    ...     path = write_cyz_json(X, f"{folder}/Loire.json", samples=volume)
+    ...     table, samples = load_cyz_json(path, return_samples=True)
+    >>> bool(samples["is_partial"][0])
+    False
+    >>> len(table) / float(samples["analyzed_volume_ml"][0])
+    8.0
     """
     sources = _existing_files(path)
     samples = [source.stem for source in sources]
@@ -142,7 +192,7 @@ def load_cyz_json(
                 f"{count} files are named {sample!r}: {same[:5]}. Their particles "
                 "would have the same object_id; rename them, or load them separately."
             )
-    return load_sources(
+    table, measured = load_sources(
         sources,
         samples,
         channels=channels,
@@ -151,8 +201,10 @@ def load_cyz_json(
         errors=errors,
         n_jobs=n_jobs,
         verbose=verbose,
-        require_image=require_image,
     )
+    if require_image:
+        table = with_image(table)
+    return (table, measured) if return_samples else table
 
 
 def load_sources(
@@ -165,9 +217,8 @@ def load_sources(
     errors: str,
     n_jobs: int | None,
     verbose: int,
-    require_image: bool = False,
-) -> pd.DataFrame:
-    """The table of files that exist, of samples with different names."""
+) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """The particles and the samples of files that exist, with different names."""
     problems = Problems(errors)
     folder = cache_folder(cache)
     channels = check_channels(channels)
@@ -205,7 +256,11 @@ def load_sources(
     table = pd.DataFrame(
         {name: pd.Series(entries, dtype=_TABLE[name]) for name, entries in rows.items()}
     )
-    return with_image(table) if require_image else table
+    measured = samples_table(
+        {"sample_id": sample, **store.metadata["sample"]}
+        for store, sample in zip(stores, samples, strict=True)
+    )
+    return table, measured
 
 
 # Columns of the table and their types: object where a value may be None.
@@ -269,6 +324,7 @@ def _append_rows(
     rows: dict[str, list[Any]], store: Store, source: Path, sample: str
 ) -> None:
     path, metadata = store.path, store.metadata
+    instrument = metadata["sample"]["instrument"]
     file_name = source.name if source.stem == sample else f"{sample}/{source.name}"
     names = tuple(metadata["channels"] or ())
     numbers = (store.columns[name].tolist() for name in COLUMNS)
@@ -289,5 +345,5 @@ def _append_rows(
         rows["object_id"].append(f"{sample}_{particle}")
         rows["sample_id"].append(sample)
         rows["particle_id"].append(particle)
-        rows["instrument"].append(metadata["instrument"])
+        rows["instrument"].append(instrument)
         rows["has_image"].append(has_image)

@@ -21,7 +21,7 @@ import numpy as np
 
 from skplankton._utils.files import temporary_folder, unfinished
 
-FORMAT = 2  # increased whenever the contents of a store change
+FORMAT = 3  # increased whenever the contents of a store change
 
 # One folder per process: a forked process must not remove its parent's.
 _temporary_folders: dict[int, Path] = {}

@@ -19,6 +19,8 @@ from PIL import Image
 
 from skplankton._utils.files import unfinished
 from skplankton._views.entries import image_pixels, is_missing, read_profile
+from skplankton.datasets._cyz.measurement import UL_PER_ML
+from skplankton.datasets._samples.table import utc_time
 
 IMAGE_FORMATS = ("png", "jpeg", "bmp")
 # Instruments' spellings of the six channels of make_particles.
@@ -31,6 +33,19 @@ DESCRIPTIONS = (
     "Curvature",
 )
 _JPEG_QUALITY = 95  # as in cyz2json
+# Columns of the table of samples -> members of the file, in its units.
+_MEMBERS: dict[Any, Callable[[Any], dict[str, Any]]] = {
+    "instrument": lambda value: {"instrument": str(value)},
+    "start": lambda value: {"start": utc_time(value).isoformat()},
+    "duration_s": lambda value: {"duration": float(value)},
+    "analyzed_volume_ml": lambda value: {"analysedVolume": float(value) * UL_PER_ML},
+    "pumped_volume_ml": lambda value: {"pumpedVolume": float(value) * UL_PER_ML},
+    "n_particles": lambda value: {
+        "particleCount": int(value),
+        "particlesInFileCount": int(value),
+    },
+    "n_images": lambda value: {"pictureCount": int(value)},
+}
 _BETWEEN_VALUES = ",\n            "  # cyz2json indents
 
 
@@ -42,6 +57,7 @@ def write_cyz_json(
     image_format: str = "png",
     frame_shape: tuple[int, int] | None = None,
     instrument: str = "CytoSense",
+    samples: pd.DataFrame | None = None,
     overwrite: bool = False,
 ) -> Path:
     """Write particles as cyz2json writes a CytoSense measurement.
@@ -72,6 +88,12 @@ def write_cyz_json(
         are.
     instrument : str, default="CytoSense"
         The instrument's name.
+    samples : DataFrame of shape (n_samples, n_columns), default=None
+        What to write about the measurement as a whole: the row of this file (its
+        `sample_id` is the file's name without suffix) of a table such as
+        :func:`load_cyz_json` returns, with any of its columns. Volumes are in mL. By
+        default, and where a value is missing, only the numbers of particles and images
+        are written.
     overwrite : bool, default=False
         Whether to replace an existing file.
 
@@ -90,7 +112,9 @@ def write_cyz_json(
         If X is not a DataFrame, or a value has an unknown type.
     ValueError
         If a column is missing, a profile is missing or has the wrong shape, values or
-        channels, an image does not fit in the frame, or a particle_id occurs twice.
+        channels, an image does not fit in the frame, a particle_id occurs twice, or
+        `samples` does not have one row of this file, or other values than times and
+        numbers.
 
     See Also
     --------
@@ -113,13 +137,14 @@ def write_cyz_json(
             f"image_format={image_format!r}; expected one of {list(IMAGE_FORMATS)}."
         )
     _check_columns(X)
+    results = _results(samples, target.stem)
     image_text = partial(
         _image_text, image_format=image_format, frame_shape=frame_shape
     )
     with unfinished(target) as part:
         # cyz2json writes a byte-order mark.
         with open(part, "x", encoding="utf-8-sig", newline="\n") as file:
-            _write(file, X, target.stem, instrument, channels, image_text)
+            _write(file, X, target.stem, instrument, results, channels, image_text)
         os.replace(part, target)
     return target
 
@@ -129,6 +154,7 @@ def _write(
     X: pd.DataFrame,
     sample: str,
     instrument: str,
+    results: dict[str, Any],
     channels: Sequence[str] | None,
     image_text: Callable[[int, Image.Image], str],
 ) -> None:
@@ -141,13 +167,15 @@ def _write(
     head = {
         "filename": f"{sample}.cyz",
         "instrument": {
-            "name": instrument,
+            "name": results.pop("instrument", instrument),
             "channels": [
                 {"id": i, "description": name} for i, name in enumerate(names)
             ],
             "measurementResults": {
                 "particleCount": len(X),
+                "particlesInFileCount": len(X),
                 "pictureCount": sum(has_image),
+                **results,
             },
         },
     }
@@ -226,6 +254,30 @@ def _image_text(
         "cropRectangle": {"X": left, "Y": top, "Width": width, "Height": height},
     }
     return f"    {json.dumps(entry)}"
+
+
+def _results(samples: pd.DataFrame | None, sample: str) -> dict[str, Any]:
+    """Members of the measurement's results, and the instrument, from a sample's row."""
+    if samples is None:
+        return {}
+    if not isinstance(samples, pd.DataFrame) or "sample_id" not in samples:
+        raise TypeError("samples: expected a DataFrame with a column 'sample_id'.")
+    rows = samples[samples["sample_id"] == sample]
+    if len(rows) != 1:
+        raise ValueError(
+            f"samples has {len(rows)} rows with the sample_id {sample!r}, the name of "
+            "the file; expected one."
+        )
+    results: dict[str, Any] = {}
+    for name, value in rows.iloc[0].items():
+        if name not in _MEMBERS or is_missing(value):
+            continue
+        try:
+            written = _MEMBERS[name](value)
+        except (TypeError, ValueError) as error:
+            raise ValueError(f"samples, column {name!r}: {error}.") from None
+        results |= written
+    return results
 
 
 def _check_columns(X: Any) -> None:

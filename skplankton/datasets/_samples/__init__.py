@@ -1,0 +1,1 @@
+"""Measurements as a whole: their volume, time and place, one row per sample."""
