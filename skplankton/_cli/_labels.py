@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import re
 from collections import defaultdict
 from collections.abc import Mapping
@@ -11,7 +10,7 @@ from pathlib import Path
 import pandas as pd
 
 from skplankton._cli._reports import errors, plural, print_message, print_result
-from skplankton._utils.csv_rows import csv_rows, csv_text
+from skplankton._utils.csv_rows import spreadsheet_rows
 from skplankton.ecotaxa import read_ecotaxa
 
 # What programs write for a missing label, and people for an unknown one.
@@ -94,27 +93,13 @@ def _from_ecotaxa(path: Path, strict: bool, cache: Path | None) -> dict[str, str
 
 
 def _from_csv(path: Path) -> dict[str, str]:
-    text = csv_text(path)
-    # Where the comma is the decimal sign, spreadsheet programs separate by ";".
-    header = text.partition("\n")[0]
-    delimiter = max(",;\t", key=header.count)
-    records = csv_rows(io.StringIO(text, newline=""), str(path), delimiter)
-    _, names = next(records, (1, []))
-    names = [name.strip() for name in names]
+    names, records = spreadsheet_rows(path)
     _check_header(names, path)
     n_rows = 0
     labels: dict[str, str] = {}
     line_of: dict[str, int] = {}
     for line, values in records:
-        if not any(value.strip() for value in values):
-            continue  # as spreadsheet programs end a table
         n_rows += 1
-        if len(values) != len(names):
-            raise ValueError(
-                f"{path}, line {line}: expected {len(names)} values, as in the header, "
-                f"got {len(values)}. A text with a {delimiter!r} must be in quotes "
-                '(").'
-            )
         row = dict(zip(names, values, strict=True))
         object_id, label = row["object_id"], row["label"].strip()
         if not object_id.strip():

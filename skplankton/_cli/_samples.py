@@ -19,6 +19,7 @@ from skplankton._views.stored import StoredProfile
 from skplankton.datasets import load_cytoprocess, load_cyz_json, load_particles
 from skplankton.datasets._cytoprocess import _SUFFIXES, _sources
 from skplankton.datasets._lab.reader import FOLDERS, TABLE_NAME
+from skplankton.datasets._samples.table import NO_VOLUME, samples_table
 
 Channels = str | Sequence[str] | Mapping[str, str]
 
@@ -49,6 +50,12 @@ class Sample:
         """
         raise NotImplementedError
 
+    def load_with_samples(self, **settings: Any) -> tuple[pd.DataFrame, pd.DataFrame]:
+        """The particles, as `load` returns them, and the table of samples, one row."""
+        table = self.load(**settings)
+        row = {"sample_id": self.name, "n_read": len(table)}
+        return table, samples_table([{**row, "volume_problem": NO_VOLUME}])
+
     def state(self) -> str:
         """A digest that changes when one of the files does."""
         digest = hashlib.sha256()
@@ -71,7 +78,11 @@ class CyzSample(Sample):
         return [self.source]
 
     def load(self, **settings: Any) -> pd.DataFrame:
-        return load_cyz_json(self.source, **settings).assign(label=None)
+        return self.load_with_samples(**settings)[0]
+
+    def load_with_samples(self, **settings: Any) -> tuple[pd.DataFrame, pd.DataFrame]:
+        table, samples = load_cyz_json(self.source, return_samples=True, **settings)
+        return table.assign(label=None), samples
 
 
 class CytoProcessSample(Sample):
@@ -86,8 +97,13 @@ class CytoProcessSample(Sample):
         return [sources[self.name], *shown]
 
     def load(self, **settings: Any) -> pd.DataFrame:
-        table = load_cytoprocess(self.source, samples=[self.name], **settings)
-        return table.assign(label=None)
+        return self.load_with_samples(**settings)[0]
+
+    def load_with_samples(self, **settings: Any) -> tuple[pd.DataFrame, pd.DataFrame]:
+        table, samples = load_cytoprocess(
+            self.source, samples=[self.name], return_samples=True, **settings
+        )
+        return table.assign(label=None), samples
 
 
 class LabSample(Sample):

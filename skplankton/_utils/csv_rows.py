@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import io
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
@@ -51,3 +52,33 @@ def csv_rows(
         if values not in ([], [""]):
             yield line, values
         line = reader.line_num + 1
+
+
+def spreadsheet_rows(path: Path) -> tuple[list[str], Iterator[tuple[int, list[str]]]]:
+    """Column names, and line number and values of each row, of a table saved as CSV.
+
+    Spreadsheet programs separate by commas, or by ";" where the comma is the decimal
+    sign, and may write empty rows at the end; they are skipped.
+    """
+    text = csv_text(path)
+    header = text.partition("\n")[0]
+    delimiter = max(",;\t", key=header.count)
+    records = csv_rows(io.StringIO(text, newline=""), str(path), delimiter)
+    _, names = next(records, (1, []))
+    names = [name.strip() for name in names]
+    return names, _whole_rows(records, str(path), len(names), delimiter)
+
+
+def _whole_rows(
+    records: Iterator[tuple[int, list[str]]], name: str, n_columns: int, delimiter: str
+) -> Iterator[tuple[int, list[str]]]:
+    for line, values in records:
+        if not any(value.strip() for value in values):
+            continue
+        if len(values) != n_columns:
+            raise ValueError(
+                f"{name}, line {line}: expected {n_columns} values, as in the header, "
+                f"got {len(values)}. A text with a {delimiter!r} must be in quotes "
+                '(").'
+            )
+        yield line, values
