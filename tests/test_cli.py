@@ -513,8 +513,7 @@ def test_predicted_labels_are_those_of_the_pipeline(station, tmp_path):
         assert printed[printed > 0].to_dict() == table["name"].value_counts().to_dict()
     assert sorted(file.name for file in out.iterdir()) == [
         *(f"{name}.csv" for name in SAMPLES),
-        "progress",
-        "species.csv",
+        *("progress", "samples.csv", "species.csv"),
     ]
     assert not list((out / "progress" / "begun").iterdir())
 
@@ -844,7 +843,7 @@ def test_results_of_former_contents_are_removed(station, tmp_path):
     assert classify(station, out, samples=samples) == 0
     samples[0].write_text("{", encoding="utf-8")
     assert classify(station, out, samples=samples) == 1
-    assert sorted(results(out)) == ["cape.csv", "species.csv"]
+    assert sorted(results(out)) == ["cape.csv", "samples.csv", "species.csv"]
     assert pd.read_csv(out / "species.csv")["sample"].tolist() == ["cape"]
 
 
@@ -883,7 +882,10 @@ def test_every_name_has_its_own_files(station, tiny, tmp_path, capsys):
     out = tmp_path / "out"
     assert classify(station, out, samples=samples) == 0
     before = results(out)
-    assert set(before) == {"species.csv", *(f"{name}.csv" for name in names)}
+    assert set(before) == {
+        *("samples.csv", "species.csv"),
+        *(f"{name}.csv" for name in names),
+    }
     # Each is classified again, and no other with it.
     for name in ("a", "x.part", ".", "..", ".json"):
         capsys.readouterr()
@@ -894,12 +896,12 @@ def test_every_name_has_its_own_files(station, tiny, tmp_path, capsys):
         assert results(out) == before
 
 
-def test_the_name_of_the_table_of_all(station, tiny, tmp_path, capsys):
-    (tmp_path / "Species.json").write_text(tiny, encoding="utf-8")
+@pytest.mark.parametrize("name", ["Species", "samples"])
+def test_the_name_of_the_table_of_all(name, station, tiny, tmp_path, capsys):
+    (tmp_path / f"{name}.json").write_text(tiny, encoding="utf-8")
     assert classify(station, tmp_path / "out", samples=[tmp_path]) == 1
-    assert "'Species' would be written to Species.csv, like the table of all" in (
-        capsys.readouterr().err
-    )
+    printed = capsys.readouterr().err
+    assert f"'{name}' would be written to {name}.csv, like the table of all" in printed
 
 
 def test_long_names(station, tiny, tmp_path, capsys):
@@ -908,7 +910,7 @@ def test_long_names(station, tiny, tmp_path, capsys):
     break_an_image(longest, 1)
     out = tmp_path / "out"
     assert classify(station, out, "--ecotaxa", samples=[longest]) == 3
-    assert len(list(out.iterdir())) == 5  # all that a sample can have, and the folder's
+    assert len(list(out.iterdir())) == 6  # all that a sample can have, and the folder's
 
     too_long = tmp_path / f"{'é' * 121}n.json"
     too_long.write_text(tiny, encoding="utf-8")

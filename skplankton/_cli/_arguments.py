@@ -105,6 +105,8 @@ DIR/<sample>.csv           one row per particle, the most doubtful first: its pr
                            familiarity, and the nearest labeled particles with their
                            similarity (1: identical)
 DIR/species.csv            number of particles of each species in each sample
+DIR/samples.csv            volume, time, instrument and so on of each sample, and
+                           whether it was read in part only
 DIR/ecotaxa_<sample>.zip   with --ecotaxa: predicted labels and images to import into
                            EcoTaxa, unknown ones without a category; particles
                            without an image are in its file without_image.csv
@@ -114,6 +116,10 @@ DIR/progress/              what the command needs to resume after an interruptio
 Finished samples are left as they are when the command is run again, with the same or
 more samples; a sample whose file has changed is classified again. A folder contains the
 results of one model only. If a sample cannot be classified, the others still are.
+
+The file of --metadata has a column sample_id and others such as volume_ml, date, time,
+latitude, longitude, depth_min, depth_max, and further ones for EcoTaxa that begin with
+sample_, acq_, process_ or object_. A sample whose row has changed is classified again.
 """
 _EVALUATE = f"""\
 Compare the predicted labels with those validated in EcoTaxa. Particles of the model's
@@ -240,6 +246,13 @@ def _add_classify(commands) -> None:
         "--ecotaxa",
         action="store_true",
         help="also write predicted labels and images for import into EcoTaxa",
+    )
+    parser.add_argument(
+        "--metadata",
+        type=Path,
+        metavar="FILE.csv",
+        help="volumes, times and places of the samples, one row each; its values come "
+        "before those of the instrument",
     )
     parser.add_argument(
         "--overwrite",

@@ -20,10 +20,12 @@ from tqdm import tqdm
 import skplankton
 from skplankton._cli._arguments import DONE, FAILED, PROBLEMS
 from skplankton._cli._files import json_bytes, read_json, write_whole
+from skplankton._cli._metadata import Metadata
 from skplankton._cli._model import (
     FAMILIARITY,
     NAME,
     SCORE,
+    SIMILARITY,
     UNKNOWN,
     Model,
     classify_particles,
@@ -34,6 +36,7 @@ from skplankton._cli._model import (
 )
 from skplankton._cli._output_folder import (
     PART_PATTERN,
+    SAMPLES,
     SPECIES,
     OutputFolder,
     result_names,
@@ -48,6 +51,7 @@ from skplankton._cli._reports import (
 )
 from skplankton._cli._samples import Sample, find_samples
 from skplankton._utils.files import disk_errors
+from skplankton.datasets._samples.table import as_texts
 from skplankton.ecotaxa import write_ecotaxa
 from skplankton.ecotaxa._writer import NoImageError
 
@@ -60,10 +64,12 @@ def run(options: Namespace) -> int:
     """Classify the samples that are not finished."""
     samples = find_samples(options.samples)
     _check_sample_names(samples)
+    metadata = _read_metadata(options)
+    metadata.report_differences(samples)
     content = read_model_file(options.model)
     with disk_errors(options.output), OutputFolder.opened(options.output) as folder:
         try:
-            return _classify(samples, content, folder, options)
+            return _classify(samples, metadata, content, folder, options)
         except (KeyboardInterrupt, OSError):
             print_message(
                 f"Finished results are kept in {folder.path}. Run the same command "
@@ -72,11 +78,21 @@ def run(options: Namespace) -> int:
             raise
 
 
+def _read_metadata(options: Namespace) -> Metadata:
+    own, path = options.output / f"{SAMPLES}.csv", options.metadata
+    if path is not None and path.exists() and own.exists() and path.samefile(own):
+        raise ValueError(
+            f"--metadata {path} is written by this command, and would be replaced. "
+            "Pass a copy."
+        )
+    return Metadata(path)
+
+
 def _check_sample_names(samples: list[Sample]) -> None:
     """Raise if a sample's name gives no valid names for its output files."""
     for sample in samples:
         # Some file systems are not case-sensitive.
-        if sample.name.casefold() == SPECIES:
+        if sample.name.casefold() in (SPECIES, SAMPLES):
             raise ValueError(
                 f"The sample {sample.name!r} would be written to {sample.name}.csv, "
                 f"like the table of all samples. Rename {sample.source}."
@@ -95,7 +111,11 @@ def _check_sample_names(samples: list[Sample]) -> None:
 
 
 def _classify(
-    samples: list[Sample], content: bytes, folder: OutputFolder, options: Namespace
+    samples: list[Sample],
+    metadata: Metadata,
+    content: bytes,
+    folder: OutputFolder,
+    options: Namespace,
 ) -> int:
     run = {
         "model": hashlib.sha256(content).hexdigest(),
@@ -119,7 +139,9 @@ def _classify(
             record = (
                 None if is_other_run else folder.finished(sample.name, state, wanted)
             )
-            if record is None:
+            # Without --metadata, what it was before remains.
+            given = metadata.of(sample.name)
+            if record is None or given not in (None, record["metadata"]):
                 waiting.append((sample, state))
             else:
                 records[sample.name] = record
@@ -133,12 +155,13 @@ def _classify(
             device=options.device, n_jobs=options.n_jobs, strict=options.strict
         )
         folder.begin_run(run)
-        job = SampleJob(model, folder, options, wanted)
+        job = SampleJob(model, metadata, folder, options, wanted)
         for sample, state in waiting:
             with _sample_errors(failed, sample, options):
                 records[sample.name] = job.classify_sample(sample, state)
     if waiting or records:
         folder.write_species()
+        folder.write_samples()
     return _report_outcome(records, failed, folder)
 
 
@@ -174,6 +197,14 @@ def _report_outcome(
             f"{name}: something could not be read, see "
             f"{folder.path / result_names(name)['problems']}"
         )
+    partial = [
+        name for name, r in records.items() if r["sample"]["is_partial"] == str(True)
+    ]
+    if partial:
+        print_message(
+            f"{plural(len(partial), 'sample')} read in part only, so that counts are "
+            f"too low: {', '.join(partial)}. See {folder.path / SAMPLES}.csv"
+        )
     if failed:
         print_message(
             f"error: {plural(len(failed), 'sample')} could not be classified: "
@@ -188,6 +219,7 @@ class SampleJob:
     """Classifies samples; `wanted` are kinds of results."""
 
     model: Model
+    metadata: Metadata
     folder: OutputFolder
     options: Namespace
     wanted: set[str]
@@ -196,12 +228,13 @@ class SampleJob:
         """Classify the particles that are not classified yet; return the record."""
         work = self.folder.begin(sample.name, state)
         with collected_reports() as problems:
-            table = sample.load(
+            table, samples = sample.load_with_samples(
                 channels=self.options.channels or self.model.channels or "auto",
                 cache=self.options.cache or work / "views",
                 errors=errors(self.options.strict),
                 verbose=show_bars(self.options.quiet),
             )
+        samples = self.metadata.added_to(samples)
         parts = list(self._parts(sample, table, work))
         names = result_names(sample.name)
         results = {"table": work / names["table"]}
@@ -211,7 +244,7 @@ class SampleJob:
         if "ecotaxa" in self.wanted:
             if table["image"].notna().any():
                 results["ecotaxa"] = work / names["ecotaxa"]
-                problems += self._write_ecotaxa(results, table)
+                problems += self._write_ecotaxa(results, table, samples)
             else:
                 print_result(
                     f"{sample.name}: no images, so nothing is written for EcoTaxa"
@@ -229,6 +262,8 @@ class SampleJob:
             "unnamed": n_unlabeled,
             "species": dict(sorted(counts.items())),
             "problems": bool(problems),
+            "sample": as_texts(samples.iloc[0]),
+            "metadata": self.metadata.of(sample.name) or {},
         }
         self.folder.finish(sample.name, results, record)
         without = f", {n_unlabeled} without a predicted label" if n_unlabeled else ""
@@ -275,20 +310,24 @@ class SampleJob:
         return counts
 
     def _write_ecotaxa(
-        self, results: dict[str, Path], table: pd.DataFrame
+        self, results: dict[str, Path], table: pd.DataFrame, samples: pd.DataFrame
     ) -> list[str]:
-        """Write the import file for EcoTaxa; return the problems."""
+        """Write the import file for EcoTaxa, with the rows in the order of the table.
+
+        Returns the problems.
+        """
         predicted = pd.read_csv(results["table"], dtype=str, keep_default_na=False)
-        predicted = predicted.set_index("object_id").loc[table["object_id"]]
-        predicted = predicted.reset_index()
+        table = table.set_index("object_id").loc[predicted["object_id"]].reset_index()
         nearest = [f"neighbor_{k + 1}" for k in range(n_neighbors(self.model))]
         is_species = ~predicted[NAME].isin(["", UNKNOWN])
-        familiarity = predicted[FAMILIARITY].replace("", "nan").to_numpy(np.float64)
-        table = table.assign(**{f"object_{FAMILIARITY}": familiarity})
+        for column in (f"{SIMILARITY}_1", FAMILIARITY):
+            numbers = predicted[column].replace("", "nan").to_numpy(np.float64)
+            table.insert(0, f"object_{column.removesuffix('_1')}", numbers)
         arguments: dict[str, Any] = {
             "predictions": predicted[NAME].where(is_species, None),
             "proba": predicted[SCORE].replace("", "nan").to_numpy(dtype=np.float64),
             "neighbors": predicted[nearest],
+            "samples": samples,
             "without_image": "aside",
             "errors": errors(self.options.strict),
             "overwrite": True,  # a file of an interrupted run in the work folder

@@ -122,7 +122,7 @@ def open_model(content: bytes, path: Path) -> Model:
     return Model(**value)
 
 
-NAME, SCORE, FAMILIARITY = "name", "score", "familiarity"
+NAME, SCORE, FAMILIARITY, SIMILARITY = "name", "score", "familiarity", "similarity"
 UNKNOWN = "unknown"  # the predicted label of particles that are not familiar
 
 
@@ -136,7 +136,7 @@ def columns(model: Model) -> list[str]:
     nearest = [
         f"{column}_{k + 1}"
         for k in range(n_neighbors(model))
-        for column in ("neighbor", "similarity")
+        for column in ("neighbor", SIMILARITY)
     ]
     return ["object_id", NAME, SCORE, FAMILIARITY, *nearest]
 

@@ -19,8 +19,10 @@ from skplankton._cli._files import (
     replace,
     write_whole,
 )
+from skplankton.datasets._samples.table import COLUMNS
 
-SPECIES = "species"
+# The tables of all samples.
+SPECIES, SAMPLES = "species", "samples"
 PART_PATTERN = "rows-*.json"
 _RECORD, _WORK = ".json", ".work"
 
@@ -73,14 +75,14 @@ class OutputFolder:
     def is_of_other_run(self, run: Mapping[str, Any]) -> bool:
         """Whether the results come from another run.
 
-        Raises if the table of all samples was written by something else.
+        Raises if a table of all samples was written by something else.
         """
         before = read_json(self._run_file)
         if before is not None or self.records():
             return before != run
-        species = self.path / f"{SPECIES}.csv"
-        if species.exists():
-            raise _not_ours(species)
+        for name in (SPECIES, SAMPLES):
+            if (self.path / f"{name}.csv").exists():
+                raise _not_ours(self.path / f"{name}.csv")
         return False
 
     def has_results(self) -> bool:
@@ -97,7 +99,8 @@ class OutputFolder:
             for name in self.records():
                 self._remove_results(name)
                 self._record_file(name).unlink()
-            (self.path / f"{SPECIES}.csv").unlink(missing_ok=True)
+            for name in (SPECIES, SAMPLES):
+                (self.path / f"{name}.csv").unlink(missing_ok=True)
         write_whole(self._run_file, json_bytes(run), self.progress)
 
     def records(self) -> dict[str, Any]:
@@ -159,22 +162,36 @@ class OutputFolder:
         work = self._work_folder(sample)
         write_whole(self._record_file(sample), content, work)
         shutil.rmtree(work, ignore_errors=True)
-        # If it is open in another program, it is written again at the end.
-        with suppress(PermissionError):
-            self.write_species()
+        # If one is open in another program, it is written again at the end.
+        for write in (self.write_species, self.write_samples):
+            with suppress(PermissionError):
+                write()
 
     def write_species(self) -> None:
         """Write the number of particles of each species in each sample."""
         records = self.records()
         species = sorted({name for r in records.values() for name in r["species"]})
-        text = io.StringIO(newline="")
-        writer = csv.writer(text, lineterminator="\n")
-        writer.writerow(["sample", *species, "(no name)"])
+        rows = [["sample", *species, "(no name)", "(partial)"]]
         for sample, record in sorted(records.items()):
             counts = [record["species"].get(name, 0) for name in species]
-            writer.writerow([sample, *counts, record["unnamed"]])
-        content = text.getvalue().encode()
-        write_whole(self.path / f"{SPECIES}.csv", content, self.progress)
+            is_partial = record["sample"]["is_partial"]
+            rows.append([sample, *counts, record["unnamed"], is_partial])
+        self._write_table(SPECIES, rows)
+
+    def write_samples(self) -> None:
+        """Write what is known of each sample: its volume, time, place and so on."""
+        samples = [record["sample"] for _, record in sorted(self.records().items())]
+        others = sorted({name for sample in samples for name in sample} - set(COLUMNS))
+        names = [*COLUMNS, *others]
+        rows = [[sample.get(name, "") for name in names] for sample in samples]
+        self._write_table(SAMPLES, [names, *rows])
+
+    def _write_table(self, name: str, rows: list[list[Any]]) -> None:
+        text = io.StringIO(newline="")
+        csv.writer(text, lineterminator="\n").writerows(rows)
+        # A file may give its instrument a name that is not valid Unicode.
+        content = text.getvalue().encode(errors="backslashreplace")
+        write_whole(self.path / f"{name}.csv", content, self.progress)
 
     def _record_file(self, sample: str) -> Path:
         return self._done / f"{sample}{_RECORD}"

@@ -66,7 +66,6 @@ STATUS_OF_WORD = {
 }
 STATUSES = ("validated", "predicted", "dubious", "discarded")
 
-PREFIXES = ("object", "acq", "process", "sample")
 # Free columns per prefix (and, for objects, per type) that a project may have.
 MAX_FREE_COLUMNS = {
     ("object", NUMBER): 500,

@@ -15,6 +15,7 @@ import pandas as pd
 from numpy.typing import ArrayLike
 
 from skplankton._views.entries import is_missing
+from skplankton.datasets._samples.table import PREFIXES
 from skplankton.ecotaxa._columns import (
     CATEGORY,
     DATE,
@@ -24,7 +25,6 @@ from skplankton.ecotaxa._columns import (
     NUMBER,
     OBJECT_ID,
     PREDEFINED,
-    PREFIXES,
     STATUS,
     TEXT,
     TIME,
@@ -183,9 +183,10 @@ def _moment(format_: str, separator: str, wanted: str) -> Callable[[Any], str]:
     def as_text(entry: Any) -> str:
         if hasattr(entry, "strftime"):
             return entry.strftime(format_)
-        text = _known_text(entry).replace(separator, "")
-        if separator == ":":  # as a number, a time has lost its leading zeros
-            text = text.zfill(len(wanted))
+        text = _known_text(entry)
+        if separator == ":" and ":" not in text:
+            text = text.zfill(len(wanted))  # a number has lost its leading zeros
+        text = text.replace(separator, "")
         try:
             if not re.fullmatch(rf"\d{{{len(wanted)}}}", text):
                 raise ValueError(text)

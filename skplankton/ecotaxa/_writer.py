@@ -40,6 +40,7 @@ from skplankton.ecotaxa._output import (
     table_name,
     whole_output,
 )
+from skplankton.ecotaxa._sample_columns import with_sample_columns
 
 
 def write_ecotaxa(
@@ -49,6 +50,7 @@ def write_ecotaxa(
     *,
     proba: ArrayLike | None = None,
     neighbors: ArrayLike | None = None,
+    samples: pd.DataFrame | None = None,
     date: datetime.datetime | None = None,
     without_image: str = "raise",
     errors: str = "raise",
@@ -80,6 +82,16 @@ def write_ecotaxa(
     neighbors : array-like of shape (n_samples, n_neighbors), default=None
         Object ids of the nearest labeled particles, written to the free columns
         ``object_neighbor_1``, …, so that a prediction can be checked.
+    samples : DataFrame of shape (n_measurements, n_columns), default=None
+        The measurements that the particles come from, as
+        :func:`~skplankton.datasets.load_cyz_json` and
+        :func:`~skplankton.datasets.read_samples` return them, joined by the column
+        `sample_id` of `table`. The start is written as ``object_date`` and
+        ``object_time``; instrument, volumes, duration, numbers of particles and images,
+        and whether the sample is partial, as ``acq_instrument``,
+        ``acq_analyzed_volume_ml`` and so on; columns with one of the prefixes above,
+        as they are. The sample's id becomes ``acq_id`` and, if needed, ``process_id``,
+        unless there are others. Values in `table` come first.
     date : datetime, default=None
         The date of the predictions, in UTC if it has no time zone. None means now; with
         a date, the same input gives the same bytes.
@@ -111,13 +123,14 @@ def write_ecotaxa(
     OSError
         If the disk is full.
     TypeError
-        If `table` is not a DataFrame, or an image has an unknown type.
+        If `table` or `samples` is not a DataFrame, or an image has an unknown type.
     ValueError
         If EcoTaxa would reject the import: a column is missing, an id is missing or
         duplicated, a row has no image, a date, position or number is invalid, there are
         more free columns than a project may have (objects 500 of numbers and 20 of
         text, acquisitions 30, processes 30, samples 60), or an acquisition belongs to
-        two samples. Also if an image cannot be read, or none can be, or lengths differ.
+        two samples. Also if `samples` lacks a sample or has one twice, if an image
+        cannot be read, or none can be, or lengths differ.
 
     Warns
     -----
@@ -127,6 +140,7 @@ def write_ecotaxa(
     See Also
     --------
     read_ecotaxa : Read the labels back after validation.
+    skplankton.datasets.read_samples : Volumes, times and places from a CSV file.
 
     Notes
     -----
@@ -172,6 +186,8 @@ def write_ecotaxa(
     if not isinstance(table, pd.DataFrame):
         raise TypeError(f"table: expected a DataFrame, got {type(table).__name__}.")
     ids = object_ids(table)
+    if samples is not None:
+        table = with_sample_columns(table, samples)
     images = _image_entries(table, ids, without_image, path, problems)
     annotations = annotation_columns(predictions, ids, date)
     others = [

@@ -18,14 +18,13 @@ from skplankton.datasets._samples.table import (
     COLUMNS,
     COUNTS,
     NO_VOLUME,
+    PREFIXES,
     positive_number,
     samples_table,
     utc_time,
     with_metadata,
 )
 
-# The levels of EcoTaxa's tables, with which the names of its columns begin.
-PREFIXES = ("object", "acq", "process", "sample")
 # Plain names of columns -> those of the table: the present ones, and EcoTaxa's.
 _MEANINGS = {
     "volume_ml": ("analyzed_volume_ml",),
@@ -229,11 +228,14 @@ def _row(
 
 
 def _with_numbers(table: pd.DataFrame) -> pd.DataFrame:
-    """The table, with numbers in further columns that contain nothing else."""
+    """The table, with numbers in columns of objects that contain nothing else.
+
+    Of the other levels, EcoTaxa stores texts.
+    """
     for name in table.columns[len(COLUMNS) :]:
         texts = [str(value) for value in table[name].dropna()]
-        is_text = name in _TEXTS or name.endswith("_id")
-        if texts and not is_text and all(map(_NUMBER.fullmatch, texts)):
+        may_be_number = name.startswith("object_") and name not in _TEXTS
+        if may_be_number and texts and all(map(_NUMBER.fullmatch, texts)):
             table[name] = table[name].astype("float64")
     return table
 

@@ -29,6 +29,8 @@ COLUMNS = {
 COUNTS = ("n_particles", "n_images", "n_read")
 # Facts about what was read, which nobody can know better than the reader.
 OF_READING = ("sample_id", "n_read", "is_partial", "volume_problem")
+# Each column of EcoTaxa begins with one of them.
+PREFIXES = ("object", "acq", "process", "sample")
 NO_VOLUME = "no volume is given"
 # A date with or without a time of day and a time zone.
 _ISO_TIME = re.compile(

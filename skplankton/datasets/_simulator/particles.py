@@ -10,6 +10,7 @@ from sklearn.utils import Bunch
 
 from skplankton._utils.random import fresh_random_state
 from skplankton._utils.sklearn import Interval, validate_params
+from skplankton.datasets._samples.table import samples_table
 from skplankton.datasets._simulator.cytometer import (
     CHANNEL_NAMES,
     carried_by_flow,
@@ -33,7 +34,10 @@ _PIGMENT_CONTENT_JITTER = 0.25
 _PIGMENT_RATIO_JITTER = 0.25
 
 # Independent streams of random numbers under one seed.
-_SPECIES_STREAM, _PARTICLE_STREAM, _MISSING_STREAM = range(3)
+_SPECIES_STREAM, _PARTICLE_STREAM, _MISSING_STREAM, _VOLUME_STREAM = range(4)
+
+# Particles of all species per mL.
+CONCENTRATION = 1000.0
 
 _DESCRIPTION = """Simulated plankton particles
 ----------------------------
@@ -43,6 +47,9 @@ Artificial particles in a simulated imaging flow cytometer: for each one, an ima
 per time sample, columns FWS, SWS, FL Yellow, FL Orange, FL Red, Curvature). Both are
 computed from the same body. The species are invented: their names give the simulated
 body plan, form, pigment and size, and are not taxa.
+
+The water has {concentration:g} particles per mL, at random places: `samples` has the
+volume that was analyzed until the last of the particles came.
 
 The kind of instrument, the channels and their range follow arXiv:2603.16427.
 """
@@ -132,6 +139,10 @@ def make_particles(
             ``["image", "profile"]``.
         channel_names : list of str
             The six channels of a profile, in order.
+        samples : DataFrame of shape (1, 11)
+            The simulated measurement, in the columns of the samples of
+            :func:`load_cyz_json`. Its `analyzed_volume_ml` is drawn: the water has 1000
+            particles per mL at random places, and is analyzed until the last particle.
         DESCR : str
             A description of the data.
     (data, target) : tuple if ``return_X_y`` is True
@@ -196,7 +207,18 @@ def make_particles(
         target_names=sorted(names),
         feature_names=list(data.columns),
         channel_names=list(CHANNEL_NAMES),
-        DESCR=_DESCRIPTION,
+        samples=samples_table(
+            [
+                {
+                    "sample_id": "simulated",
+                    "analyzed_volume_ml": _volume_ml(n_samples, entropy),
+                    "n_particles": n_samples,
+                    "n_images": n_samples - n_missing,
+                    "n_read": n_samples,
+                }
+            ]
+        ),
+        DESCR=_DESCRIPTION.format(concentration=CONCENTRATION),
     )
 
 
@@ -204,6 +226,12 @@ def _stream(entropy: int, stream: int, index: int) -> np.random.Generator:
     """Return the generator of one particle, independent of all others."""
     seeds = np.random.SeedSequence(entropy, spawn_key=(stream, index))
     return np.random.default_rng(seeds)
+
+
+def _volume_ml(n_samples: int, entropy: int) -> float:
+    """Draw the volume with so many particles: the sum of the volumes between them."""
+    between = _stream(entropy, _VOLUME_STREAM, 0).standard_exponential(n_samples)
+    return float(between.sum() / CONCENTRATION)
 
 
 def _draw_species(n_samples: int, n_species: int, entropy: int) -> np.ndarray:
