@@ -649,3 +649,154 @@ def test_none_of_the_images_can_be_read(tmp_path):
     with pytest.raises(ValueError, match=r"None of the images can be read. .*nowhere"):
         write(tmp_path / "x", table, errors="coerce", without_image="aside")
     assert not list(tmp_path.iterdir())
+
+
+# Columns of the samples.
+
+
+def measured(**columns):
+    """Two samples, the first measured by an instrument, nothing known of the other."""
+    known = {
+        "sample_id": ["s1", "s2"],
+        "instrument": ["CytoSense CS-1", None],
+        "start": pd.Series(["2025-07-01T09:30:15.123456Z", None], dtype="M8[ns, UTC]"),
+        "duration_s": [300.0, np.nan],
+        "analyzed_volume_ml": [1.125, np.nan],
+        "pumped_volume_ml": [1.5, np.nan],
+        "n_particles": [24.0, np.nan],
+        "n_images": [np.nan, np.nan],
+        "n_read": [24.0, 3.0],
+        "is_partial": [False, True],
+        "volume_problem": ["", "no volume is given"],
+    }
+    return pd.DataFrame(known | columns)
+
+
+def test_columns_of_the_samples(tmp_path):
+    table = particles(sample_id=["s2", "s1"])
+    samples = measured(
+        object_lat=[48.5, np.nan],
+        object_depth_min=[1.0, 2.0],
+        sample_ship=["Neomysis", None],
+        process_by=[None, "me"],
+        label=["not", "written"],
+    )
+    two, one = as_ecotaxa_reads(write(tmp_path / "x", table, samples=samples))
+    common = ("img_", "object_annotation_", "object_id")
+    one, two = (
+        {name: text for name, text in row.items() if not name.startswith(common)}
+        for row in (one, two)
+    )
+    assert one == {
+        "sample_id": "s1",
+        "object_date": "20250701",
+        "object_time": "093015",
+        "acq_instrument": "CytoSense CS-1",
+        "acq_duration_s": "300.0",
+        "acq_analyzed_volume_ml": "1.125",
+        "acq_pumped_volume_ml": "1.5",
+        "acq_n_particles": "24",
+        "acq_is_partial": "False",
+        "object_lat": "48.5",
+        "object_depth_min": "1.0",
+        "sample_ship": "Neomysis",
+        "process_by": "",
+        "acq_id": "s1",
+        "process_id": "s1",
+    }
+    empty = dict.fromkeys(one, "")
+    assert two == empty | {
+        "sample_id": "s2",
+        "acq_is_partial": "True",
+        "object_depth_min": "2.0",
+        "process_by": "me",
+        "acq_id": "s2",
+        "process_id": "s2",
+    }
+
+
+def test_dates_of_the_samples(tmp_path):
+    """A date that was given has its own time or none; else, it is that of the start."""
+    samples = measured(object_date=["20250702", None], object_time=[None, None])
+    samples["start"] = samples["start"].ffill()
+    table = particles([GRAY] * 4, sample_id=["s1", "s2", "s1", "s2"])
+    table["object_date"] = [None, None, "2024-01-01", "2024-01-01"]
+    table["object_time"] = [None, None, "080000", None]
+    rows = as_ecotaxa_reads(write(tmp_path / "x", table, samples=samples))
+    assert [(row["object_date"], row["object_time"]) for row in rows] == [
+        ("20250702", ""),
+        ("20250701", "093015"),
+        ("20240101", "080000"),
+        ("20240101", ""),
+    ]
+
+
+def test_values_of_the_table_come_first(tmp_path):
+    table = particles(sample_id=["s1", "s2"], object_lat=[1.5, np.nan], acq_id=7)
+    samples = measured(object_lat=[48.5, 49.5], acq_id=["a", "b"])[::-1]
+    table = table.assign(acq_id=["x", None])
+    one, two = as_ecotaxa_reads(write(tmp_path / "x", table, samples=samples))
+    assert (one["object_lat"], two["object_lat"]) == ("1.5", "49.5")
+    assert (one["acq_id"], two["acq_id"]) == ("x", "b")
+    assert table.columns.tolist() == [
+        *("object_id", "image", "sample_id", "object_lat", "acq_id"),
+    ]
+
+
+def test_samples_of_which_nothing_is_known(tmp_path):
+    samples = pd.DataFrame({"sample_id": ["s"]})
+    table = particles(sample_id="s")
+    without = write(tmp_path / "a" / "x", table)
+    path = write(tmp_path / "b" / "x", table, samples=samples)
+    assert as_ecotaxa_reads(path) == as_ecotaxa_reads(without)
+
+
+def test_too_many_columns_of_acquisitions(tmp_path):
+    samples = measured(**{f"acq_{i}": ["a", "b"] for i in range(26)})
+    table = particles(sample_id=["s1", "s2"])
+    with pytest.raises(ValueError, match="31 free columns begin with acq_; Eco"):
+        write(tmp_path / "x", table, samples=samples)
+
+
+@pytest.mark.parametrize(
+    ("table", "samples", "error", "message"),
+    [
+        (
+            particles(),
+            measured(),
+            ValueError,
+            "no column 'sample_id', which says ",
+        ),
+        (
+            particles(sample_id=["s1", "s3"]),
+            measured(),
+            ValueError,
+            "samples has no row for 's3', to which 1 of the particles belong",
+        ),
+        (
+            particles(sample_id="s1"),
+            measured(sample_id="s1"),
+            ValueError,
+            "samples has 's1' twice; expected one row per sample",
+        ),
+        (particles(sample_id="s1"), ["s1"], TypeError, "samples: expected a DataFrame"),
+    ],
+)
+def test_samples_that_do_not_fit(table, samples, error, message, tmp_path):
+    with pytest.raises(error, match=message):
+        write(tmp_path / "x", table, samples=samples)
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(
+    ("time", "written"), [("09:30:00", "093000"), (93000, "093000"), ("1", "000001")]
+)
+def test_times(time, written, tmp_path):
+    path = write(tmp_path / "x", particles([GRAY], object_time=[time]))
+    assert as_ecotaxa_reads(path)[0]["object_time"] == written
+
+
+def test_a_time_without_seconds(tmp_path):
+    """It was once taken as minutes and seconds."""
+    with pytest.raises(ValueError, match=r"'object_time'.* expected hhmmss, got"):
+        write(tmp_path / "x", particles([GRAY], object_time=["09:30"]))

@@ -31,8 +31,8 @@ class Metadata:
         others = given[~given.isin(names)].tolist()
         if others:
             print_message(
-                f"warning: {plural(len(others), 'row')} in {self.path} for samples that "
-                f"are not passed: {_shown(others)}"
+                f"warning: {plural(len(others), 'row')} in {self.path} for samples "
+                f"that are not passed: {_shown(others)}"
             )
         without = [name for name in names if name not in set(given)]
         if without:
