@@ -18,6 +18,7 @@ from skplankton.datasets import (
     load_cyz_json,
     load_particles,
     make_particles,
+    read_samples,
     write_cyz_json,
     write_particles,
 )
@@ -31,6 +32,19 @@ PARTICLES["image"] = [image[:6, :9] for image in PARTICLES["image"]]
 TABLE = PARTICLES.assign(
     object_id=["a", "b", "c"], object_area=[1.0, 2.5, 3.0], sample_id="s"
 )
+MEASURED = pd.DataFrame(
+    {
+        "sample_id": ["s"],
+        "start": ["2025-07-01T09:30:15.1234567+02:00"],
+        "duration_s": [300.0],
+        "analyzed_volume_ml": [1.125],
+        "n_particles": [4],
+    }
+)
+STATIONS = """sample_id,volume_ml,date,time,start,latitude,depth,n_read,is_partial,acq_x
+s,1.5,2025-07-01,09:30,2025-07-01T09:30Z,48.5,3,4,True,1
+"t",,20250701,093000,,-90,,,,x
+"""
 CYZ_COLUMNS = [
     "image",
     "profile",
@@ -48,7 +62,8 @@ def valid(tmp_path_factory):
     """Valid files of each kind."""
     folder = tmp_path_factory.mktemp("valid")
     write_particles(PARTICLES, LABELS, folder / "lab")
-    write_cyz_json(PARTICLES, folder / "cyto" / "converted" / "s.json")
+    path = folder / "cyto" / "converted" / "s.json"
+    write_cyz_json(PARTICLES, path, samples=MEASURED)
     shutil.copytree(folder / "lab" / "images", folder / "cyto" / "images" / "s")
     write_ecotaxa(folder / "import", TABLE, LABELS)
     write_ecotaxa(folder / "import.zip", TABLE, LABELS)
@@ -194,6 +209,15 @@ def test_cytoprocess(valid, temporary, data, errors):
         CYZ_COLUMNS,
         temporary,
     )
+
+
+@examples(200)
+@given(data=st.data())
+def test_table_of_samples(valid, temporary, data):
+    path = valid / "fuzzed_samples.csv"
+    path.write_bytes(data.draw(mutated(STATIONS.encode())))
+    columns = MEASURED.columns.tolist()
+    check(lambda: read_samples(path), path, columns, temporary)
 
 
 FILE_NAMES = st.from_regex(

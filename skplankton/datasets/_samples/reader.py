@@ -45,6 +45,7 @@ _TIMES = {
     r"\d\d?:\d\d": "%H:%M",
     r"\d\d?:\d\d:\d\d": "%H:%M:%S",
 }
+_MOST_DIGITS = 15  # of a whole number that is exact as a float
 # Not "007", which is an identifier.
 _NUMBER = re.compile(r"[-+]?(0|[1-9]\d*)(\.\d+)?([eE][-+]?\d+)?")
 
@@ -219,12 +220,20 @@ def _row(
     if time is not None and date is None:
         raise ValueError(f"{where}: a time without a date. Add the date.")
     if row.get("start") is None and date is not None:
-        row["start"] = pd.Timestamp(f"{date}T{time or '000000'}Z")
+        row["start"] = _start(date, time or "000000", where)
     has_volume = row.get("analyzed_volume_ml") is not None
     problem = row.get("volume_problem") or NO_VOLUME
     row["volume_problem"] = "" if has_volume else problem
     row["is_partial"] = bool(row.get("is_partial"))
     return row
+
+
+def _start(date: str, time: str, where: str) -> pd.Timestamp:
+    moment = datetime.datetime.strptime(date + time, "%Y%m%d%H%M%S")
+    try:
+        return utc_time(moment)
+    except ValueError as error:
+        raise ValueError(f"{where}, the date {date}: {error}.") from None
 
 
 def _with_numbers(table: pd.DataFrame) -> pd.DataFrame:
@@ -257,7 +266,7 @@ def _positive(text: str) -> float:
 
 
 def _count(text: str) -> int:
-    if not text.isdecimal():
+    if not text.isdecimal() or len(text) > _MOST_DIGITS:
         raise ValueError(f"expected a whole number, got {text!r}")
     return int(text)
 

@@ -6,6 +6,7 @@ import datetime
 import math
 import re
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from reprlib import repr as shown  # short, for values of any length and depth
 from typing import Any
 
@@ -64,13 +65,18 @@ def utc_time(value: Any) -> pd.Timestamp:
     """
     # pandas would also take "now", numbers, and dates in any order.
     is_text = isinstance(value, str) and _ISO_TIME.fullmatch(value)
-    if not is_text and not isinstance(value, datetime.datetime):
-        raise ValueError(f"expected a time such as 2025-07-01T09:30Z, got {value!r}")
-    time = pd.Timestamp(value)
-    if time is pd.NaT:
-        return time
-    time = time.tz_localize("UTC") if time.tzinfo is None else time.tz_convert("UTC")
-    return time.as_unit("ns")
+    if is_text or isinstance(value, datetime.datetime):
+        with suppress(ValueError):  # 30 February, or a year that pandas cannot have
+            time = pd.Timestamp(value)
+            if time is pd.NaT:
+                return time
+            is_local = time.tzinfo is not None
+            time = time.tz_convert("UTC") if is_local else time.tz_localize("UTC")
+            return time.as_unit("ns")
+    raise ValueError(
+        "expected a time such as 2025-07-01T09:30Z, from 1678 to 2261, got "
+        f"{shown(value)}"
+    )
 
 
 def positive_number(value: Any, name: str) -> tuple[float | None, str]:
