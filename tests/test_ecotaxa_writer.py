@@ -84,7 +84,7 @@ def test_what_is_written(tmp_path):
     assert written == tmp_path / "station"
     first, second = as_ecotaxa_reads(written)
     assert first == {
-        "img_file_name": "images/000000_p0.png",
+        "img_file_name": "images/p0_169b5b82.png",
         "img_rank": "0",
         "object_id": "p0",
         "object_annotation_category": "Ångström<µ",
@@ -107,7 +107,7 @@ def test_what_is_written(tmp_path):
     }
     assert list(second.values()) == (
         [
-            "images/000001_p1.png",
+            "images/p1_f64551fc.png",
             "0",
             "p1",
             "",
@@ -350,6 +350,20 @@ def test_names_are_safe_and_unique(tmp_path):
         assert len(file) < 80
 
 
+def test_names_do_not_depend_on_the_other_particles(tmp_path):
+    """EcoTaxa would take an image of another name for a second one of the object."""
+    table = particles([GRAY, COLOR, GRAY])
+    names = [
+        {row["object_id"]: row["img_file_name"] for row in as_ecotaxa_reads(path)}
+        for path in (
+            write(tmp_path / "a", table),
+            write(tmp_path / "b", table[::-1]),
+            write(tmp_path / "c", table[1:]),
+        )
+    ]
+    assert names[0] == names[1] == {"p0": names[0]["p0"]} | names[2]
+
+
 def test_particles_without_image(tmp_path):
     table = particles([GRAY, None, np.nan], object_depth_min=[1, 2, 3])
     with pytest.raises(
@@ -384,7 +398,7 @@ def test_nothing_is_overwritten_by_default(tmp_path, name):
     assert read_ecotaxa(path, status=None)["label"].tolist() == ["b"]
     assert os.listdir(tmp_path) == [name]
     if name == "x":
-        assert os.listdir(path / "images") == ["000000_p0.png"]
+        assert os.listdir(path / "images") == ["p0_169b5b82.png"]
 
 
 def test_empty_folder_may_be_written_to(tmp_path):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import shutil
 import zipfile
@@ -38,6 +39,17 @@ def table_name(path: Path) -> str:
 def safe_name(text: str) -> str:
     """The text as part of a file name that is valid on any system."""
     return "".join(c if c.isascii() and c.isalnum() else "_" for c in text)[:60]
+
+
+def image_name(object_id: str) -> str:
+    """A file name, without suffix, that depends on the object's id alone.
+
+    EcoTaxa recognizes an image that it has by this name and the object's id.
+    """
+    # Without the digest, ids that differ in case or in unsafe characters would share a
+    # name on some systems.
+    digest = hashlib.sha256(object_id.encode()).hexdigest()[:8]
+    return f"{safe_name(object_id)}_{digest}"
 
 
 def check_target(path: Path, overwrite: bool) -> None:

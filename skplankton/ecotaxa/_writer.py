@@ -36,7 +36,7 @@ from skplankton.ecotaxa._output import (
     WITHOUT_IMAGE,
     check_target,
     image_file,
-    safe_name,
+    image_name,
     table_name,
     whole_output,
 )
@@ -208,8 +208,7 @@ def write_ecotaxa(
                 _note(problems, ids[row], error)
                 images[row] = None
                 continue
-            # The number makes names unique that differ only in unsafe characters.
-            files.append(f"{IMAGES}/{row:06d}_{safe_name(ids[row])}{suffix}")
+            files.append(f"{IMAGES}/{image_name(ids[row])}{suffix}")
             write(files[-1], content)
             shown.append(row)
         if not shown:
