@@ -13,6 +13,7 @@ import tempfile
 import textwrap
 from pathlib import Path
 
+import pandas as pd
 import pytest
 
 from skplankton import _cli
@@ -34,8 +35,13 @@ def station(tmp_path_factory):
     X, y = make_particles(60, n_species=3, random_state=0, return_X_y=True)
     X = X.astype(object)
     X.loc[::6, "image"] = None
+    known = {"sample_id": list("abc"), "start": "2025-07-01T09:30:15.123Z"}
     for i, name in enumerate("abc"):
-        write_cyz_json(X[20 * i : 20 * i + 20], folder / "season" / f"{name}.json")
+        path = folder / "season" / f"{name}.json"
+        samples = pd.DataFrame(known | {"analyzed_volume_ml": 1 / 3})
+        write_cyz_json(X[20 * i : 20 * i + 20], path, samples=samples)
+    text = "sample_id,latitude,sample_ship\na,48.4,Neomysis\nb,,\nc,48.5,Tara\n"
+    (folder / "stations.csv").write_text(text, encoding="utf-8")
     columns = ("category", "status", "hierarchy")
     for file, sample, labels in (("labels", "a", y[:20]), ("new", "b", y[20:40])):
         rows = ["object_id\t" + "\t".join(f"object_annotation_{c}" for c in columns)]
@@ -63,7 +69,8 @@ def cached_predictions(station, monkeypatch):
 
 def arguments(folder, output):
     parts = ["classify", folder / "model.joblib", folder / "season", "--output", output]
-    return [*map(str, parts), "--ecotaxa", "--chunk-size", CHUNK_SIZE]
+    parts += ["--metadata", folder / "stations.csv", "--ecotaxa"]
+    return [*map(str, parts), "--chunk-size", CHUNK_SIZE]
 
 
 def fit_arguments(station, output):

@@ -220,6 +220,7 @@ def test_columns_identify_the_particle(path):
         ({"name": "CytoSense"}, "CytoSense"),
         ({"name": None, "serialNumber": "CS-2007-15"}, "CS-2007-15"),
         ({"name": ["CytoSense"], "serialNumber": 12}, "12"),
+        ({"name": "Cyto\ud800"}, "Cyto\\ud800"),
         ({}, None),
         (None, None),
     ],

@@ -376,6 +376,13 @@ def test_the_table_of_cytoprocess(tmp_path):
     samples = read_samples(saved(tmp_path, f"sample_id,{fields}\nVilaine 3,,,,,,,,\n"))
     assert samples["sample_id"].tolist() == ["Vilaine 3"]
     assert samples[fields.split(",")].isna().all(axis=None)
+    # pandas makes floats of dates and times among missing ones.
+    row = "Vilaine 3,-2.5,47.5,20250701.0,93000.0,1.0,1.0,,"
+    samples = read_samples(
+        saved(tmp_path, f"sample_id,{fields}\n{row}\nLoire,,,,,,,,\n")
+    )
+    assert samples["start"].tolist() == [pd.Timestamp("2025-07-01T09:30Z"), pd.NaT]
+    assert samples["object_lat"][0] == 47.5
 
 
 @pytest.mark.parametrize(
@@ -385,6 +392,7 @@ def test_the_table_of_cytoprocess(tmp_path):
         ("09:05:07", "090507"),
         ("090507", "090507"),
         ("90507", "090507"),
+        ("90507.0", "090507"),
     ],
 )
 def test_times(text, time, tmp_path):

@@ -189,8 +189,7 @@ class OutputFolder:
     def _write_table(self, name: str, rows: list[list[Any]]) -> None:
         text = io.StringIO(newline="")
         csv.writer(text, lineterminator="\n").writerows(rows)
-        # A file may give its instrument a name that is not valid Unicode.
-        content = text.getvalue().encode(errors="backslashreplace")
+        content = text.getvalue().encode()
         write_whole(self.path / f"{name}.csv", content, self.progress)
 
     def _record_file(self, sample: str) -> Path:

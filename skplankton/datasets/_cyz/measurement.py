@@ -46,7 +46,8 @@ def _member(value: Any, key: str) -> Any:
 def _instrument_name(instrument: Any) -> str | None:
     parts = [_member(instrument, key) for key in ("name", "serialNumber")]
     texts = [str(part) for part in parts if isinstance(part, str | int) and part]
-    return " ".join(texts) or None
+    # JSON can have characters that no table can.
+    return " ".join(texts).encode(errors="backslashreplace").decode() or None
 
 
 def _start(value: Any) -> str | None:

@@ -41,7 +41,7 @@ _OF_PARTICLES = re.compile(
 )
 _DATES = {r"\d{8}": "%Y%m%d", r"\d{4}-\d\d?-\d\d?": "%Y-%m-%d"}
 _TIMES = {
-    r"\d{6}": "%H%M%S",
+    r"\d{5,6}": "%H%M%S",
     r"\d\d?:\d\d": "%H:%M",
     r"\d\d?:\d\d:\d\d": "%H:%M:%S",
 }
@@ -278,22 +278,23 @@ def _truth(text: str) -> bool:
 
 
 def _date(text: str) -> str:
-    examples = "a date such as 2025-07-01 or 20250701"
-    return _rewritten(text, _DATES, "%Y%m%d", examples)
+    return _rewritten(text, _DATES, "%Y%m%d", "a date such as 2025-07-01 or 20250701")
 
 
 def _time(text: str) -> str:
-    # Spreadsheet programs drop the leading zero of 093000.
-    digits = f"0{text}" if re.fullmatch(r"\d{5}", text) else text
-    return _rewritten(digits, _TIMES, "%H%M%S", "a time such as 09:30 or 093000")
+    return _rewritten(text, _TIMES, "%H%M%S", "a time such as 09:30 or 093000")
 
 
 def _rewritten(text: str, forms: dict[str, str], wanted: str, examples: str) -> str:
+    # As pandas writes whole numbers among missing ones, CytoProcess too.
+    digits = re.sub(r"(?<=\d)\.0$", "", text)
     for pattern, form in forms.items():
         # strptime alone would take digits in other numbers than these.
-        if re.fullmatch(pattern, text):
+        if re.fullmatch(pattern, digits):
+            # Spreadsheet programs drop the leading zero of 093000.
+            whole = digits.zfill(6) if form == "%H%M%S" else digits
             with suppress(ValueError):
-                return datetime.datetime.strptime(text, form).strftime(wanted)
+                return datetime.datetime.strptime(whole, form).strftime(wanted)
     raise ValueError(f"expected {examples}, got {text!r}")
 
 
