@@ -1255,6 +1255,14 @@ def test_metadata_day_after_day(station, tmp_path, capsys, monkeypatch):
     table = table_of_samples(out)
     assert table["analyzed_volume_ml"]["bay"] == 1.75
     assert table["object_note"].fillna("").to_dict() == {"bay": "a", "cape": ""}
+    # Unless the sample has to be classified again.
+    capsys.readouterr()
+    samples[0].write_text(samples[0].read_text("utf-8-sig") + "\n", encoding="utf-8")
+    assert classify(station, out, samples=samples) == 0
+    printed = capsys.readouterr().err
+    assert "warning: bay is classified again, without the values that --met" in printed
+    assert "cape is classified" not in printed
+    assert table_of_samples(out)["analyzed_volume_ml"].isna().all()
 
 
 def test_more_rows_than_are_shown(station, tmp_path, capsys):

@@ -757,6 +757,16 @@ def test_values_of_the_table_come_first(tmp_path):
     ]
 
 
+def test_columns_of_acquisitions_that_are_given(tmp_path):
+    """They come before those of the instrument, where they are not missing."""
+    samples = measured(acq_instrument=[None, "FlowCam"], n_images=[0.5, np.nan])
+    table = particles(sample_id=["s1", "s2"])
+    one, two = as_ecotaxa_reads(write(tmp_path / "x", table, samples=samples))
+    assert one["acq_instrument"] == "CytoSense CS-1"
+    assert two["acq_instrument"] == "FlowCam"
+    assert (one["acq_n_images"], two["acq_n_images"]) == ("0.5", "")
+
+
 def test_samples_of_which_nothing_is_known(tmp_path):
     samples = pd.DataFrame({"sample_id": ["s"]})
     table = particles(sample_id="s")

@@ -133,18 +133,25 @@ def _classify(
     failed: dict[str, Exception] = {}
     records: dict[str, Any] = {}
     waiting: list[tuple[Sample, str]] = []
+    earlier = {} if is_other_run else folder.records()
+    described = {name for name, record in earlier.items() if record["metadata"]}
     for sample in samples:
         with _sample_errors(failed, sample, options):
             state = sample.state()
             record = (
                 None if is_other_run else folder.finished(sample.name, state, wanted)
             )
-            # Without --metadata, what it was before remains.
+            # Without --metadata, a finished sample keeps what was given before.
             given = metadata.of(sample.name)
-            if record is None or given not in (None, record["metadata"]):
-                waiting.append((sample, state))
-            else:
+            if record is not None and given in (None, record["metadata"]):
                 records[sample.name] = record
+                continue
+            waiting.append((sample, state))
+            if given is None and sample.name in described:
+                print_message(
+                    f"warning: {sample.name} is classified again, without the values "
+                    "that --metadata had for it. Pass --metadata again to add them."
+                )
     if records:
         print_result(
             f"{plural(len(records), 'sample')} classified before; left as they are"

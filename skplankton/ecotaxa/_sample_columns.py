@@ -92,12 +92,14 @@ def _columns(samples: pd.DataFrame) -> pd.DataFrame:
     for name, values in samples.items():
         is_for_ecotaxa = isinstance(name, str) and name.partition("_")[0] in PREFIXES
         if is_for_ecotaxa and name not in (DATE, TIME):
+            if name in columns:  # of the instrument
+                values = _filled(values, columns[name], values.notna())
             columns[name] = values
     return columns
 
 
 def _written(values: pd.Series) -> pd.Series:
-    if values.name in COUNTS:
+    if values.name in COUNTS and (values.dropna() % 1 == 0).all():
         return values.astype("Int64")
     return values.astype(str) if values.name == "is_partial" else values
 
