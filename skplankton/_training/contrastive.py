@@ -7,6 +7,7 @@ import numpy as np
 import torch
 from skorch import NeuralNet
 from skorch.callbacks import Callback, EarlyStopping, LRScheduler, PrintLog
+from skorch.dataset import get_len
 from skorch.helper import predefined_split
 from skorch.utils import noop, to_tensor
 from torch import Tensor
@@ -68,6 +69,27 @@ class ContrastiveNet(NeuralNet):
         return BalancedBatches(
             dataset, self.batch_size, self.shuffle if training else None
         )
+
+    def run_single_epoch(self, iterator, training, prefix, step_fn, **fit_params):
+        """As skorch's, but the losses are read at the end of the epoch.
+
+        Reading one waits for the device, which would then wait for its next step.
+        """
+        if iterator is None:
+            return
+        losses_of_batches = []
+        for batch in iterator:
+            self.notify("on_batch_begin", batch=batch, training=training)
+            step = step_fn(batch, **fit_params)
+            losses_of_batches.append(step["loss"])
+            self.history.record_batch(f"{prefix}_batch_size", get_len(batch[0]))
+            self.notify("on_batch_end", batch=batch, training=training, **step)
+        n_batches = len(losses_of_batches)
+        values = torch.stack(losses_of_batches).tolist()
+        records = self.history[-1]["batches"][-n_batches:]
+        for record, value in zip(records, values, strict=True):
+            record[f"{prefix}_loss"] = value
+        self.history.record(f"{prefix}_batch_count", n_batches)
 
     def infer(self, x, **fit_params):
         with autocast(self.device, self.precision):
@@ -203,7 +225,8 @@ def train_dual_encoder(
 
     torch's global random states are not changed.
     """
-    dataset = PairDataset(arrays)
+    device = net_params["device"]
+    dataset = PairDataset(arrays, device)
     n_batches = math.ceil(len(dataset) / batch_size)
     schedule = WarmupCosine(warmup_epochs * n_batches, max_epochs * n_batches)
     callbacks = [
@@ -221,6 +244,8 @@ def train_dual_encoder(
         callbacks.append(("early_stopping", stopping))
 
     optimizer_class, optimizer_params = OPTIMIZERS.get(optimizer, (optimizer, {}))
+    if optimizer in OPTIMIZERS and torch.device(device).type == "cuda":
+        optimizer_params = {**optimizer_params, "fused": True}  # few kernels, not many
     net = ContrastiveNet(
         optimizer=optimizer_class,
         optimizer__lr=learning_rate,
@@ -228,7 +253,7 @@ def train_dual_encoder(
         max_epochs=max_epochs,
         batch_size=batch_size,
         shuffle=np.random.RandomState(seed),
-        train_split=predefined_split(PairDataset(valid_arrays))
+        train_split=predefined_split(PairDataset(valid_arrays, device))
         if valid_arrays is not None
         else None,
         callbacks=callbacks,

@@ -126,7 +126,7 @@ def train_dino(
     """
     loss_class, _ = import_lightly()
     batches = BalancedBatches(
-        PairDataset({"image": values}), batch_size, np.random.RandomState(seed)
+        PairDataset({"image": values}, device), batch_size, np.random.RandomState(seed)
     )
     n_steps = max_epochs * len(batches)
     with seeded(device, seed):
