@@ -110,6 +110,22 @@ def test_no_step_waits_for_the_device(arrays, valid):
     assert counts[0] == counts[1]
 
 
+@pytest.mark.parametrize("before", [False, True])
+def test_algorithms_are_deterministic_while_training(arrays, before, monkeypatch):
+    monkeypatch.setattr(torch.backends.cudnn, "deterministic", before)
+    seen = []
+    get_loss = ContrastiveNet.get_loss
+
+    def spy(*args, **kwargs):
+        seen.append(torch.backends.cudnn.deterministic)
+        return get_loss(*args, **kwargs)
+
+    monkeypatch.setattr(ContrastiveNet, "get_loss", spy)
+    train(arrays, **settings())
+    assert set(seen) == {True}
+    assert torch.backends.cudnn.deterministic == before
+
+
 def test_loss_of_an_epoch_is_the_mean_over_its_pairs(arrays, monkeypatch):
     seen = []
     get_loss = ContrastiveNet.get_loss
