@@ -424,7 +424,7 @@ def _add_common(parser: argparse.ArgumentParser, channels: str) -> None:
     parser.add_argument(
         "--quiet",
         action="store_true",
-        help="no progress bars (log files never have them)",
+        help="no progress: neither bars nor, in log files, a line every half minute",
     )
     parser.add_argument(
         "--config",
