@@ -12,7 +12,6 @@ from skorch.helper import predefined_split
 from skorch.utils import noop, to_tensor
 from torch import Tensor
 from torch.optim.lr_scheduler import LambdaLR
-from tqdm.auto import tqdm
 
 from skplankton import losses
 from skplankton._nn.augmentation import augment_pairs
@@ -26,6 +25,7 @@ from skplankton._training.devices import (
 )
 from skplankton._training.divergence import diverged, is_finite
 from skplankton._training.schedule import WarmupCosine
+from skplankton._utils.progress import progress
 
 OPTIMIZERS = {
     "adamw": (torch.optim.AdamW, {}),
@@ -188,17 +188,24 @@ class _DivergenceCheck(Callback):
             raise diverged(net.optimizer__lr)
 
 
-class _EpochProgress(Callback):
-    """One progress bar over all epochs, with the last losses."""
+class _StepProgress(Callback):
+    """One progress bar over all steps, with the losses of the last epoch."""
 
-    def on_train_begin(self, net, **kwargs):
-        self.bar_ = tqdm(total=net.max_epochs, desc="training", unit="epoch")
+    def on_train_begin(self, net, X=None, **kwargs):
+        n_steps = net.max_epochs * len(net.get_iterator(X))
+        self.bar_ = progress(
+            total=n_steps, desc="training", unit="steps", disable=False
+        )
+
+    def on_batch_end(self, net, training=False, **kwargs):
+        self.bar_.update(int(training))
 
     def on_epoch_end(self, net, **kwargs):
         last = net.history[-1]
         shown = ("train_loss", "valid_loss", "temperature")
-        self.bar_.set_postfix({name: last[name] for name in shown if name in last})
-        self.bar_.update()
+        losses = {name: last[name] for name in shown if name in last}
+        epoch = f"{last['epoch']}/{net.max_epochs}"
+        self.bar_.set_postfix({"epoch": epoch, **losses}, refresh=False)
 
     def on_train_end(self, net, **kwargs):
         self.bar_.close()
@@ -235,8 +242,8 @@ def train_dual_encoder(
         ("schedule", LRScheduler(LambdaLR, lr_lambda=schedule, step_every="batch")),
     ]
     if verbose:
-        progress = PrintLog() if verbose > 1 else _EpochProgress()
-        callbacks.append(("progress", progress))
+        shown = PrintLog() if verbose > 1 else _StepProgress()
+        callbacks.append(("progress", shown))
     if valid_arrays is not None:
         stopping = _EarlyStopping(
             patience=patience, threshold=0, load_best=True, sink=noop
