@@ -304,6 +304,9 @@ def test_parallel_is_the_same():
     particles = make_particles(300, n_species=4, random_state=0, return_X_y=True)[0]
     alone = measure_particles(particles, pixel_size=0.7)
     assert alone.equals(measure_particles(particles, pixel_size=0.7, n_jobs=2))
+    particles.loc[3, "image"] = "no.png"
+    with pytest.raises(FileNotFoundError, match="row 3: the image"):
+        measure_particles(particles, pixel_size=0.7, n_jobs=2)
 
 
 def test_missing_scikit_image_names_the_extra(monkeypatch):

@@ -67,7 +67,8 @@ def measure_particles(
         an instrument's file, or missing. Dark on a bright background, gray or color,
         uneven lighting included.
     pixel_size : float
-        µm per pixel, from the instrument's calibration. One instrument at a time.
+        Size of a pixel in µm, from the instrument's calibration. One instrument at a
+        time.
     crop_top : int, default=0
         Rows to remove from the top of each image, such as a scale bar.
     n_jobs : int, default=None
@@ -146,7 +147,10 @@ def measure_particles(
     >>> particles = make_particles(6, random_state=0)
     >>> particles.data.loc[5, "image"] = None
     >>> sizes = measure_particles(particles.data, pixel_size=particles.pixel_size)
-    >>> sizes[["area_um2", "biovolume_um3", "note"]].round(-1)
+    >>> sizes["biovolume_um3"].round(-3).tolist()
+    [27000.0, 18000.0, 12000.0, 12000.0, 14000.0, nan]
+    >>> sizes["note"].tolist()
+    ['', '', '', '', '', 'no image']
     """
     _import_skimage()
     X = as_table_or_array(X)
@@ -188,27 +192,38 @@ def _measure_all(
     entries = images.to_numpy(dtype=object)
     measure = partial(_measure_entry, crop_top=crop_top)
     stop_at_error = problems.errors == "raise"
-    starts = range(0, len(entries), ENTRIES_PER_TASK)
-    tasks = (entries[start : start + ENTRIES_PER_TASK] for start in starts)
-    n_processes = max(1, min(effective_n_jobs(n_jobs), len(starts)))
-    chunks = Parallel(n_jobs=n_processes, return_as="generator")(
-        delayed(decode_entries)(measure, task, stop_at_error) for task in tasks
-    )
+    n_processes = max(1, effective_n_jobs(n_jobs))
+    n_per_round = n_processes * ENTRIES_PER_TASK
     measured: list[Measured] = []
-    for result in (result for chunk in chunks for result in chunk):
-        if isinstance(result, Exception):
-            row = len(measured)
-            add_unreadable(
-                problems,
-                row_label(images.index, row),
-                "image",
-                entries[row],
-                result,
-                "a particle whose image cannot be read is not measured",
+    # In rounds, so that an error is raised after the first that has one.
+    with Parallel(n_jobs=n_processes) as parallel:
+        for start in range(0, len(entries), n_per_round):
+            some = entries[start : start + n_per_round]
+            chunks = parallel(
+                delayed(decode_entries)(measure, task, stop_at_error)
+                for task in np.array_split(some, min(n_processes, len(some)))
             )
-            result = Measured(None, UNREADABLE)
-        measured.append(result)
+            for result in (result for chunk in chunks for result in chunk):
+                row = len(measured)
+                measured.append(_checked(result, images, row, problems))
     return measured
+
+
+def _checked(
+    result: Measured | Exception, images: pd.Series, row: int, problems: Problems
+) -> Measured:
+    """The sizes, with the note of an unreadable image in place of its error."""
+    if isinstance(result, Measured):
+        return result
+    add_unreadable(
+        problems,
+        row_label(images.index, row),
+        "image",
+        images.iloc[row],
+        result,
+        "a particle whose image cannot be read is not measured",
+    )
+    return Measured(None, UNREADABLE)
 
 
 def _measure_entry(entry: Any, *, crop_top: int) -> Measured:
