@@ -19,7 +19,12 @@ from PIL import Image
 from sklearn.metrics import accuracy_score, f1_score
 from sklearn.pipeline import Pipeline
 
-from skplankton import CrossModalEmbedder, GalleryKNNClassifier, _cli
+from skplankton import (
+    CrossModalEmbedder,
+    GalleryKNNClassifier,
+    __version__,
+    _cli,
+)
 from skplankton._cli import (
     _arguments,
     _contact_sheet,
@@ -222,7 +227,7 @@ def test_channels(text, expected):
 def test_version(capsys):
     with pytest.raises(SystemExit):
         run("--version")
-    assert capsys.readouterr().out.strip() == "0.1.0.dev0"
+    assert capsys.readouterr().out.strip() == f"skplankton {__version__}"
 
 
 @pytest.mark.parametrize(
@@ -1214,7 +1219,7 @@ def test_metadata_for_ecotaxa(station, tmp_path):
         assert set(objects[name]) == {value}, name
     described = table_of_samples(out).loc["bay"]
     assert described["analyzed_volume_ml"] == 2.5
-    assert described["object_lat"] == 48.5
+    assert described["latitude"] == 48.5
     assert described["sample_ship"] == "Neomysis"
     # The similarity to the nearest labeled particle; the most doubtful come first.
     expected = table.loc[objects["object_id"]]

@@ -332,8 +332,8 @@ def test_a_table_of_stations(tmp_path):
     samples = read_samples(saved(tmp_path, text))
     assert samples.columns.tolist() == [
         *NAMES,
-        *("object_date", "object_time", "object_lat", "object_lon"),
-        *("object_depth_min", "object_depth_max", "sample_ship", "acq_id"),
+        *("object_date", "object_time", "latitude", "longitude"),
+        *("depth_min", "depth_max", "sample_ship", "acq_id"),
         *("object_note", "object_salinity"),
     ]
     assert samples["sample_id"].tolist() == ["bay", "cape", "delta"]
@@ -341,8 +341,8 @@ def test_a_table_of_stations(tmp_path):
     assert bay["start"] == pd.Timestamp("2025-07-01T09:30Z")
     assert bay["analyzed_volume_ml"] == 2.5
     assert (bay["object_date"], bay["object_time"]) == ("20250701", "093000")
-    assert (bay["object_lat"], bay["object_lon"]) == (48.5, -4.75)
-    assert bay["object_depth_min"] == bay["object_depth_max"] == 3
+    assert (bay["latitude"], bay["longitude"]) == (48.5, -4.75)
+    assert bay["depth_min"] == bay["depth_max"] == 3
     assert (bay["acq_id"], bay["sample_ship"]) == ("007", "Neomysis")
     assert bay["object_salinity"] == 35
     assert cape["start"] == pd.Timestamp("2025-07-02T00:00Z")
@@ -366,7 +366,7 @@ def test_a_table_of_stations(tmp_path):
 def test_saved_by_spreadsheet_programs(text, encoding, tmp_path):
     samples = read_samples(saved(tmp_path, text, encoding))
     assert samples["sample_id"].tolist() == ["b\u00e9"]
-    assert samples["object_lat"].tolist() == [48.5]
+    assert samples["latitude"].tolist() == [48.5]
 
 
 def test_the_table_of_cytoprocess(tmp_path):
@@ -375,14 +375,17 @@ def test_the_table_of_cytoprocess(tmp_path):
     fields += ",object_depth_max,object_lon_end,object_lat_end"
     samples = read_samples(saved(tmp_path, f"sample_id,{fields}\nVilaine 3,,,,,,,,\n"))
     assert samples["sample_id"].tolist() == ["Vilaine 3"]
-    assert samples[fields.split(",")].isna().all(axis=None)
+    given = ["object_date", "object_time", "object_lon_end", "object_lat_end"]
+    given += ["latitude", "longitude", "depth_min", "depth_max", "start"]
+    assert samples[given].isna().all(axis=None)
     # pandas makes floats of dates and times among missing ones.
     row = "Vilaine 3,-2.5,47.5,20250701.0,93000.0,1.0,1.0,,"
     samples = read_samples(
         saved(tmp_path, f"sample_id,{fields}\n{row}\nLoire,,,,,,,,\n")
     )
     assert samples["start"].tolist() == [pd.Timestamp("2025-07-01T09:30Z"), pd.NaT]
-    assert samples["object_lat"][0] == 47.5
+    assert samples[["latitude", "depth_max"]].dtypes.tolist() == ["float64"] * 2
+    assert samples["latitude"][0] == 47.5
 
 
 @pytest.mark.parametrize(
@@ -449,6 +452,7 @@ def test_times(text, time, tmp_path):
             "line 3, column 'latitude': expected a number from -90 to 90, got '91'",
         ),
         ("sample_id,longitude\na,-181\n", "a number from -180 to 180, got '-181'"),
+        ("sample_id,depth_min,depth_max\na,5,2\n", "line 2: depth_min is 5, more than"),
         ("sample_id,depth\na,deep\n", "column 'depth': expected a number, got 'deep'"),
         (
             "sample_id,date\na,01/07/2025\n",
@@ -501,7 +505,7 @@ def test_values_are_added_to_those_of_the_instrument(path, tmp_path):
     assert len(joined) == 1
     assert (row["analyzed_volume_ml"], row["volume_problem"]) == (1.25, "")
     assert (row["duration_s"], row["instrument"]) == (300, "CytoSense")
-    assert row["object_lat"] == 48.5
+    assert row["latitude"] == 48.5
     assert row["start"] == START  # a date alone is less than the instrument knows
     assert row["object_date"] == "20160420"
     # Nobody knows better what was read.

@@ -689,8 +689,8 @@ def measured(**columns):
 def test_columns_of_the_samples(tmp_path):
     table = particles(sample_id=["s2", "s1"])
     samples = measured(
-        object_lat=[48.5, np.nan],
-        object_depth_min=[1.0, 2.0],
+        latitude=[48.5, np.nan],
+        depth_min=[1.0, 2.0],
         sample_ship=["Neomysis", None],
         process_by=[None, "me"],
         label=["not", "written"],
@@ -760,11 +760,13 @@ def test_values_of_the_table_come_first(tmp_path):
 def test_columns_of_acquisitions_that_are_given(tmp_path):
     """They come before those of the instrument, where they are not missing."""
     samples = measured(acq_instrument=[None, "FlowCam"], n_images=[0.5, np.nan])
+    samples = samples.assign(latitude=[1, 2], object_lat=[3, None])
     table = particles(sample_id=["s1", "s2"])
     one, two = as_ecotaxa_reads(write(tmp_path / "x", table, samples=samples))
     assert one["acq_instrument"] == "CytoSense CS-1"
     assert two["acq_instrument"] == "FlowCam"
     assert (one["acq_n_images"], two["acq_n_images"]) == ("0.5", "")
+    assert (one["object_lat"], two["object_lat"]) == ("3.0", "2")
 
 
 def test_samples_of_which_nothing_is_known(tmp_path):

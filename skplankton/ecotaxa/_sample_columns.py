@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from skplankton.datasets._samples.table import COUNTS, PREFIXES
+from skplankton.datasets._samples.table import COUNTS, PLACE, PREFIXES
 
 SAMPLE_ID = "sample_id"
 DATE, TIME = "object_date", "object_time"
@@ -89,10 +89,13 @@ def _columns(samples: pd.DataFrame) -> pd.DataFrame:
     for name in OF_ACQUISITION:
         if name in samples:
             columns[f"acq_{name}"] = _written(samples[name])
+    for name in PLACE:
+        if name in samples:
+            columns[PLACE[name]] = samples[name]
     for name, values in samples.items():
         is_for_ecotaxa = isinstance(name, str) and name.partition("_")[0] in PREFIXES
         if is_for_ecotaxa and name not in (DATE, TIME):
-            if name in columns:  # of the instrument
+            if name in columns:
                 values = _filled(values, columns[name], values.notna())
             columns[name] = values
     return columns

@@ -87,8 +87,9 @@ def write_ecotaxa(
         :func:`~skplankton.datasets.load_cyz_json` and
         :func:`~skplankton.datasets.read_samples` return them, joined by the column
         `sample_id` of `table`. The start is written as ``object_date`` and
-        ``object_time``; instrument, volumes, duration, numbers of particles and images,
-        and whether the sample is partial, as ``acq_instrument``,
+        ``object_time``; latitude, longitude, depth_min and depth_max as ``object_lat``
+        and so on; instrument, volumes, duration, numbers of particles and images, and
+        whether the sample is partial, as ``acq_instrument``,
         ``acq_analyzed_volume_ml`` and so on; columns with one of the prefixes above,
         as they are. The sample's id becomes ``acq_id`` and, if needed, ``process_id``,
         unless there are others. Values in `table` come first.

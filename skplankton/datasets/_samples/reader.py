@@ -18,6 +18,7 @@ from skplankton.datasets._samples.table import (
     COLUMNS,
     COUNTS,
     NO_VOLUME,
+    PLACE,
     PREFIXES,
     positive_number,
     samples_table,
@@ -25,16 +26,13 @@ from skplankton.datasets._samples.table import (
     with_metadata,
 )
 
-# Plain names of columns -> those of the table: the present ones, and EcoTaxa's.
+# Other names of columns -> those of the table.
 _MEANINGS = {
     "volume_ml": ("analyzed_volume_ml",),
     "date": ("object_date",),
     "time": ("object_time",),
-    "latitude": ("object_lat",),
-    "longitude": ("object_lon",),
-    "depth": ("object_depth_min", "object_depth_max"),
-    "depth_min": ("object_depth_min",),
-    "depth_max": ("object_depth_max",),
+    "depth": ("depth_min", "depth_max"),
+    **{name: (plain,) for plain, name in PLACE.items()},
 }
 _OF_PARTICLES = re.compile(
     r"object_(id|annotation_.*|score|familiarity|similarity|neighbor_\d+)"
@@ -75,7 +73,7 @@ def read_samples(
 
         latitude, longitude : decimal degrees, south and west negative.
 
-        depth, or depth_min and depth_max : in m.
+        depth, or depth_min and depth_max : in m, positive downwards.
 
         duration_s, pumped_volume_ml, n_particles, n_images, n_read, instrument,
         is_partial, volume_problem : as in the result of :func:`load_cyz_json`. A
@@ -93,10 +91,10 @@ def read_samples(
     Returns
     -------
     DataFrame of shape (n_samples, n_columns)
-        One row per sample: the columns of the samples of :func:`load_cyz_json`, and the
-        file's others under EcoTaxa's names (``object_lat``, ``object_lon``,
-        ``object_date``, …). Without `samples`, `n_read` is NaN and `is_partial` False
-        unless the file has them.
+        One row per sample: the columns of the samples of :func:`load_cyz_json`, and
+        those of the file among `latitude`, `longitude`, `depth_min`, `depth_max`, the
+        date and time as ``object_date`` and ``object_time``, and further ones. Without
+        `samples`, `n_read` is NaN and `is_partial` False unless the file has them.
 
     Raises
     ------
@@ -112,6 +110,7 @@ def read_samples(
     --------
     load_cyz_json : Particles and samples from CytoSense measurements.
     skplankton.ecotaxa.write_ecotaxa : Writes these columns for EcoTaxa.
+    skplankton.exports.to_darwin_core : Exports them as events.
 
     Notes
     -----
@@ -128,9 +127,9 @@ def read_samples(
     ...     path = Path(folder, "stations.csv")
     ...     _ = path.write_text(table, encoding="utf-8")
     ...     samples = read_samples(path)
-    >>> samples[["sample_id", "analyzed_volume_ml", "object_lat", "object_date"]]
-      sample_id  analyzed_volume_ml  object_lat object_date
-    0       LAB                 2.5        48.4    20250701
+    >>> samples[["sample_id", "analyzed_volume_ml", "latitude", "object_date"]]
+      sample_id  analyzed_volume_ml  latitude object_date
+    0       LAB                 2.5      48.4    20250701
     """
     path = Path(path)
     if not path.is_file():
@@ -192,12 +191,12 @@ def _meaning(name: str, where: str) -> tuple[str, ...]:
             "sample. Remove the column."
         )
     prefix, separator, rest = name.partition("_")
-    if name in COLUMNS or (prefix in PREFIXES and separator and rest):
+    if name in COLUMNS or name in PLACE or (prefix in PREFIXES and separator and rest):
         return (name,)
     raise ValueError(
         f"{where}: the column {name!r} is unknown. Expected some of "
-        f"{[*COLUMNS, *_MEANINGS]}; or, for further columns of EcoTaxa, a name that "
-        "begins with object_, acq_, process_ or sample_. Rename or remove it."
+        f"{[*COLUMNS, *PLACE, *_MEANINGS]}; or, for further columns of EcoTaxa, a name "
+        "that begins with object_, acq_, process_ or sample_. Rename or remove it."
     )
 
 
@@ -215,6 +214,12 @@ def _row(
     if row["sample_id"] is None:
         raise ValueError(
             f"{where}: the sample_id is missing. Write it, or remove the row."
+        )
+    shallow, deep = row.get("depth_min"), row.get("depth_max")
+    if shallow is not None and deep is not None and shallow > deep:
+        raise ValueError(
+            f"{where}: depth_min is {shallow:g}, more than depth_max, {deep:g}. Depths "
+            "are in m, positive downwards."
         )
     date, time = row.get("object_date"), row.get("object_time")
     if time is not None and date is None:
@@ -237,14 +242,15 @@ def _start(date: str, time: str, where: str) -> pd.Timestamp:
 
 
 def _with_numbers(table: pd.DataFrame) -> pd.DataFrame:
-    """The table, with numbers in columns of objects that contain nothing else.
+    """The table, with numbers where columns of objects contain nothing else.
 
     Of the other levels, EcoTaxa stores texts.
     """
     for name in table.columns[len(COLUMNS) :]:
         texts = [str(value) for value in table[name].dropna()]
         may_be_number = name.startswith("object_") and name not in _TEXTS
-        if may_be_number and texts and all(map(_NUMBER.fullmatch, texts)):
+        is_number = texts and all(map(_NUMBER.fullmatch, texts))
+        if name in PLACE or (may_be_number and is_number):
             table[name] = table[name].astype("float64")
     return table
 
@@ -315,10 +321,10 @@ _VALUES: dict[str, Callable[[str], Any]] = {
     "pumped_volume_ml": _positive,
     **dict.fromkeys(COUNTS, _count),
     "is_partial": _truth,
-    "object_lat": _latitude,
-    "object_lon": _longitude,
-    "object_depth_min": _number,
-    "object_depth_max": _number,
+    "latitude": _latitude,
+    "longitude": _longitude,
+    "depth_min": _number,
+    "depth_max": _number,
     "object_date": _date,
     "object_time": _time,
 }

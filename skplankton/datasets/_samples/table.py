@@ -32,6 +32,13 @@ COUNTS = ("n_particles", "n_images", "n_read")
 OF_READING = ("sample_id", "n_read", "is_partial", "volume_problem")
 # Each column of EcoTaxa begins with one of them.
 PREFIXES = ("object", "acq", "process", "sample")
+# Columns that a table may have besides -> the same of each object in EcoTaxa.
+PLACE = {
+    "latitude": "object_lat",
+    "longitude": "object_lon",
+    "depth_min": "object_depth_min",
+    "depth_max": "object_depth_max",
+}
 NO_VOLUME = "no volume is given"
 # A date with or without a time of day and a time zone.
 _ISO_TIME = re.compile(

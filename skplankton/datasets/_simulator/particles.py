@@ -11,8 +11,10 @@ from sklearn.utils import Bunch
 from skplankton._utils.random import fresh_random_state
 from skplankton._utils.sklearn import Interval, validate_params
 from skplankton.datasets._samples.table import samples_table
+from skplankton.datasets._simulator.body import Body
 from skplankton.datasets._simulator.cytometer import (
     CHANNEL_NAMES,
+    PIXEL_UM,
     carried_by_flow,
     photograph,
     record_pulses,
@@ -143,6 +145,10 @@ def make_particles(
             The simulated measurement, in the columns of the samples of
             :func:`load_cyz_json`. Its `analyzed_volume_ml` is drawn: the water has 1000
             particles per mL at random places, and is analyzed until the last particle.
+        volume : ndarray of shape (n_samples,)
+            The bodies' true volumes in µm³, mucus and threads included, to about 1 %.
+        pixel_size : float
+            0.7, the images' µm per pixel.
         DESCR : str
             A description of the data.
     (data, target) : tuple if ``return_X_y`` is True
@@ -184,14 +190,20 @@ def make_particles(
     drawn = _draw_species(n_samples, n_species, entropy)
 
     images, profiles = np.empty((2, n_samples), dtype=object)
+    volume = np.empty(n_samples)
     for i, kind in enumerate(drawn):
+        rng = _stream(entropy, _PARTICLE_STREAM, i)
+        body = carried_by_flow(kinds[kind].grow(rng), rng)
         images[i], profiles[i] = _measure(
+            body,
             kinds[kind],
-            _stream(entropy, _PARTICLE_STREAM, i),
+            rng,
             image_noise=image_noise,
             profile_noise=profile_noise,
             scale_bar=scale_bar,
         )
+        if not return_X_y:  # it takes about as long as the measurement
+            volume[i] = body.volume()
     n_missing = int(missing * n_samples)
     order = _stream(entropy, _MISSING_STREAM, 0).permutation(n_samples)
     images[order[:n_missing]] = None
@@ -218,6 +230,8 @@ def make_particles(
                 }
             ]
         ),
+        volume=volume,
+        pixel_size=PIXEL_UM,
         DESCR=_DESCRIPTION.format(concentration=CONCENTRATION),
     )
 
@@ -250,6 +264,7 @@ def _draw_species(n_samples: int, n_species: int, entropy: int) -> np.ndarray:
 
 
 def _measure(
+    body: Body,
     kind: Species,
     rng: np.random.Generator,
     *,
@@ -257,8 +272,7 @@ def _measure(
     profile_noise: float,
     scale_bar: bool,
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Draw one individual and measure it twice: image and profile."""
-    body = carried_by_flow(kind.grow(rng), rng)
+    """Measure one individual twice: image and profile."""
     content = np.exp(_PIGMENT_CONTENT_JITTER * rng.standard_normal())
     mixture = np.exp(_PIGMENT_RATIO_JITTER * rng.standard_normal(3))
     pigments = content * mixture * np.array(PIGMENTS[kind.pigment])
