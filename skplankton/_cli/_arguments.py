@@ -108,6 +108,8 @@ DIR/species.csv            number of particles of each species in each sample
 DIR/ecotaxa_<sample>.zip   with --ecotaxa: predicted labels and images to import into
                            EcoTaxa, unknown ones without a category; particles
                            without an image are in its file without_image.csv
+DIR/report.html            with --report: the samples of this command, to look at in a
+                           browser; one file that needs no network
 DIR/<sample>_problems.txt  what could not be read, if anything
 DIR/progress/              what the command needs to resume after an interruption
 
@@ -121,13 +123,18 @@ gallery are left out: the model has seen their labels.
 
 {_SAMPLES}
 Without --labels, the column class of LAB folders is used. With --output, the table is
-also written to DIR/evaluation.csv, and each particle to DIR/evaluation_particles.csv.
+also written to DIR/evaluation.csv, and each particle to DIR/evaluation_particles.csv;
+with --report as well, DIR/evaluation.html shows the mistakes.
 """
 
 
 def parse_arguments(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     """The options; exits with 0 after --help and with 2 if they are invalid."""
-    return _parser().parse_args(arguments)
+    parser = _parser()
+    options = parser.parse_args(arguments)
+    if options.command == "evaluate" and options.report and options.output is None:
+        parser.error("evaluate --report needs --output DIR, to write the report to")
+    return options
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -242,6 +249,12 @@ def _add_classify(commands) -> None:
         help="also write predicted labels and images for import into EcoTaxa",
     )
     parser.add_argument(
+        "--report",
+        action="store_true",
+        help="also write DIR/report.html: counts, typical and doubtful particles, and "
+        "the unknown ones by likeness",
+    )
+    parser.add_argument(
         "--overwrite",
         action="store_true",
         help="if DIR contains results of another model or other channels, remove "
@@ -267,6 +280,12 @@ def _add_evaluate(commands) -> None:
     _add_labels(parser)
     parser.add_argument(
         "--output", type=Path, metavar="DIR", help="a folder for the tables"
+    )
+    parser.add_argument(
+        "--report",
+        action="store_true",
+        help="also write DIR/evaluation.html, with the confusions and their particles; "
+        "needs --output",
     )
     _add_common(parser, channels="those of the model")
 

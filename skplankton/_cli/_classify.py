@@ -38,6 +38,7 @@ from skplankton._cli._output_folder import (
     OutputFolder,
     result_names,
 )
+from skplankton._cli._pages import write_day_report, write_excerpt
 from skplankton._cli._reports import (
     collected_reports,
     errors,
@@ -47,6 +48,7 @@ from skplankton._cli._reports import (
     show_bars,
 )
 from skplankton._cli._samples import Sample, find_samples
+from skplankton._report.page import check_jinja
 from skplankton._utils.files import disk_errors
 from skplankton.ecotaxa import write_ecotaxa
 from skplankton.ecotaxa._writer import NoImageError
@@ -58,6 +60,8 @@ _SAMPLE_ERRORS = (ValueError, FileNotFoundError, FileExistsError)
 
 def run(options: Namespace) -> int:
     """Classify the samples that are not finished."""
+    if options.report:
+        check_jinja()
     samples = find_samples(options.samples)
     _check_sample_names(samples)
     content = read_model_file(options.model)
@@ -82,7 +86,8 @@ def _check_sample_names(samples: list[Sample]) -> None:
                 f"like the table of all samples. Rename {sample.source}."
             )
         # Most file systems count bytes, not characters.
-        longest = max(map(os.fsencode, result_names(sample.name).values()), key=len)
+        names = (Path(name).name for name in result_names(sample.name).values())
+        longest = max(map(os.fsencode, names), key=len)
         excess = len(longest) - _LONGEST_NAME
         if excess > 0:
             length = len(os.fsencode(sample.name))
@@ -110,6 +115,7 @@ def _classify(
             "--output, or pass --overwrite to remove these and start again."
         )
     wanted = {"table"} | ({"ecotaxa"} if options.ecotaxa else set())
+    wanted |= {"excerpt"} if options.report else set()
     failed: dict[str, Exception] = {}
     records: dict[str, Any] = {}
     waiting: list[tuple[Sample, str]] = []
@@ -127,8 +133,9 @@ def _classify(
         print_result(
             f"{plural(len(records), 'sample')} classified before; left as they are"
         )
-    if waiting:
+    if waiting or (records and options.report):
         model = open_model(content, options.model)
+    if waiting:
         model.configure(
             device=options.device, n_jobs=options.n_jobs, strict=options.strict
         )
@@ -139,6 +146,9 @@ def _classify(
                 records[sample.name] = job.classify_sample(sample, state)
     if waiting or records:
         folder.write_species()
+    if records and options.report:
+        page = write_day_report(folder, records, failed, model, content, options.model)
+        print_result(f"report: {page}")
     return _report_outcome(records, failed, folder)
 
 
@@ -216,6 +226,9 @@ class SampleJob:
                 print_result(
                     f"{sample.name}: no images, so nothing is written for EcoTaxa"
                 )
+        if "excerpt" in self.wanted:
+            results["excerpt"] = work / "excerpt.json"
+            write_excerpt(self.model, table, results["table"], results["excerpt"])
         if problems:
             results["problems"] = work / names["problems"]
             text = "\n\n".join(problems) + "\n"

@@ -21,8 +21,10 @@ from skplankton._cli._files import (
 )
 
 SPECIES = "species"
+REPORT = "report.html"
 PART_PATTERN = "rows-*.json"
 _RECORD, _WORK = ".json", ".work"
+_EXCERPTS = "progress/excerpts"
 
 
 def result_names(sample: str) -> dict[str, str]:
@@ -31,6 +33,7 @@ def result_names(sample: str) -> dict[str, str]:
         "table": f"{sample}.csv",
         "ecotaxa": f"ecotaxa_{sample}.zip",
         "problems": f"{sample}_problems.txt",
+        "excerpt": f"{_EXCERPTS}/{sample}{_RECORD}",
     }
 
 
@@ -42,6 +45,7 @@ class OutputFolder:
     - ``run.json``: the model and options that all results come from;
     - ``done/<sample>.json``: what is finished, and from which state of its files;
     - ``begun/<sample>.work/``: parts, images and profiles of an unfinished sample;
+    - ``excerpts/<sample>.json``: what a report shows of a sample;
     - ``lock``.
 
     With the suffix, no sample's name clashes with another file, not even "..".
@@ -63,7 +67,7 @@ class OutputFolder:
         """The folder, made if necessary, for this process alone."""
         make_folder(path, "--output")
         folder = cls(path)
-        for inner in (folder._done, folder._begun):
+        for inner in (folder._done, folder._begun, path / _EXCERPTS):
             inner.mkdir(parents=True, exist_ok=True)
         busy = f"Another process writes into {path}. Wait for it, or stop it."
         with locked(folder.progress / "lock", busy):
@@ -78,9 +82,9 @@ class OutputFolder:
         before = read_json(self._run_file)
         if before is not None or self.records():
             return before != run
-        species = self.path / f"{SPECIES}.csv"
-        if species.exists():
-            raise _not_ours(species)
+        for name in (f"{SPECIES}.csv", REPORT):
+            if (self.path / name).exists():
+                raise _not_ours(self.path / name)
         return False
 
     def has_results(self) -> bool:
@@ -97,7 +101,8 @@ class OutputFolder:
             for name in self.records():
                 self._remove_results(name)
                 self._record_file(name).unlink()
-            (self.path / f"{SPECIES}.csv").unlink(missing_ok=True)
+            for name in (f"{SPECIES}.csv", REPORT):
+                (self.path / name).unlink(missing_ok=True)
         write_whole(self._run_file, json_bytes(run), self.progress)
 
     def records(self) -> dict[str, Any]:
