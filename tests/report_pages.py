@@ -4,6 +4,7 @@ For tests/test_report.py, and for .ci/browser.py, which opens them.
 """
 
 import json
+from functools import cache
 from types import SimpleNamespace
 
 import numpy as np
@@ -52,12 +53,17 @@ def images(n, rng):
     return found
 
 
+@cache
+def simulated():
+    """Particles, to be used many times over."""
+    return make_particles(40, n_species=4, random_state=0, return_X_y=True)[0]
+
+
 def sample(name, labels, seed=0, noise=False, image_share=0.8):
     """A sample of particles with these predicted labels, and its excerpt."""
     labels = np.asarray(labels, dtype=object)
     n, rng = len(labels), np.random.default_rng(seed)
-    distinct = make_particles(40, n_species=4, random_state=seed, return_X_y=True)[0]
-    particles = distinct.iloc[np.arange(n) % 40][["image", "profile"]]
+    particles = simulated().iloc[np.arange(n) % 40][["image", "profile"]]
     particles = particles.astype(object).reset_index(drop=True)
     if noise:
         particles["image"] = pd.Series(images(n, rng), dtype=object)
@@ -154,8 +160,10 @@ def mixed(n, seed=0, names=ODD):
 def evaluation_of(n=200, n_species=7, all_right=False, seed=0):
     """The page of an evaluation."""
     names = [*ODD, *(f"species_{i}" for i in range(n_species - len(ODD)))]
-    one = sample("day", mixed(n, seed, names[:n_species]), seed)
     rng = np.random.default_rng(seed)
+    names = names[:n_species]
+    labels = np.array(names, dtype=object)[rng.integers(n_species, size=n)]
+    one = sample("day", labels if all_right else mixed(n, seed, names), seed)
     truth = one.predicted["label"].to_numpy(dtype=object).copy()
     if not all_right:
         is_wrong = (rng.uniform(size=n) < 0.3) | ~np.isin(truth, names)

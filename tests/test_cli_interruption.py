@@ -63,7 +63,8 @@ def cached_predictions(station, monkeypatch):
 
 def arguments(folder, output):
     parts = ["classify", folder / "model.joblib", folder / "season", "--output", output]
-    return [*map(str, parts), "--ecotaxa", "--chunk-size", CHUNK_SIZE]
+    options = ["--ecotaxa", "--report", "--chunk-size", CHUNK_SIZE]
+    return [*map(str, parts), *options]
 
 
 def fit_arguments(station, output):
@@ -72,7 +73,8 @@ def fit_arguments(station, output):
 
 
 def tables(output):
-    return {file.name: file.read_bytes() for file in sorted(output.glob("*.csv"))}
+    files = [*output.glob("*.csv"), *output.glob("*.html")]
+    return {file.name: file.read_bytes() for file in sorted(files)}
 
 
 def check_result(output, expected):

@@ -25,39 +25,33 @@ def sample_warnings(samples: pd.DataFrame, contamination: float) -> list[Warn]:
     `samples` has the columns that `day_page` describes, and n_below: how many particles
     are less familiar than all but the share `contamination` of known ones.
     """
-    found = []
+    found: dict[tuple[str, str], list[str]] = {}
+
+    def add(kind: str, what: str, where: str) -> None:
+        found.setdefault((kind, what), []).append(where)
+
     for sample in samples.itertuples(index=False):
-        name = sample.sample_id
+        name, n_read = sample.sample_id, sample.n_read
         if sample.is_partial is True:
-            found.append(
-                Warn("Incomplete file", f"{name}: the file ends before the measurement")
-            )
+            add("Incomplete", "the file ends before the measurement does", name)
         if isinstance(sample.volume_problem, str) and sample.volume_problem:
-            found.append(Warn("Volume", f"{name}: {sample.volume_problem}"))
-        n_unread = sample.n_particles - sample.n_read
-        if n_unread:
-            found.append(
-                Warn(
-                    "Unreadable",
-                    f"{name}: {count(n_unread)} of {count(sample.n_particles)} "
-                    "particles have no readable image or profile",
-                )
-            )
+            add("Volume", sample.volume_problem, name)
+        if n_unread := sample.n_particles - n_read:
+            where = f"{name} ({count(n_unread)} of {count(sample.n_particles)})"
+            add("Without a label", "particles without a readable view", where)
         if sample.n_particles and not sample.n_images:
-            found.append(
-                Warn("No images", f"{name}: classified by profiles alone, no images")
+            add("No images", "classified by profiles alone", name)
+        if is_drifting(sample.n_below, n_read, contamination):
+            what = (
+                "more particles are unlike the labeled ones than the "
+                f"{share(contamination)} expected of known species. There may be new "
+                "species, or the instrument or its settings may have changed"
             )
-        if is_drifting(sample.n_below, sample.n_read, contamination):
-            found.append(
-                Warn(
-                    "Drift",
-                    f"{name}: {share(sample.n_below / sample.n_read)} of the particles "
-                    f"are unlike the labeled ones, where {share(contamination)} are "
-                    "expected of known species. There may be new species, or the "
-                    "instrument or its settings may have changed",
-                )
-            )
-    return found
+            add("Drift", what, f"{name} ({share(sample.n_below / n_read)})")
+    return [
+        Warn(kind, f"{', '.join(where)}: {what}")
+        for (kind, what), where in found.items()
+    ]
 
 
 def is_drifting(n_below: float, n_read: float, contamination: float) -> bool:

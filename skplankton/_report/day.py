@@ -14,8 +14,8 @@ from skplankton._report.figures import LinearAxis, LogAxis
 from skplankton._report.groups import groups_of_alike, unpacked
 from skplankton._report.page import render
 from skplankton._report.selection import (
+    NOT_SPECIES,
     UNKNOWN,
-    WITHOUT_VIEW,
     evenly_spaced,
     is_species,
 )
@@ -27,7 +27,7 @@ MOST_GROUPED, MOST_OF_GROUP = 1000, 8
 
 _QUANTITIES = (
     ("count", "Particles", "particles"),
-    ("concentration", "Concentrations", "particles per mL"),
+    ("concentration", "Particles per mL", "per mL"),
 )
 
 
@@ -96,7 +96,7 @@ def day_page(
         absent=sorted(
             label
             for label, n in n_of_label.items()
-            if n == 0 and label not in (UNKNOWN, WITHOUT_VIEW)
+            if n == 0 and label not in NOT_SPECIES
         ),
         notes=_notes(counts),
         warnings=[*warnings, *sample_warnings(samples, model.contamination)],
@@ -147,19 +147,14 @@ class _Shown(NamedTuple):
     @classmethod
     def chosen(cls, particles: pd.DataFrame) -> _Shown:
         """Choose from those of all samples."""
-        has_role = {
-            role: particles[
-                particles["roles"].map(lambda r, x=role: x in r).astype(bool)
-            ]
-            for role in ("typical", "doubtful", "unknown")
-        }
-        typical, n_hidden = _typical(has_role["typical"])
-        return cls(
-            typical,
-            n_hidden,
-            _doubtful(has_role["doubtful"]),
-            _groups(has_role["unknown"]),
-        )
+
+        def of_role(role: str) -> pd.DataFrame:
+            has_role = [role in roles for roles in particles["roles"]]
+            return particles[np.array(has_role, dtype=bool)]
+
+        typical, n_hidden = _typical(of_role("typical"))
+        groups = _groups(of_role("unknown"))
+        return cls(typical, n_hidden, _doubtful(of_role("doubtful")), groups)
 
     def add_pictures(self, samples: Iterable[str], read_excerpt: Callable) -> None:
         """Add the pictures, of one sample after the other."""
@@ -273,12 +268,16 @@ def _figure(
         for row in counts.itertuples(index=False)
     }
     sums = counts.groupby("label")[quantity].sum()
-    rows = []
-    for label in sorted(sums.index, key=lambda label: (-sums[label], label)):
-        if sums[label] > 0:
-            own = [cells.get((label, name)) for name in names]
-            is_special = label in (UNKNOWN, WITHOUT_VIEW)
-            rows.append({"label": label, "cells": own, "is_special": is_special})
+    found = [label for label in sums.index if sums[label] > 0]
+    found.sort(key=lambda label: (label in NOT_SPECIES, -sums[label], label))
+    rows = [
+        {
+            "label": label,
+            "cells": [cells.get((label, name)) for name in names],
+            "is_special": label in NOT_SPECIES,
+        }
+        for label in found
+    ]
     return {
         "id": quantity,
         "title": title,

@@ -12,6 +12,7 @@ from skplankton._report.checks import Warn
 from skplankton._report.day import ModelCard
 from skplankton._report.excerpt import add_pictures
 from skplankton._report.figures import (
+    OTHER,
     confusion,
     reliability,
     shade,
@@ -102,16 +103,18 @@ def _matrix(predicted: pd.DataFrame) -> dict[str, Any]:
     for truth, own in counts.iterrows():
         total = int(own.sum())
         cells = [
-            {
-                "n": int(n),
-                "shade": shade(int(n), total),
-                "is_right": truth == label,
-                "label": label,
-            }
+            {"n": int(n), "shade": shade(int(n), total), "kind": _kind(truth, label)}
             for label, n in own.items()
         ]
         rows.append({"label": truth, "total": total, "cells": cells})
     return {"columns": counts.columns.tolist(), "rows": rows, "n_others": n_others}
+
+
+def _kind(truth: Any, label: Any) -> str:
+    """Whether the particles in a cell of the matrix are right."""
+    if truth == label == OTHER:
+        return "mixed"
+    return "right" if truth == label else "wrong"
 
 
 def _reliability(predicted: pd.DataFrame, is_right: np.ndarray) -> list[dict]:

@@ -11,7 +11,7 @@ import pandas as pd
 from scipy.stats import binomtest
 
 # Percent of the width: where 0 is drawn, and where the decades begin and end.
-_ZERO, _BEGIN, _END = 3.0, 12.0, 97.0
+_ZERO, _BEGIN, _END = 3.0, 14.0, 97.0
 _MOST_DECADES = 9  # of smaller numbers, the axis shows no more than that they are small
 
 

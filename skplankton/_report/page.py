@@ -38,7 +38,8 @@ def render(template: str, **values: Any) -> str:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters.update(number=number, share=share, count=count, name=name)
+    filters = (count, fixed, name, number, share)
+    environment.filters.update({filter.__name__: filter for filter in filters})
     parts = {}
     for part, file in (("style", "style.css"), ("script", "sort.js")):
         text = _text(file)
@@ -88,6 +89,11 @@ def count(value: Any) -> str:
     if not is_number(value):
         return "–"
     return f"{value:,.0f}" if float(value).is_integer() else number(value)
+
+
+def fixed(value: Any, n_decimals: int = 3) -> str:
+    """A number with as many decimals as those below it, "–" if there is none."""
+    return f"{value:.{n_decimals}f}" if is_number(value) else "–"
 
 
 def share(value: Any) -> str:
