@@ -10,6 +10,7 @@ import io
 import re
 from html.parser import HTMLParser
 from itertools import pairwise
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -20,7 +21,7 @@ from sklearn.metrics import confusion_matrix
 from skplankton._cli import _model
 from skplankton._report import day, evaluation, excerpt, figures, selection
 from skplankton._report.checks import sample_warnings
-from skplankton._report.groups import groups_of_alike, packed, unpacked
+from skplankton._report.groups import MOST_GROUPS, groups_of_alike, packed, unpacked
 from skplankton._report.page import check_jinja, count, fixed, number, share
 from skplankton._report.pictures import HEIGHT, WIDTH, level, sparkline, thumbnail
 from skplankton._report.selection import UNKNOWN, WITHOUT_VIEW
@@ -38,7 +39,7 @@ from .report_pages import (
 )
 
 VOID = {"meta", "link", "img", "br", "wbr", "hr", "input"}
-MIB = 2**20
+MB = 10**6
 
 
 class Page(HTMLParser):
@@ -224,15 +225,23 @@ def test_size_of_a_page_of_noise():
     """5,000 particles of 200 species; noise is what compresses worst."""
     names = [f"species_{i:03}" for i in range(200)]
     text = page_of([sample("noise", mixed(5000, names=names), noise=True)])
-    assert len(text.encode()) < 5 * MIB
+    assert len(text.encode()) < 5 * MB
     page = Page(text)
     n_pictures = len([d for d in page.all("div") if d.get("class") == "picture"])
     # No more than there is room for, however many particles there are.
-    most = day.MOST_TYPICAL + day.MOST_DOUBTFUL + 12 * day.MOST_OF_GROUP
+    most = day.MOST_TYPICAL + day.MOST_DOUBTFUL + MOST_GROUPS * day.MOST_OF_GROUP
     assert 200 <= n_pictures <= most
     # If all room is used.
     per_picture = len(text.encode()) / n_pictures
-    assert per_picture * most < 5 * MIB
+    assert per_picture * most < 5 * MB
+
+
+def test_the_size_that_the_documentation_promises():
+    most = day.MOST_TYPICAL + day.MOST_DOUBTFUL + MOST_GROUPS * day.MOST_OF_GROUP
+    page = Path(__file__).parent.parent / "docs" / "stations.rst"
+    text = " ".join(page.read_text(encoding="utf-8").split())
+    assert f"At most {most} particles have a picture" in text
+    assert "stays below 5 MB" in text
 
 
 def test_an_excerpt_does_not_grow_with_the_sample():

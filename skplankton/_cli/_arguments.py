@@ -62,8 +62,9 @@ A cold start, without any label:
 A station's day:
   1. python -m skplankton fit SEASON/*.json --labels ecotaxa_export.zip \\
          --output model.joblib
-  2. python -m skplankton classify model.joblib today.json --output names --ecotaxa
-  3. look at names/species.csv; import names/ecotaxa_today.zip into EcoTaxa, validate
+  2. python -m skplankton classify model.joblib today.json --output names --ecotaxa \\
+         --report
+  3. look at names/report.html; import names/ecotaxa_today.zip into EcoTaxa, validate
      some of the predicted labels there, and export them
   4. python -m skplankton evaluate model.joblib today.json --labels new_export.zip
 
