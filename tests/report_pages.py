@@ -138,12 +138,15 @@ def counts_frame(samples, volume=None):
     return frame
 
 
-def page_of(samples, volume=None, warnings=(), model=None, **changes):
-    """The page of a day."""
+def page_of(samples, volume=None, warnings=(), model=None, without=None, **changes):
+    """The page of a day; the volume of the sample `without` is not known."""
+    counts = counts_frame(samples, volume)
+    columns = [name for name in counts if name.startswith("concentration")]
+    counts.loc[counts["sample_id"] == without, columns] = np.nan
     by_name = {one.name: one.excerpt for one in samples}
     return day_page(
         samples_frame(samples, **changes),
-        counts_frame(samples, volume),
+        counts,
         by_name.__getitem__,
         model or card(),
         warnings,
@@ -203,6 +206,7 @@ def cases():
             volume_problem="the pump speed is missing",
         ),
         "counts_only": page_of([whole]),
+        "one_volume": page_of([whole, other], volume=0.5, without=other.name),
         "twelve_samples": page_of(days),
         "no_particles": page_of([sample("nothing", [])]),
         "one_particle": page_of([sample("single", ["diatom"])]),

@@ -1624,12 +1624,23 @@ def test_report_of_a_day(station, other_model, tmp_path, capsys, monkeypatch):
     assert (out / "report.html").read_bytes() == before
     assert not classified
 
-    # Without the option it stays; with other results it goes.
+    # Without the option it stays.
     assert classify(station, out) == 0
     assert (out / "report.html").read_bytes() == before
     assert classify(station, out, "--report") == 0
     assert text_of(out / "report.html")[0].startswith("Plankton in 3 samples")
     assert classified == ["delta", "delta"]
+
+    # No page of an earlier day stays if nothing can be classified.
+    broken = tmp_path / "broken.json"
+    broken.write_text("{", encoding="utf-8")
+    assert classify(station, out, samples=[broken]) == 1
+    assert (out / "report.html").exists()
+    assert classify(station, out, "--report", samples=[broken]) == 1
+    assert not (out / "report.html").exists()
+
+    # With other results, it goes with the former ones.
+    assert classify(station, out, "--report", samples=samples) == 0
     only = {"samples": samples[:1], "model": other_model}
     assert classify(station, out, "--overwrite", **only) == 0
     assert sorted(results(out)) == ["bay.csv", "species.csv"]

@@ -92,7 +92,14 @@ def pages():
 
 NAMES = [
     *("two_samples", "one_sample", "counts_only", "twelve_samples", "no_particles"),
-    *("one_particle", "one_unknown", "no_images", "unreadable", "many_species"),
+    *(
+        "one_volume",
+        "one_particle",
+        "one_unknown",
+        "no_images",
+        "unreadable",
+        "many_species",
+    ),
     *("evaluation", "evaluation_many", "evaluation_right"),
 ]
 
@@ -265,6 +272,9 @@ def test_numbers_of_the_day(pages):
     for label, n in labels.value_counts().items():
         shown = " ".join(label.split())
         assert f"{shown} {n} {share(n / 300)}" in text
+    one_volume = Page(pages["one_volume"]).text_of("counts").partition("per mL")[2]
+    assert "–" in one_volume
+    assert "There are no concentrations" not in one_volume
     assert "per mL" in Page(pages["one_sample"]).text_of("counts")
     assert "Bars are intervals" in Page(pages["one_sample"]).text_of("counts")
 
@@ -330,7 +340,7 @@ def test_warnings():
     labels = {"x": ["a"] * 40, "y": ["a"] * 40 + [UNKNOWN] * 12}
     days = [sample(name, own) for name, own in labels.items()]
     frame = samples_frame(days).assign(n_below=[0, 12])
-    frame["is_partial"] = [True, None]
+    frame["is_partial"] = np.array([True, False])
     frame["volume_problem"] = ["", "the volume is 0"]
     found = [(w.kind, w.text) for w in sample_warnings(frame, 0.05)]
     assert [kind for kind, _ in found] == ["Incomplete", "Volume", "Drift"]

@@ -34,6 +34,7 @@ from skplankton._cli._model import (
 )
 from skplankton._cli._output_folder import (
     PART_PATTERN,
+    REPORT,
     SPECIES,
     OutputFolder,
     result_names,
@@ -149,6 +150,8 @@ def _classify(
     if records and options.report:
         page = write_day_report(folder, records, failed, model, content, options.model)
         print_result(f"report: {page}")
+    elif options.report:
+        (folder.path / REPORT).unlink(missing_ok=True)  # of an earlier day
     return _report_outcome(records, failed, folder)
 
 

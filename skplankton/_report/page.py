@@ -6,6 +6,7 @@ import base64
 import hashlib
 import math
 from importlib import resources
+from numbers import Real
 from typing import Any
 
 from skplankton._report.pictures import HEIGHT, WIDTH
@@ -70,7 +71,7 @@ def name(text: Any) -> Any:
 
 def is_number(value: Any) -> bool:
     """Whether there is a value: a finite number."""
-    return isinstance(value, int | float) and math.isfinite(value)
+    return isinstance(value, Real) and math.isfinite(value)
 
 
 def number(value: Any) -> str:
