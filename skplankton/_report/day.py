@@ -21,7 +21,7 @@ from skplankton._report.selection import (
 )
 
 # Numbers of particles on the page: some 4 kB each.
-MOST_TYPICAL, MOST_TYPICAL_OF_SPECIES = 320, 10
+MOST_TYPICAL, MOST_TYPICAL_OF_SPECIES = 600, 10
 MOST_DOUBTFUL = 40
 MOST_GROUPED, MOST_OF_GROUP = 1000, 8
 

@@ -19,7 +19,7 @@ from skplankton._views.entries import Profile, is_missing, read_profile
 
 # Numbers of particles per sample: a page has more room than that for one sample only if
 # other samples leave it.
-MOST_TYPICAL, MOST_TYPICAL_OF_SPECIES = 240, 8
+MOST_TYPICAL, MOST_TYPICAL_OF_SPECIES = 400, 8
 MOST_DOUBTFUL = 30
 MOST_UNKNOWN = 120
 
