@@ -99,8 +99,10 @@ gallery_ids = particles["object_id"].to_numpy()[pipe["gallery"].gallery_indices_
 # .. code-block:: console
 #
 #    $ python -m skplankton classify model.joblib today.json --output names --ecotaxa
+#          --report
 
-today = load_cyz_json(folder / "season" / "today.json", cache=folder / "views")
+today_file = folder / "season" / "today.json"
+today = load_cyz_json(today_file, cache=folder / "views")
 embeddings = pipe["embed"].transform(today)
 votes = pipe["gallery"].predict_proba(embeddings)
 nearest = pipe["gallery"].kneighbors(embeddings, return_distance=False)
@@ -161,3 +163,36 @@ axis.spines[:].set_visible(False)
 axis.set_aspect("auto")
 for (row, column), count in np.ndenumerate(counts.to_numpy()):
     axis.text(column, row, count, ha="center", va="center")
+
+# %%
+# The report
+# ----------
+# The commands do the same, and ``--report`` shows the result as a page in one file,
+# here in a frame. This model is trained for a short time.
+
+import html
+import subprocess
+import sys
+
+
+def run_command(*words):
+    command = [sys.executable, "-m", "skplankton", *map(str, words)]
+    subprocess.run(command, check=True, capture_output=True)
+
+
+class Framed:
+    """A page, as notebooks and this gallery show it."""
+
+    def __init__(self, path):
+        self.path = path
+
+    def _repr_html_(self):
+        page = html.escape(self.path.read_text(encoding="utf-8"))
+        return f'<iframe srcdoc="{page}" width="100%" height="700"></iframe>'
+
+
+model, names = folder / "model.joblib", folder / "names"
+labels = ("--labels", folder / "ecotaxa_export.tsv")
+run_command("fit", *past, *labels, "--output", model, "--max-epochs", 3)
+run_command("classify", model, today_file, "--output", names, "--report")
+Framed(names / "report.html")

@@ -69,7 +69,7 @@ def cached_predictions(station, monkeypatch):
 
 def arguments(folder, output):
     parts = ["classify", folder / "model.joblib", folder / "season", "--output", output]
-    parts += ["--metadata", folder / "stations.csv", "--ecotaxa"]
+    parts += ["--metadata", folder / "stations.csv", "--ecotaxa", "--report"]
     return [*map(str, parts), "--chunk-size", CHUNK_SIZE]
 
 
@@ -79,7 +79,8 @@ def fit_arguments(station, output):
 
 
 def tables(output):
-    return {file.name: file.read_bytes() for file in sorted(output.glob("*.csv"))}
+    files = [*output.glob("*.csv"), *output.glob("*.html")]
+    return {file.name: file.read_bytes() for file in sorted(files)}
 
 
 def check_result(output, expected):

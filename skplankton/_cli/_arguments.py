@@ -65,8 +65,9 @@ A cold start, without any label:
 A station's day:
   1. python -m skplankton fit SEASON/*.json --labels ecotaxa_export.zip \\
          --output model.joblib
-  2. python -m skplankton classify model.joblib today.json --output names --ecotaxa
-  3. look at names/species.csv; import names/ecotaxa_today.zip into EcoTaxa, validate
+  2. python -m skplankton classify model.joblib today.json --output names --ecotaxa \\
+         --report
+  3. look at names/report.html; import names/ecotaxa_today.zip into EcoTaxa, validate
      some of the predicted labels there, and export them
   4. python -m skplankton evaluate model.joblib today.json --labels new_export.zip
 
@@ -114,6 +115,8 @@ DIR/samples.csv            volume, time, instrument and so on of each sample, an
 DIR/ecotaxa_<sample>.zip   with --ecotaxa: predicted labels and images to import into
                            EcoTaxa, unknown ones without a category; particles
                            without an image are in its file without_image.csv
+DIR/report.html            with --report: the samples of this command, to look at in a
+                           browser; one file that needs no network
 DIR/<sample>_problems.txt  what could not be read, if anything
 DIR/progress/              what the command needs to resume after an interruption
 
@@ -131,7 +134,8 @@ gallery are left out: the model has seen their labels.
 
 {_SAMPLES}
 Without --labels, the column class of LAB folders is used. With --output, the table is
-also written to DIR/evaluation.csv, and each particle to DIR/evaluation_particles.csv.
+also written to DIR/evaluation.csv, and each particle to DIR/evaluation_particles.csv;
+with --report as well, DIR/evaluation.html shows the mistakes.
 """
 
 
@@ -141,14 +145,17 @@ def parse_arguments(arguments: Sequence[str] | None = None) -> argparse.Namespac
     parser, commands = _parser()
     command = commands.choices.get(arguments[0]) if arguments else None
     path = _config_file(arguments)
-    if command is None or path is None:
-        return parser.parse_args(arguments)
-    try:
-        added = arguments_from(path, arguments[0], command)
-    except argparse.ArgumentTypeError as error:
-        command.error(str(error))
-    # Before those of the command line, which replace them.
-    return parser.parse_args([arguments[0], *added, *arguments[1:]])
+    if command is not None and path is not None:
+        try:
+            added = arguments_from(path, arguments[0], command)
+        except argparse.ArgumentTypeError as error:
+            command.error(str(error))
+        # Before those of the command line, which replace them.
+        arguments = [arguments[0], *added, *arguments[1:]]
+    options = parser.parse_args(arguments)
+    if options.command == "evaluate" and options.report and options.output is None:
+        parser.error("evaluate --report needs --output DIR, to write the report to")
+    return options
 
 
 def _config_file(arguments: Sequence[str]) -> Path | None:
@@ -304,6 +311,12 @@ def _add_classify(commands) -> None:
         "before those of the instrument",
     )
     parser.add_argument(
+        "--report",
+        action="store_true",
+        help="also write DIR/report.html: counts, typical and doubtful particles, and "
+        "the unknown ones by likeness",
+    )
+    parser.add_argument(
         "--overwrite",
         action="store_true",
         help="if DIR contains results of another model or other channels, remove "
@@ -329,6 +342,12 @@ def _add_evaluate(commands) -> None:
     _add_labels(parser)
     parser.add_argument(
         "--output", type=Path, metavar="DIR", help="a folder for the tables"
+    )
+    parser.add_argument(
+        "--report",
+        action="store_true",
+        help="also write DIR/evaluation.html, with the confusions and their particles; "
+        "needs --output",
     )
     _add_common(parser, channels="those of the model")
 

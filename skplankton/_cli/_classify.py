@@ -35,11 +35,13 @@ from skplankton._cli._model import (
 )
 from skplankton._cli._output_folder import (
     PART_PATTERN,
+    REPORT,
     SAMPLES,
     SPECIES,
     OutputFolder,
     result_names,
 )
+from skplankton._cli._pages import write_day_report, write_excerpt
 from skplankton._cli._reports import (
     collected_reports,
     errors,
@@ -48,6 +50,7 @@ from skplankton._cli._reports import (
     print_result,
 )
 from skplankton._cli._samples import Sample, find_samples
+from skplankton._report.page import check_jinja
 from skplankton._utils.files import disk_errors
 from skplankton._utils.progress import progress
 from skplankton.datasets._samples.table import as_texts
@@ -61,6 +64,8 @@ _SAMPLE_ERRORS = (ValueError, FileNotFoundError, FileExistsError)
 
 def run(options: Namespace) -> int:
     """Classify the samples that are not finished."""
+    if options.report:
+        check_jinja()
     samples = find_samples(options.samples)
     _check_sample_names(samples)
     metadata = _read_metadata(options)
@@ -97,7 +102,8 @@ def _check_sample_names(samples: list[Sample]) -> None:
                 f"like the table of all samples. Rename {sample.source}."
             )
         # Most file systems count bytes, not characters.
-        longest = max(map(os.fsencode, result_names(sample.name).values()), key=len)
+        names = (Path(name).name for name in result_names(sample.name).values())
+        longest = max(map(os.fsencode, names), key=len)
         excess = len(longest) - _LONGEST_NAME
         if excess > 0:
             length = len(os.fsencode(sample.name))
@@ -129,6 +135,7 @@ def _classify(
             "--output, or pass --overwrite to remove these and start again."
         )
     wanted = {"table"} | ({"ecotaxa"} if options.ecotaxa else set())
+    wanted |= {"excerpt"} if options.report else set()
     failed: dict[str, Exception] = {}
     records: dict[str, Any] = {}
     waiting: list[tuple[Sample, str]] = []
@@ -155,8 +162,9 @@ def _classify(
         print_result(
             f"{plural(len(records), 'sample')} classified before; left as they are"
         )
-    if waiting:
+    if waiting or (records and options.report):
         model = open_model(content, options.model)
+    if waiting:
         model.configure(
             device=options.device, n_jobs=options.n_jobs, strict=options.strict
         )
@@ -168,6 +176,11 @@ def _classify(
     if waiting or records:
         folder.write_species()
         folder.write_samples()
+    if records and options.report:
+        page = write_day_report(folder, records, failed, model, content, options.model)
+        print_result(f"report: {page}")
+    elif options.report:
+        (folder.path / REPORT).unlink(missing_ok=True)  # of an earlier day
     return _report_outcome(records, failed, folder)
 
 
@@ -255,6 +268,9 @@ class SampleJob:
                 print_result(
                     f"{sample.name}: no images, so nothing is written for EcoTaxa"
                 )
+        if "excerpt" in self.wanted:
+            results["excerpt"] = work / "excerpt.json"
+            write_excerpt(self.model, table, results["table"], results["excerpt"])
         if problems:
             results["problems"] = work / names["problems"]
             text = "\n\n".join(problems) + "\n"

@@ -20,6 +20,7 @@ from skplankton._cli._model import (
     open_model,
     read_model_file,
 )
+from skplankton._cli._pages import EVALUATION, model_card, write_evaluation_report
 from skplankton._cli._reports import (
     collected_reports,
     plural,
@@ -27,6 +28,7 @@ from skplankton._cli._reports import (
     print_result,
 )
 from skplankton._cli._samples import find_samples, load_labeled
+from skplankton._report.page import check_jinja
 from skplankton._utils.files import disk_errors
 from skplankton._utils.progress import progress
 
@@ -35,10 +37,13 @@ _CHUNK_SIZE = 4096
 
 def run(options: Namespace) -> int:
     """Classify the labeled particles, and print the scores."""
+    if options.report:
+        check_jinja()
     samples = find_samples(options.samples)
     if options.output is not None:
         make_folder(options.output, "--output")
-    model = open_model(read_model_file(options.model), options.model)
+    content = read_model_file(options.model)
+    model = open_model(content, options.model)
     model.configure(device=options.device, n_jobs=options.n_jobs, strict=options.strict)
     with collected_reports() as reports:
         table = load_labeled(
@@ -54,6 +59,13 @@ def run(options: Namespace) -> int:
     _print_scores(predicted, scores, model)
     if options.output is not None:
         _write(options.output, scores, predicted)
+    if options.report:
+        card = model_card(model, content, options.model)
+        with disk_errors(options.output):
+            write_evaluation_report(
+                options.output, labeled, predicted, scores, card, reports
+            )
+        print_result(f"report: {options.output / EVALUATION}")
     for report in reports:
         print_message(report)
     return PROBLEMS if reports else DONE

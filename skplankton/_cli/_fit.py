@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import warnings
 from argparse import Namespace
+from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
@@ -113,7 +114,16 @@ def _fitted(table: pd.DataFrame, options: Namespace) -> Model:
         # By name: what "auto" takes in one file might be other channels in the next.
         found = pipeline["embed"]._channels
         channels = None if found is None else list(found)
-    return Model(pipeline, used["object_id"].iloc[kept].tolist(), channels, versions())
+    training = {
+        "fitted": datetime.now(timezone.utc).strftime("%Y-%m-%d %H:%M UTC"),
+        "samples": sorted(set(table["sample_id"])),
+        "n_particles": len(table),
+        "n_pairs": int(complete.sum()),
+        "n_labeled": int(labeled.sum()),
+        "left_out": pipeline["gallery"]._left_out,
+    }
+    ids = used["object_id"].iloc[kept].tolist()
+    return Model(pipeline, ids, channels, versions(), training)
 
 
 def _unknown(contamination: float) -> dict[str, Any]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 import pandas as pd
@@ -62,7 +62,6 @@ def labels_of(ids: pd.Series, labels: Mapping[str, str], path: Path) -> pd.Serie
 
 def warn_about_labels(counts: pd.Series) -> None:
     """Warn of labels that may mean "unlabeled", or are spelled in several ways."""
-    alike = defaultdict(list)
     for label, count in counts.items():
         if label.casefold() in _POSSIBLY_UNLABELED:
             print_message(
@@ -70,13 +69,20 @@ def warn_about_labels(counts: pd.Series) -> None:
                 "taken as a species. If it means unlabeled, leave the label empty in "
                 "these rows, or do not validate these objects in EcoTaxa."
             )
-        alike[re.sub(r"[\s_-]", "", label.casefold())].append(f"{label!r} ({count})")
-    for labels in alike.values():
-        if len(labels) > 1:
-            print_message(
-                f"warning: the labels {', '.join(labels)} look alike, and are taken as "
-                "different species. If they are the same, spell them in one way."
-            )
+    for labels in alike_labels(counts.index):
+        shown = ", ".join(f"{label!r} ({counts[label]})" for label in labels)
+        print_message(
+            f"warning: the labels {shown} look alike, and are taken as different "
+            "species. If they are the same, spell them in one way."
+        )
+
+
+def alike_labels(labels: Iterable[str]) -> list[list[str]]:
+    """Labels that differ in case, spaces, "_" and "-" only, as lists of two or more."""
+    alike = defaultdict(list)
+    for label in labels:
+        alike[re.sub(r"[\s_-]", "", label.casefold())].append(label)
+    return [same for same in alike.values() if len(same) > 1]
 
 
 def _from_ecotaxa(path: Path, strict: bool, cache: Path | None) -> dict[str, str]:

@@ -28,12 +28,14 @@ class Model:
 
     `gallery_ids` are the object ids of the gallery entries, `channels` those of the
     profiles, `versions` those of the libraries that the model was made with.
+    `training` is what `fit` records for the report; None in older files.
     """
 
     pipeline: Pipeline
     gallery_ids: list[str]
     channels: list[str] | dict[str, str] | None
     versions: dict[str, str]
+    training: dict[str, Any] | None = None
 
     def configure(self, *, device: str, n_jobs: int | None, strict: bool) -> None:
         """Set the hardware to use, and what to do about problems."""

@@ -23,8 +23,11 @@ from skplankton.datasets._samples.table import COLUMNS
 
 # The tables of all samples.
 SPECIES, SAMPLES = "species", "samples"
+REPORT = "report.html"
+_OF_ALL_SAMPLES = (f"{SPECIES}.csv", f"{SAMPLES}.csv", REPORT)
 PART_PATTERN = "rows-*.json"
 _RECORD, _WORK = ".json", ".work"
+_EXCERPTS = "progress/excerpts"
 
 
 def result_names(sample: str) -> dict[str, str]:
@@ -33,6 +36,7 @@ def result_names(sample: str) -> dict[str, str]:
         "table": f"{sample}.csv",
         "ecotaxa": f"ecotaxa_{sample}.zip",
         "problems": f"{sample}_problems.txt",
+        "excerpt": f"{_EXCERPTS}/{sample}{_RECORD}",
     }
 
 
@@ -44,6 +48,7 @@ class OutputFolder:
     - ``run.json``: the model and options that all results come from;
     - ``done/<sample>.json``: what is finished, and from which state of its files;
     - ``begun/<sample>.work/``: parts, images and profiles of an unfinished sample;
+    - ``excerpts/<sample>.json``: what a report shows of a sample;
     - ``lock``.
 
     With the suffix, no sample's name clashes with another file, not even "..".
@@ -65,7 +70,7 @@ class OutputFolder:
         """The folder, made if necessary, for this process alone."""
         make_folder(path, "--output")
         folder = cls(path)
-        for inner in (folder._done, folder._begun):
+        for inner in (folder._done, folder._begun, path / _EXCERPTS):
             inner.mkdir(parents=True, exist_ok=True)
         busy = f"Another process writes into {path}. Wait for it, or stop it."
         with locked(folder.progress / "lock", busy):
@@ -80,9 +85,9 @@ class OutputFolder:
         before = read_json(self._run_file)
         if before is not None or self.records():
             return before != run
-        for name in (SPECIES, SAMPLES):
-            if (self.path / f"{name}.csv").exists():
-                raise _not_ours(self.path / f"{name}.csv")
+        for name in _OF_ALL_SAMPLES:
+            if (self.path / name).exists():
+                raise _not_ours(self.path / name)
         return False
 
     def has_results(self) -> bool:
@@ -99,8 +104,8 @@ class OutputFolder:
             for name in self.records():
                 self._remove_results(name)
                 self._record_file(name).unlink()
-            for name in (SPECIES, SAMPLES):
-                (self.path / f"{name}.csv").unlink(missing_ok=True)
+            for name in _OF_ALL_SAMPLES:
+                (self.path / name).unlink(missing_ok=True)
         write_whole(self._run_file, json_bytes(run), self.progress)
 
     def records(self) -> dict[str, Any]:

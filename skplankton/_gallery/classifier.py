@@ -653,10 +653,14 @@ class GalleryKNNClassifier(ClassifierMixin, BaseEstimator):
         n_of_class = np.bincount(self._codes)[self._codes]
         rows = _evenly_spaced(np.flatnonzero(n_of_class > 1), _N_LEFT_OUT)
         self._walk = None
+        self._left_out = (0, 0)  # how many of these rows would be classified correctly
         if self._use_unlabeled:
             self._walk = GalleryWalk(self.gallery_, pool, self._codes, self._metric)
-            scores = log_odds(self._walk.absorption_without(rows))
+            absorption = self._walk.absorption_without(rows)
+            scores = log_odds(absorption.sum(axis=1))
             codes = self._codes[rows]
+            n_right = int(np.sum(absorption.argmax(axis=1) == codes))
+            self._left_out = (n_right, len(rows))
             self._class_levels = class_levels(scores, codes, len(self.classes_))
             scores = scores - self._class_levels[codes]
             if not len(scores) and len(pool):

@@ -56,7 +56,7 @@ class GalleryWalk:
         self.metric = metric
         self.nodes = np.vstack([gallery, pool])
         self.search = NearestEntries(self.nodes, metric)
-        self.n_gallery = len(gallery)
+        self.n_gallery, self.codes = len(gallery), codes
         distances, neighbors = self._neighbors_of_nodes()
         known = distances[distances > 0]
         self.smallest_scale = _SMALLEST_SCALE * np.median(known) if known.size else 1.0
@@ -83,9 +83,10 @@ class GalleryWalk:
         return found
 
     def absorption_without(self, rows: np.ndarray) -> np.ndarray:
-        """Probability that a walk from a gallery row ends at another gallery row.
+        """Probabilities that a walk from a gallery row ends at others of each class.
 
-        It then passes through its own row like through an unlabeled one.
+        It then passes through its own row like through an unlabeled one. Of shape
+        (n_rows, n_classes).
         """
         own = np.zeros((self.n_gallery, len(rows)))
         own[rows, np.arange(len(rows))] = 1
@@ -93,8 +94,9 @@ class GalleryWalk:
         # From the row's neighbors, the probabilities to end there, and anywhere.
         to_own = steps.multiply(self._absorption_of_nodes(own).T)
         back = np.asarray(to_own.sum(axis=1)).ravel()
-        anywhere = steps @ self.node_absorption.sum(axis=1)
-        return (anywhere - back) / (1 - back)
+        ends = steps @ self.node_absorption
+        ends[np.arange(len(rows)), self.codes[rows]] -= back
+        return ends / (1 - back[:, None])
 
     def _neighbors_of_nodes(self) -> tuple[np.ndarray, np.ndarray]:
         """Distances and positions of the other nodes nearest to each."""
@@ -156,7 +158,7 @@ class GalleryWalk:
 
     def __getstate__(self):
         # The search is quickly rebuilt, and the graph has served.
-        left_out = ("search", "transitions", "symmetric", "roots")
+        left_out = ("search", "transitions", "symmetric", "roots", "codes")
         return {k: v for k, v in self.__dict__.items() if k not in left_out}
 
     def __setstate__(self, state):

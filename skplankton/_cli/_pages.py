@@ -1,0 +1,249 @@
+"""Results → the pages of ``--report``."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from skplankton._cli._embedder import as_X
+from skplankton._cli._files import json_bytes, read_json, write_whole
+from skplankton._cli._labels import alike_labels
+from skplankton._cli._model import (
+    FAMILIARITY,
+    NAME,
+    SCORE,
+    UNKNOWN,
+    Model,
+    n_neighbors,
+)
+from skplankton._cli._output_folder import REPORT, OutputFolder, result_names
+from skplankton._cli._reports import collected_reports
+from skplankton._report import day_page, evaluation_page, sample_excerpt
+from skplankton._report.checks import Warn
+from skplankton._report.day import ModelCard
+from skplankton._report.selection import WITHOUT_VIEW
+
+EVALUATION = "evaluation.html"
+_N_LINES = 50  # of a list of problems
+_N_SAMPLES = 5  # of those a model was trained on
+
+
+def write_excerpt(
+    model: Model, particles: pd.DataFrame, table: Path, path: Path
+) -> dict[str, Any]:
+    """Write what a report shows of a sample, from its table of predicted labels."""
+    predicted = pd.read_csv(table, dtype=str, keep_default_na=False, encoding="utf-8")
+    predicted = predicted.set_index("object_id").loc[particles["object_id"]]
+    predicted = _typed(predicted.reset_index(), model)
+    with collected_reports():  # reported when the particles were classified
+        excerpt = sample_excerpt(
+            particles,
+            predicted,
+            offset=float(model.pipeline["gallery"].offset_),
+            embed=lambda rows: model.pipeline["embed"].transform(as_X(rows)),
+        )
+    instrument = particles.get("instrument", pd.Series(dtype=object)).dropna()
+    excerpt["instrument"] = None if instrument.empty else str(instrument.iloc[0])
+    write_whole(path, json_bytes(excerpt), path.parent)
+    return excerpt
+
+
+def write_day_report(
+    folder: OutputFolder,
+    records: Mapping[str, Any],
+    failed: Mapping[str, Exception],
+    model: Model,
+    content: bytes,
+    model_path: Path,
+) -> Path:
+    """Write the page of these samples; return its path."""
+    names = sorted(records)
+    warnings = [Warn("Not classified", f"{name}: {failed[name]}") for name in failed]
+    warnings += _unread_warnings(folder, [n for n in names if records[n]["problems"]])
+    warnings += _label_warnings(model.pipeline["gallery"].classes_)
+
+    def read_excerpt(name: str) -> dict[str, Any]:
+        return read_json(folder.path / result_names(name)["excerpt"])
+
+    page = day_page(
+        _samples(records, read_excerpt),
+        _counts(records),
+        read_excerpt,
+        model_card(model, content, model_path),
+        warnings,
+    )
+    path = folder.path / REPORT
+    write_whole(path, _encoded(page), folder.progress)
+    return path
+
+
+def write_evaluation_report(
+    folder: Path,
+    particles: pd.DataFrame,
+    predicted: pd.DataFrame,
+    scores: pd.DataFrame,
+    card: ModelCard,
+    reports: list[str],
+) -> None:
+    """Write the page of an evaluation; `predicted` has the columns of `evaluate`."""
+    table = pd.DataFrame(
+        {
+            "object_id": predicted["object_id"],
+            "truth": predicted["label"],
+            "label": predicted[NAME].replace("", WITHOUT_VIEW),
+            "score": predicted[SCORE].replace("", "nan").astype(np.float64),
+        }
+    )
+    warnings = [_unread("", "\n".join(reports))] if reports else []
+    warnings += _label_warnings(sorted(set(card.gallery) | set(predicted["label"])))
+    page = evaluation_page(particles, table, scores, card, warnings)
+    write_whole(folder / EVALUATION, _encoded(page), folder)
+
+
+def _encoded(page: str) -> bytes:
+    return page.encode(errors="backslashreplace")  # names of files in messages
+
+
+def _typed(predicted: pd.DataFrame, model: Model) -> pd.DataFrame:
+    """A table of predicted labels, as `sample_excerpt` takes it."""
+    labels = _gallery_labels(model)
+    neighbors: list[list] = [[] for _ in range(len(predicted))]
+    for k in range(1, n_neighbors(model) + 1):
+        ids, similarities = predicted[f"neighbor_{k}"], predicted[f"similarity_{k}"]
+        for row, (name, cosine) in enumerate(zip(ids, similarities, strict=True)):
+            if name:
+                neighbors[row].append([name, labels[name], float(cosine)])
+    score, familiarity = (
+        predicted[column].replace("", "nan").astype(np.float64)
+        for column in (SCORE, FAMILIARITY)
+    )
+    return pd.DataFrame(
+        {
+            "object_id": predicted["object_id"],
+            "label": predicted[NAME].replace("", WITHOUT_VIEW),
+            "score": score,
+            "familiarity": familiarity,
+            "neighbors": pd.Series(neighbors, dtype=object),
+        }
+    )
+
+
+def _gallery_labels(model: Model) -> dict[str, str]:
+    labels = model.pipeline["gallery"].gallery_labels_
+    return dict(zip(model.gallery_ids, map(str, labels), strict=True))
+
+
+def _samples(records: Mapping[str, Any], read_excerpt: Any) -> pd.DataFrame:
+    """The samples, as `day_page` takes them, with what is known about them."""
+    unknown = ["start", "duration_s", "analyzed_volume_ml", "pumped_volume_ml"]
+    unknown += ["is_partial", "volume_problem"]
+    rows = []
+    for name in sorted(records):
+        excerpt = read_excerpt(name)
+        row = {"sample_id": name, "instrument": excerpt["instrument"]}
+        row |= {"n_particles": records[name]["particles"]}
+        rows.append(row | {key: excerpt[key] for key in ("n_images", "n_read")})
+    return pd.DataFrame(rows).assign(**dict.fromkeys(unknown, np.nan))
+
+
+def _counts(records: Mapping[str, Any]) -> pd.DataFrame:
+    """Counts of predicted labels, as `day_page` takes them, without intervals."""
+    rows = []
+    for name in sorted(records):
+        record = records[name]
+        counts = {**record["species"], WITHOUT_VIEW: record["unnamed"]}
+        rows += [
+            (name, label, n, n / max(1, record["particles"]), n)
+            for label, n in counts.items()
+        ]
+    columns = ["sample_id", "label", "count", "share", "count_predicted"]
+    unknown = ["count_low", "count_high", "concentration", "concentration_low"]
+    unknown += ["concentration_high", "count_imaged", "count_profile_only"]
+    unknown += ["volume_ml", "is_partial", "note"]
+    return pd.DataFrame(rows, columns=columns).assign(**dict.fromkeys(unknown, np.nan))
+
+
+def _unread_warnings(folder: OutputFolder, names: Iterable[str]) -> list[Warn]:
+    found = []
+    for name in names:
+        path = folder.path / result_names(name)["problems"]
+        found.append(_unread(name, path.read_text("utf-8", errors="replace")))
+    return found
+
+
+def _unread(name: str, text: str) -> Warn:
+    lines = text.splitlines()
+    shown = "\n".join(lines[:_N_LINES])
+    if len(lines) > _N_LINES:
+        shown += f"\n… and {len(lines) - _N_LINES} more lines"
+    where = f"{name}: s" if name else "S"
+    return Warn("Unreadable", f"{where}omething could not be read", shown)
+
+
+def _label_warnings(labels: Iterable[Any]) -> list[Warn]:
+    return [
+        Warn(
+            "Labels",
+            f"{', '.join(map(repr, alike))} look alike, and are taken as different "
+            "species",
+        )
+        for alike in alike_labels(map(str, labels))
+    ]
+
+
+def model_card(model: Model, content: bytes, path: Path) -> ModelCard:
+    """What a report says of the model; `content` is that of its file."""
+    gallery, embedder = model.pipeline["gallery"], model.pipeline["embed"]
+    counts = pd.Series(gallery.gallery_labels_.astype(str)).value_counts()
+    counts = counts.sort_index().sort_values(ascending=False, kind="stable")
+    digest = hashlib.sha256(content).hexdigest()[:12]
+    facts = [("File", f"{path.name}, SHA-256 {digest}…")]
+    facts += _training_facts(model.training or {})
+    facts += [
+        (
+            "Gallery",
+            f"{len(model.gallery_ids):,} labeled particles of {len(counts)} species",
+        ),
+        ("Neighbors", str(gallery.n_neighbors)),
+        ("Channels", ", ".join(model.channels or []) or "not named"),
+        ("Epochs, temperature", f"{embedder.max_epochs}, {embedder.temperature:g}"),
+        ("Versions", ", ".join(f"{name} {v}" for name, v in model.versions.items())),
+    ]
+    return ModelCard(
+        facts=facts,
+        gallery={str(name): int(n) for name, n in counts.items()},
+        offset=float(gallery.offset_),
+        contamination=float(gallery.contamination),
+        knows_unknown=gallery.outlier_label == UNKNOWN,
+    )
+
+
+def _training_facts(training: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """What `fit` has recorded; nothing of a model that was made before it did."""
+    if not training:
+        return [("Training", "not recorded in this model file")]
+    samples = training["samples"]
+    shown = ", ".join(samples[:_N_SAMPLES])
+    more = len(samples) - _N_SAMPLES
+    numbers = (
+        f"{training['n_particles']:,}, {training['n_pairs']:,} of them with image and "
+        f"profile, {training['n_labeled']:,} labeled"
+    )
+    facts = [
+        ("Fitted", training["fitted"]),
+        ("Samples", shown + (f" and {more} more" if more > 0 else "")),
+        ("Particles", numbers),
+    ]
+    n_right, n_left_out = training["left_out"]
+    if n_left_out:
+        accuracy = (
+            f"{n_right / n_left_out:.3f} of {n_left_out} labeled particles, each "
+            "classified by the others"
+        )
+        facts.append(("Leave-one-out accuracy", accuracy))
+    return facts
