@@ -9,10 +9,12 @@ import pandas as pd
 from sklearn.utils import Bunch
 
 from skplankton._utils.random import fresh_random_state
-from skplankton._utils.sklearn import Interval, validate_params
+from skplankton._utils.sklearn import Interval, StrOptions, validate_params
 from skplankton.datasets._simulator.cytometer import (
     CHANNEL_NAMES,
+    MEASUREMENT_NAMES,
     carried_by_flow,
+    measure_pulses,
     photograph,
     record_pulses,
 )
@@ -39,19 +41,35 @@ _DESCRIPTION = """Simulated plankton particles
 ----------------------------
 
 Artificial particles in a simulated imaging flow cytometer: for each one, an image
-(8-bit gray, 0.7 µm per pixel, flow along the columns) and a pulse profile (mV, one row
-per time sample, columns FWS, SWS, FL Yellow, FL Orange, FL Red, Curvature). Both are
-computed from the same body. The species are invented: their names give the simulated
+(8-bit gray, 0.7 µm per pixel, flow along the columns) and a profile. Both are
+computed from the same body. {profile}
+
+The species are invented: their names give the simulated
 body plan, form, pigment and size, and are not taxa.
 
 The kind of instrument, the channels and their range follow arXiv:2603.16427.
 """
+
+# The names of each kind of profile's channels or measurements, and its description.
+_PROFILES = {
+    "pulses": (
+        CHANNEL_NAMES,
+        """A profile contains pulses: mV, one row per time
+sample, columns FWS, SWS, FL Yellow, FL Orange, FL Red, Curvature.""",
+    ),
+    "measurements": (
+        MEASUREMENT_NAMES,
+        """A profile is a vector of measurements: of
+each channel's pulse the integral in mV·µs and the peak in mV, and two times in µs.""",
+    ),
+}
 
 
 @validate_params(
     {
         "n_samples": [Interval(Integral, 1, None, closed="left")],
         "n_species": [Interval(Integral, 2, MAX_SPECIES, closed="both")],
+        "profile": [StrOptions(set(_PROFILES))],
         "missing": [Interval(Real, 0.0, 0.5, closed="both")],
         "image_noise": [Interval(Real, 0.0, None, closed="left")],
         "profile_noise": [Interval(Real, 0.0, None, closed="left")],
@@ -65,6 +83,7 @@ def make_particles(
     n_samples: int = 1000,
     *,
     n_species: int = 8,
+    profile: str = "pulses",
     missing: float = 0.0,
     image_noise: float = 1.0,
     profile_noise: float = 1.0,
@@ -72,7 +91,7 @@ def make_particles(
     random_state: int | np.random.RandomState | None = None,
     return_X_y: bool = False,
 ) -> Bunch | tuple[pd.DataFrame, np.ndarray]:
-    """Simulate particles with an image and an optical pulse profile each.
+    """Simulate particles with an image and an optical profile each.
 
     A particle is a body in space (a chain of cells, a cell with a flagellum, a disc, a
     horned cell, a needle, a colony, a coil, a larva) with walls, plastids and threads.
@@ -94,6 +113,11 @@ def make_particles(
         Number of species, from 2 to 96. The first species are the same for any
         `n_species`. Each is present if ``n_samples >= n_species``; the commonest are
         about twice as abundant as the rarest.
+    profile : {"pulses", "measurements"}, default="pulses"
+        What a profile is: the pulses of all channels, as a CytoSense records them, or
+        what an instrument that keeps no pulses, such as an IFCB, measures of them: of
+        each channel the integral and the peak, and two times. The pulses and the images
+        are the same for both.
     missing : float, default=0.0
         Fraction of the rows without an image, and the same fraction (of other rows)
         without a profile, from 0 to 0.5, rounded down to whole rows. Missing ones are
@@ -123,7 +147,11 @@ def make_particles(
             that each has its own size. Column `profile`: arrays of shape (length, 6),
             float32, in mV from 0 to 7487, about 0.5 µm per time sample, in the order of
             `channel_names`. Mirroring an image left to right is reversing its profile
-            in time.
+            in time. With ``profile="measurements"``: arrays of shape (14,), float32,
+            in the order of `channel_names`: integrals in mV·µs and peaks in mV, above
+            the baseline (so that noise can be negative), the time of flight above a
+            trigger in the channel FWS, and the length of the signal, both in µs. The
+            time of flight is NaN if the trigger is never reached.
         target : ndarray of shape (n_samples,), dtype object
             The species' names, as str.
         target_names : list of str
@@ -131,7 +159,7 @@ def make_particles(
         feature_names : list of str
             ``["image", "profile"]``.
         channel_names : list of str
-            The six channels of a profile, in order.
+            The six channels of a profile, or its 14 measurements, in order.
         DESCR : str
             A description of the data.
     (data, target) : tuple if ``return_X_y`` is True
@@ -153,6 +181,9 @@ def make_particles(
     numbers are of the right order of magnitude, not a calibration. Real particles are
     far more varied: use this to learn and to test, not to claim an accuracy.
 
+    The measurements are of the kinds that an IFCB writes, but of the pulses of this
+    instrument: an IFCB has other channels, and its own gains and electronics.
+
     References
     ----------
     .. [1] Kareinen et al., "Cross-modal learning for plankton recognition", 2026,
@@ -166,6 +197,9 @@ def make_particles(
     (['image', 'profile'], 6, dtype('uint8'))
     >>> sorted(set(y))[:2]
     ['cell_flat_green_large', 'cell_round_green_large']
+    >>> vectors = make_particles(40, profile="measurements", random_state=0)
+    >>> vectors.data["profile"][0].shape, vectors.channel_names[-2:]
+    ((14,), ['time of flight', 'signal length'])
     """
     entropy = int(fresh_random_state(random_state).randint(2**31 - 1))
     kinds = [species(index) for index in range(n_species)]
@@ -181,6 +215,8 @@ def make_particles(
             profile_noise=profile_noise,
             scale_bar=scale_bar,
         )
+        if profile == "measurements":
+            profiles[i] = measure_pulses(profiles[i])
     n_missing = int(missing * n_samples)
     order = _stream(entropy, _MISSING_STREAM, 0).permutation(n_samples)
     images[order[:n_missing]] = None
@@ -188,6 +224,7 @@ def make_particles(
 
     data = pd.DataFrame({"image": images, "profile": profiles}, dtype=object)
     target = names[drawn]
+    channel_names, described = _PROFILES[profile]
     if return_X_y:
         return data, target
     return Bunch(
@@ -195,8 +232,8 @@ def make_particles(
         target=target,
         target_names=sorted(names),
         feature_names=list(data.columns),
-        channel_names=list(CHANNEL_NAMES),
-        DESCR=_DESCRIPTION,
+        channel_names=list(channel_names),
+        DESCR=_DESCRIPTION.format(profile=described),
     )
 
 
