@@ -16,6 +16,7 @@ from skplankton._nn.dual_encoder import StandardizedEncoder
 from skplankton._nn.multi_crop import draw_views
 from skplankton._training import dino
 from skplankton._training.devices import seeded
+from skplankton._utils import progress
 from skplankton.baselines import DINOEmbedder
 from skplankton.datasets import make_particles
 
@@ -223,7 +224,8 @@ def test_global_random_states_are_untouched(X):
         assert states() == expected
 
 
-def test_history_and_progress(X, capsys):
+def test_history_and_progress(X, capsys, monkeypatch):
+    monkeypatch.setattr(progress, "SECONDS_PER_LINE", 0)
     assert quick().fit(X).n_iter_ == 2
     assert capsys.readouterr() == ("", "")
     dino = quick(verbose=2).fit(X)

@@ -19,7 +19,12 @@ from PIL import Image
 from sklearn.metrics import accuracy_score, f1_score
 from sklearn.pipeline import Pipeline
 
-from skplankton import CrossModalEmbedder, GalleryKNNClassifier, _cli
+from skplankton import (
+    CrossModalEmbedder,
+    GalleryKNNClassifier,
+    __version__,
+    _cli,
+)
 from skplankton._cli import (
     _arguments,
     _contact_sheet,
@@ -221,7 +226,7 @@ def test_channels(text, expected):
 def test_version(capsys):
     with pytest.raises(SystemExit):
         run("--version")
-    assert capsys.readouterr().out.strip() == "0.1.0.dev0"
+    assert capsys.readouterr().out.strip() == f"skplankton {__version__}"
 
 
 @pytest.mark.parametrize(

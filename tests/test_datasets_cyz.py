@@ -19,6 +19,7 @@ from hypothesis.extra import numpy as hnp
 from PIL import Image
 
 from skplankton import CrossModalEmbedder
+from skplankton._utils import progress
 from skplankton.datasets import (
     load_cyz_json,
     load_particles,
@@ -510,14 +511,15 @@ def test_other_paths_are_refused(path, error, message):
         load_cyz_json(path)
 
 
-def test_progress_is_shown_if_verbose(path, capsys):
+def test_progress_is_shown_if_verbose(path, capsys, monkeypatch):
+    monkeypatch.setattr(progress, "SECONDS_PER_LINE", 0)
     save(path, measurement())
     load_cyz_json(path)
     assert capsys.readouterr().err == ""
     load_cyz_json(save(path, measurement(filename="b.cyz")), verbose=1)
-    assert "100%" in capsys.readouterr().err
+    assert "reading: 100%" in capsys.readouterr().err
     load_cyz_json([path], n_jobs=2, channels=["FWS"], verbose=1)
-    assert "100%" in capsys.readouterr().err
+    assert "reading: 100%" in capsys.readouterr().err
 
 
 # Files and particles that cannot be read.

@@ -14,6 +14,7 @@ from sklearn.base import clone
 
 from skplankton import CrossModalEmbedder, GalleryKNNClassifier
 from skplankton._nn.dual_encoder import PROJECTION_WEIGHT
+from skplankton._utils import progress
 from skplankton.datasets import make_particles
 
 from .helpers import ROUNDING, quick, weights
@@ -342,11 +343,18 @@ def test_no_seed_differs_and_a_random_state_instance_is_used(X):
 
 
 @pytest.mark.parametrize("verbose", [0, 1, 2])
-def test_progress_is_shown_if_verbose(X, verbose, capsys):
-    quick(verbose=verbose).fit(X)
+def test_progress_is_shown_if_verbose(X, verbose, capsys, monkeypatch):
+    monkeypatch.setattr(progress, "SECONDS_PER_LINE", 0)
+    embedder = quick(verbose=verbose).fit(X)
     out, err = capsys.readouterr()
     assert ("train_loss" in out) == (verbose == 2)
-    assert ("training: 100%" in err) == (verbose == 1)
+    n_steps = embedder.max_epochs * -(-len(X) // embedder.batch_size)
+    for line in (
+        f"reading: 100%, {len(X)} of {len(X)} rows",
+        f"training: 100%, {n_steps} of {n_steps} steps",
+        f"epoch={embedder.max_epochs}/{embedder.max_epochs}, train_loss=",
+    ):
+        assert (line in err) == (verbose == 1)
     assert bool(out + err) == (verbose > 0)
 
 

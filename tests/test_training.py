@@ -3,8 +3,11 @@ import copy
 import numpy as np
 import pytest
 import torch
+from torch.utils._python_dispatch import TorchDispatchMode
 
+from skplankton._training import batches
 from skplankton._training.batches import BalancedBatches, PairDataset
+from skplankton._training.contrastive import ContrastiveNet
 from skplankton._training.contrastive import train_dual_encoder as train
 from skplankton._training.devices import autocast
 from skplankton._training.schedule import WarmupCosine
@@ -60,10 +63,10 @@ def settings(**changes):
 @pytest.mark.parametrize(("n", "batch_size"), [(2, 16), (16, 16), (17, 16), (33, 16)])
 def test_batches_contain_every_pair_once_and_never_a_single_pair(n, batch_size):
     dataset = PairDataset({"image": np.arange(n), "profile": np.arange(n)})
-    batches = BalancedBatches(dataset, batch_size, np.random.RandomState(0))
+    loader = BalancedBatches(dataset, batch_size, np.random.RandomState(0))
     for _ in range(2):
-        rows = [batch["image"].numpy() for batch, _ in batches]
-        assert len(rows) == len(batches)
+        rows = [batch["image"].numpy() for batch, _ in loader]
+        assert len(rows) == len(loader)
         assert sorted(np.concatenate(rows)) == list(range(n))
         sizes = {len(batch) for batch in rows}
         assert max(sizes) <= batch_size
@@ -74,12 +77,78 @@ def test_batches_contain_every_pair_once_and_never_a_single_pair(n, batch_size):
 def test_batches_are_shuffled_again_each_epoch_only_when_training():
     dataset = PairDataset({"image": np.arange(50), "profile": np.arange(50)})
 
-    def epoch(batches):
-        return np.concatenate([batch["image"].numpy() for batch, _ in batches])
+    def epoch(loader):
+        return np.concatenate([batch["image"].numpy() for batch, _ in loader])
 
     shuffled = BalancedBatches(dataset, 8, np.random.RandomState(0))
     assert not np.array_equal(epoch(shuffled), epoch(shuffled))
     assert np.array_equal(epoch(BalancedBatches(dataset, 8)), np.arange(50))
+
+
+class ReadNumbers(TorchDispatchMode):
+    """Counts the numbers read from tensors; each of them waits for a GPU."""
+
+    def __init__(self):
+        super().__init__()
+        self.count = 0
+
+    def __torch_dispatch__(self, func, types, args=(), kwargs=None):
+        self.count += func is torch.ops.aten._local_scalar_dense.default
+        return func(*args, **(kwargs or {}))
+
+
+@pytest.mark.parametrize("valid", [False, True])
+def test_no_step_waits_for_the_device(arrays, valid):
+    counts = []
+    for batch_size in (20, 2):
+        with ReadNumbers() as numbers:
+            # AdamW reads its own counter of steps, which is never on the device.
+            params = settings(batch_size=batch_size, optimizer="sgd", patience=9)
+            params |= {"valid_arrays": arrays} if valid else {}
+            train(arrays, **params)
+        counts.append(numbers.count)
+    assert counts[0] == counts[1]
+
+
+@pytest.mark.parametrize("before", [False, True])
+def test_algorithms_are_deterministic_while_training(arrays, before, monkeypatch):
+    monkeypatch.setattr(torch.backends.cudnn, "deterministic", before)
+    seen = []
+    get_loss = ContrastiveNet.get_loss
+
+    def spy(*args, **kwargs):
+        seen.append(torch.backends.cudnn.deterministic)
+        return get_loss(*args, **kwargs)
+
+    monkeypatch.setattr(ContrastiveNet, "get_loss", spy)
+    train(arrays, **settings())
+    assert set(seen) == {True}
+    assert torch.backends.cudnn.deterministic == before
+
+
+def test_loss_of_an_epoch_is_the_mean_over_its_pairs(arrays, monkeypatch):
+    seen = []
+    get_loss = ContrastiveNet.get_loss
+
+    def spy(net, y_pred, *args, **kwargs):
+        loss = get_loss(net, y_pred, *args, **kwargs)
+        seen.append((loss.item(), len(y_pred[0])))
+        return loss
+
+    monkeypatch.setattr(ContrastiveNet, "get_loss", spy)
+    _, history = train(arrays, **settings(max_epochs=1, batch_size=15))
+    values, sizes = zip(*seen, strict=True)
+    assert sorted(sizes) == [13, 13, 14]
+    assert history[0]["train_loss"] == pytest.approx(np.average(values, weights=sizes))
+
+
+def test_pairs_are_copied_to_a_device_in_parts(monkeypatch):
+    monkeypatch.setattr(batches, "ROWS_PER_COPY", 3)
+    values = np.arange(20, dtype=np.uint8).reshape(10, 2)
+    values.flags.writeable = False  # as a memory map of a file is
+    copied = batches._copied(values, torch.device("cpu"))
+    assert copied.dtype == torch.uint8
+    assert np.array_equal(copied.numpy(), values)
 
 
 def test_schedule_warms_up_then_falls_to_a_500th():

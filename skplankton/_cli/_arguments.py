@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import argparse
 import math
+import sys
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 
 from skplankton import __version__
+from skplankton._cli._config import arguments_from
 
 # Exit codes of the commands.
 DONE = 0
@@ -68,7 +71,8 @@ A station's day:
   4. python -m skplankton evaluate model.joblib today.json --labels new_export.zip
 
 'python -m skplankton COMMAND --help' explains each command. Any command may be
-interrupted: run the same command again, and it resumes.
+interrupted: run the same command again, and it resumes. 'skplankton' is short for
+'python -m skplankton'.
 """
 _SUGGEST = f"""\
 Choose the particles whose labels help the most, to begin with or to go on. Without
@@ -127,23 +131,68 @@ also written to DIR/evaluation.csv, and each particle to DIR/evaluation_particle
 
 def parse_arguments(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     """The options; exits with 0 after --help and with 2 if they are invalid."""
-    return _parser().parse_args(arguments)
+    arguments = sys.argv[1:] if arguments is None else list(map(str, arguments))
+    parser, commands = _parser()
+    command = commands.choices.get(arguments[0]) if arguments else None
+    path = _config_file(arguments)
+    if command is None or path is None:
+        return parser.parse_args(arguments)
+    try:
+        added = arguments_from(path, arguments[0], command)
+    except argparse.ArgumentTypeError as error:
+        command.error(str(error))
+    # Before those of the command line, which replace them.
+    return parser.parse_args([arguments[0], *added, *arguments[1:]])
 
 
-def _parser() -> argparse.ArgumentParser:
+def _config_file(arguments: Sequence[str]) -> Path | None:
+    """The value of --config, if it has one."""
+    parser = argparse.ArgumentParser(add_help=False, exit_on_error=False)
+    parser.add_argument("--config", type=Path)
+    with suppress(argparse.ArgumentError):  # the command's parser reports it
+        return parser.parse_known_args(arguments)[0].config
+    return None
+
+
+def _parser() -> tuple[argparse.ArgumentParser, argparse._SubParsersAction]:
+    is_installed_command = Path(sys.argv[0]).stem == "skplankton"
     parser = argparse.ArgumentParser(
-        prog="python -m skplankton",
+        prog="skplankton" if is_installed_command else "python -m skplankton",
         description=_DESCRIPTION,
         epilog=_EXIT_CODES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("--version", action="version", version=__version__)
+    parser.add_argument(
+        "--version", action="version", version=f"skplankton {__version__}"
+    )
+    parser.add_argument(
+        "--print-completion",
+        action=_PrintCompletion,
+        choices=("bash", "zsh", "tcsh"),
+        help="print a script that completes commands and options in this shell; needs "
+        "shtab: pip install 'skplankton[completion]'",
+    )
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
     _add_suggest(commands)
     _add_fit(commands)
     _add_classify(commands)
     _add_evaluate(commands)
-    return parser
+    return parser, commands
+
+
+class _PrintCompletion(argparse.Action):
+    """Print the completion script of a shell, and exit."""
+
+    def __call__(self, parser, namespace, shell, option_string=None):
+        try:
+            import shtab
+        except ImportError:
+            parser.error(
+                "--print-completion needs shtab: pip install 'skplankton[completion]'"
+            )
+        parser.prog = "skplankton"  # a module's name cannot be completed
+        print(shtab.complete(parser, shell))
+        parser.exit(DONE)
 
 
 def _add_suggest(commands) -> None:
@@ -375,8 +424,19 @@ def _add_common(parser: argparse.ArgumentParser, channels: str) -> None:
     parser.add_argument(
         "--quiet",
         action="store_true",
-        help="no progress bars (log files never have them)",
+        help="no progress: neither bars nor, in log files, a line every half minute",
     )
+    parser.add_argument(
+        "--config",
+        type=Path,
+        metavar="FILE.toml",
+        help="a TOML file with options, in a table named by the command, such as [fit] "
+        "with max-epochs = 60; those of the command line replace them",
+    )
+    _add_debug(parser)
+
+
+def _add_debug(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--debug", action="store_true", help="show the traceback of an error"
     )

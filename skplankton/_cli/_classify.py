@@ -15,7 +15,6 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from tqdm import tqdm
 
 import skplankton
 from skplankton._cli._arguments import DONE, FAILED, PROBLEMS
@@ -44,10 +43,10 @@ from skplankton._cli._reports import (
     plural,
     print_message,
     print_result,
-    show_bars,
 )
 from skplankton._cli._samples import Sample, find_samples
 from skplankton._utils.files import disk_errors
+from skplankton._utils.progress import progress
 from skplankton.ecotaxa import write_ecotaxa
 from skplankton.ecotaxa._writer import NoImageError
 
@@ -200,7 +199,7 @@ class SampleJob:
                 channels=self.options.channels or self.model.channels or "auto",
                 cache=self.options.cache or work / "views",
                 errors=errors(self.options.strict),
-                verbose=show_bars(self.options.quiet),
+                verbose=not self.options.quiet,
             )
         parts = list(self._parts(sample, table, work))
         names = result_names(sample.name)
@@ -238,13 +237,13 @@ class SampleJob:
     def _parts(self, sample: Sample, table: pd.DataFrame, work: Path) -> Iterator[Path]:
         """Files with the predictions for some particles each, in order."""
         size = self.options.chunk_size
-        with tqdm(
+        with progress(
             total=len(table),
             desc=sample.name,
-            unit="particle",
+            unit="particles",
             leave=False,
-            disable=not show_bars(self.options.quiet),
-        ) as progress:
+            disable=self.options.quiet,
+        ) as bar:
             for start in range(0, len(table), size):
                 chunk = table.iloc[start : start + size]
                 rows_of_part = f"{start}-{start + len(chunk)}"
@@ -254,7 +253,7 @@ class SampleJob:
                         rows = classify_particles(self.model, chunk)
                     content = json_bytes({"rows": rows, "problems": problems})
                     write_whole(part, content, work)
-                progress.update(len(chunk))
+                bar.update(len(chunk))
                 yield part
 
     def _write_table(self, path: Path, parts: list[Path]) -> Counter[str]:

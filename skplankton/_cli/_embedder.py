@@ -7,7 +7,7 @@ from argparse import Namespace
 import pandas as pd
 
 from skplankton import CrossModalEmbedder
-from skplankton._cli._reports import errors, show_bars
+from skplankton._cli._reports import errors
 
 
 def new_embedder(options: Namespace) -> CrossModalEmbedder:
@@ -20,7 +20,7 @@ def new_embedder(options: Namespace) -> CrossModalEmbedder:
         device=options.device,
         n_jobs=options.n_jobs,
         errors=errors(options.strict),
-        verbose=int(show_bars(options.quiet)),
+        verbose=int(not options.quiet),
     )
 
 

@@ -7,7 +7,6 @@ from pathlib import Path
 
 import pandas as pd
 from sklearn.metrics import precision_recall_fscore_support
-from tqdm import tqdm
 
 from skplankton._cli._arguments import DONE, PROBLEMS
 from skplankton._cli._files import make_folder, write_whole
@@ -26,10 +25,10 @@ from skplankton._cli._reports import (
     plural,
     print_message,
     print_result,
-    show_bars,
 )
 from skplankton._cli._samples import find_samples, load_labeled
 from skplankton._utils.files import disk_errors
+from skplankton._utils.progress import progress
 
 _CHUNK_SIZE = 4096
 
@@ -50,7 +49,7 @@ def run(options: Namespace) -> int:
             labels_cache=None,
         )
         labeled = _outside_gallery(table, model)
-        predicted = _predicted(labeled, model, show_bars(options.quiet))
+        predicted = _predicted(labeled, model, options.quiet)
     scores = _scores(predicted)
     _print_scores(predicted, scores, model)
     if options.output is not None:
@@ -76,12 +75,14 @@ def _outside_gallery(table: pd.DataFrame, model: Model) -> pd.DataFrame:
     return labeled[~in_gallery].reset_index(drop=True)
 
 
-def _predicted(labeled: pd.DataFrame, model: Model, bar: bool) -> pd.DataFrame:
+def _predicted(labeled: pd.DataFrame, model: Model, quiet: bool) -> pd.DataFrame:
     rows = []
-    with tqdm(total=len(labeled), unit="particle", disable=not bar) as progress:
+    with progress(
+        total=len(labeled), desc="classifying", unit="particles", disable=quiet
+    ) as bar:
         for start in range(0, len(labeled), _CHUNK_SIZE):
             rows += classify_particles(model, labeled.iloc[start : start + _CHUNK_SIZE])
-            progress.update(len(rows) - start)
+            bar.update(len(rows) - start)
     predicted = pd.DataFrame(rows, columns=columns(model))
     predicted.insert(1, "label", labeled["label"].astype(str))
     return predicted

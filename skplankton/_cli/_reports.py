@@ -46,11 +46,6 @@ def print_message(text: str) -> None:
     _print(text, sys.stderr)
 
 
-def show_bars(quiet: bool) -> bool:
-    """Whether to show progress bars, which make log files unreadable."""
-    return not quiet and sys.stderr.isatty()
-
-
 def plural(count: int, noun: str) -> str:
     """A count and its noun: 1 particle, 2 particles."""
     return f"{count} {noun}" + ("" if count == 1 else "s")

@@ -14,7 +14,7 @@ from typing import Any
 import pandas as pd
 
 from skplankton._cli._labels import labels_of, read_labels, warn_about_labels
-from skplankton._cli._reports import collected_reports, errors, show_bars
+from skplankton._cli._reports import collected_reports, errors
 from skplankton._views.stored import StoredProfile
 from skplankton.datasets import load_cytoprocess, load_cyz_json, load_particles
 from skplankton.datasets._cytoprocess import _SUFFIXES, _sources
@@ -268,7 +268,7 @@ def _concatenated(
             channels=channels or "auto",
             cache=cache,
             errors=errors(options.strict),
-            verbose=show_bars(options.quiet),
+            verbose=not options.quiet,
         )
         # All samples must have the channels of the first, or the error names the file.
         channels = channels or _channels_of(table)

@@ -13,6 +13,7 @@ from sklearn.base import (
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from skplankton._utils.labels import check_y
+from skplankton._utils.progress import progress
 from skplankton._views.pair_store import GrowingArray
 from skplankton._views.table import (
     MODALITIES,
@@ -172,12 +173,16 @@ class ParticleTransformer(
     ) -> dict[str, np.ndarray]:
         """All readable rows by modality; the key `image_size` holds the image sizes."""
         stores: dict[str, GrowingArray] = {}
-        with ExitStack() as files:
+        bar = progress(
+            total=len(rows), desc="reading", unit="rows", disable=self.verbose != 1
+        )
+        with ExitStack() as files, bar:
             for chunk in _chunks(source, rows):
                 for name, values in self._arrays_of(source, chunk).items():
                     if name not in stores:
                         stores[name] = GrowingArray(len(rows), files)
                     stores[name].append(values)
+                bar.update(len(chunk))
             return {name: store.finished() for name, store in stores.items()}
 
     def _arrays_of(

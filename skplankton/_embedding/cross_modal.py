@@ -140,7 +140,7 @@ class CrossModalEmbedder(ParticleTransformer):
         model a little). No global random state is changed: None draws a fresh seed from
         the operating system. Fits in threads of one process take turns.
     verbose : int, default=0
-        1 shows a progress bar, 2 prints one line per epoch.
+        1 shows the progress of reading and training, 2 prints one line per epoch.
 
     Attributes
     ----------

@@ -81,7 +81,7 @@ class DINOEmbedder(ParticleTransformer):
         bit, on one machine with one number of threads. No global random state is
         changed: None draws a fresh seed from the operating system.
     verbose : int, default=0
-        1 shows a progress bar, 2 prints one line per epoch.
+        1 shows the progress of reading and training, 2 prints one line per epoch.
 
     Attributes
     ----------

@@ -263,8 +263,8 @@ def map_rows(embed: Callable[[Tensor, Tensor | None], Tensor], values, sizes, de
     outputs = []
     for start in range(0, len(values), n_rows):
         pass_sizes = None if sizes is None else tensor(sizes, start)
-        outputs.append(embed(tensor(values, start), pass_sizes).float().cpu())
-    return torch.cat(outputs).numpy()
+        outputs.append(embed(tensor(values, start), pass_sizes).float())
+    return torch.cat(outputs).cpu().numpy()  # reading a result waits for the device
 
 
 def _mean_direction(units: list[Tensor]) -> Tensor:

@@ -147,6 +147,8 @@ class DataScaled(nn.Module):
     """
 
     is_scaled: Tensor
+    # The same as a bool: to read the buffer is to wait for a GPU, in each step.
+    _is_known_scaled = False
 
     def __init__(self, n_channels: int):
         super().__init__()
@@ -156,14 +158,19 @@ class DataScaled(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Scale x, of shape (n, n_channels) or (n, n_channels, length)."""
-        if self.training and not self.is_scaled:
-            with torch.no_grad():
-                std, mean = torch.std_mean(x, dim=(0, *range(2, x.ndim)))
-                self.scale.copy_(1 / std.clamp(min=1e-5))
-                self.shift.copy_(-mean * self.scale)
-                self.is_scaled.fill_(True)
+        if self.training and not self._is_known_scaled:
+            if not self.is_scaled:
+                self._set_scale(x)
+            self._is_known_scaled = True
         per_channel = (-1, *[1] * (x.ndim - 2))
         return x * self.scale.view(per_channel) + self.shift.view(per_channel)
+
+    @torch.no_grad()
+    def _set_scale(self, x: Tensor) -> None:
+        std, mean = torch.std_mean(x, dim=(0, *range(2, x.ndim)))
+        self.scale.copy_(1 / std.clamp(min=1e-5))
+        self.shift.copy_(-mean * self.scale)
+        self.is_scaled.fill_(True)
 
 
 class MLP(nn.Sequential):

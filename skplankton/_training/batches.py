@@ -7,18 +7,57 @@ import numpy as np
 import torch
 from torch import Tensor
 
+# Largest share of a GPU's free memory for the pairs; the rest is for the networks.
+LARGEST_SHARE_ON_GPU = 0.5
+ROWS_PER_COPY = 4096
+
 
 class PairDataset(torch.utils.data.Dataset):
-    """The arrays of the training pairs, indexed by the rows of a whole batch."""
+    """The arrays of the training pairs, indexed by the rows of a whole batch.
 
-    def __init__(self, arrays: dict[str, np.ndarray]):
+    Batches for a CUDA device are on the device. So are all the pairs, if there is room
+    for them: a batch is then gathered on the device, and nothing is copied to it.
+    """
+
+    def __init__(self, arrays: dict[str, np.ndarray], device="cpu"):
         self.arrays = arrays
+        self.device = torch.device(device)
+        self.on_device = None
+        if self.device.type == "cuda":
+            free, _ = torch.cuda.mem_get_info(self.device)
+            size = sum(values.nbytes for values in arrays.values())
+            if size <= LARGEST_SHARE_ON_GPU * free:
+                self.on_device = {
+                    name: _copied(values, self.device)
+                    for name, values in arrays.items()
+                }
 
     def __len__(self) -> int:
         return len(self.arrays["image"])
 
     def __getitem__(self, rows) -> dict[str, Tensor]:
-        return {name: torch.from_numpy(a[rows]) for name, a in self.arrays.items()}
+        if self.on_device is not None:
+            index = torch.from_numpy(rows).to(self.device)
+            return {name: values[index] for name, values in self.on_device.items()}
+        batch = {name: torch.from_numpy(a[rows]) for name, a in self.arrays.items()}
+        if self.device.type != "cuda":
+            return batch
+        # From pinned memory, a copy runs beside the processor's work and the device's.
+        return {
+            name: values.pin_memory().to(self.device, non_blocking=True)
+            for name, values in batch.items()
+        }
+
+
+def _copied(values: np.ndarray, device: torch.device) -> Tensor:
+    """The array on the device, without a copy of all of it on the way."""
+    copied = torch.empty(
+        values.shape, dtype=torch.from_numpy(values[:0].copy()).dtype, device=device
+    )
+    for start in range(0, len(values), ROWS_PER_COPY):
+        rows = np.array(values[start : start + ROWS_PER_COPY])  # may be read-only
+        copied[start : start + len(rows)] = torch.from_numpy(rows)
+    return copied
 
 
 class BalancedBatches:

@@ -7,11 +7,11 @@ import numpy as np
 import torch
 from skorch import NeuralNet
 from skorch.callbacks import Callback, EarlyStopping, LRScheduler, PrintLog
+from skorch.dataset import get_len
 from skorch.helper import predefined_split
 from skorch.utils import noop, to_tensor
 from torch import Tensor
 from torch.optim.lr_scheduler import LambdaLR
-from tqdm.auto import tqdm
 
 from skplankton import losses
 from skplankton._nn.augmentation import augment_pairs
@@ -25,6 +25,7 @@ from skplankton._training.devices import (
 )
 from skplankton._training.divergence import diverged, is_finite
 from skplankton._training.schedule import WarmupCosine
+from skplankton._utils.progress import progress
 
 OPTIMIZERS = {
     "adamw": (torch.optim.AdamW, {}),
@@ -68,6 +69,27 @@ class ContrastiveNet(NeuralNet):
         return BalancedBatches(
             dataset, self.batch_size, self.shuffle if training else None
         )
+
+    def run_single_epoch(self, iterator, training, prefix, step_fn, **fit_params):
+        """As skorch's, but the losses are read at the end of the epoch.
+
+        Reading one waits for the device, which would then wait for its next step.
+        """
+        if iterator is None:
+            return
+        losses_of_batches = []
+        for batch in iterator:
+            self.notify("on_batch_begin", batch=batch, training=training)
+            step = step_fn(batch, **fit_params)
+            losses_of_batches.append(step["loss"])
+            self.history.record_batch(f"{prefix}_batch_size", get_len(batch[0]))
+            self.notify("on_batch_end", batch=batch, training=training, **step)
+        n_batches = len(losses_of_batches)
+        values = torch.stack(losses_of_batches).tolist()
+        records = self.history[-1]["batches"][-n_batches:]
+        for record, value in zip(records, values, strict=True):
+            record[f"{prefix}_loss"] = value
+        self.history.record(f"{prefix}_batch_count", n_batches)
 
     def infer(self, x, **fit_params):
         with autocast(self.device, self.precision):
@@ -166,17 +188,24 @@ class _DivergenceCheck(Callback):
             raise diverged(net.optimizer__lr)
 
 
-class _EpochProgress(Callback):
-    """One progress bar over all epochs, with the last losses."""
+class _StepProgress(Callback):
+    """One progress bar over all steps, with the losses of the last epoch."""
 
-    def on_train_begin(self, net, **kwargs):
-        self.bar_ = tqdm(total=net.max_epochs, desc="training", unit="epoch")
+    def on_train_begin(self, net, X=None, **kwargs):
+        n_steps = net.max_epochs * len(net.get_iterator(X))
+        self.bar_ = progress(
+            total=n_steps, desc="training", unit="steps", disable=False
+        )
+
+    def on_batch_end(self, net, training=False, **kwargs):
+        self.bar_.update(int(training))
 
     def on_epoch_end(self, net, **kwargs):
         last = net.history[-1]
         shown = ("train_loss", "valid_loss", "temperature")
-        self.bar_.set_postfix({name: last[name] for name in shown if name in last})
-        self.bar_.update()
+        losses = {name: last[name] for name in shown if name in last}
+        epoch = f"{last['epoch']}/{net.max_epochs}"
+        self.bar_.set_postfix({"epoch": epoch, **losses}, refresh=False)
 
     def on_train_end(self, net, **kwargs):
         self.bar_.close()
@@ -203,7 +232,8 @@ def train_dual_encoder(
 
     torch's global random states are not changed.
     """
-    dataset = PairDataset(arrays)
+    device = net_params["device"]
+    dataset = PairDataset(arrays, device)
     n_batches = math.ceil(len(dataset) / batch_size)
     schedule = WarmupCosine(warmup_epochs * n_batches, max_epochs * n_batches)
     callbacks = [
@@ -212,8 +242,8 @@ def train_dual_encoder(
         ("schedule", LRScheduler(LambdaLR, lr_lambda=schedule, step_every="batch")),
     ]
     if verbose:
-        progress = PrintLog() if verbose > 1 else _EpochProgress()
-        callbacks.append(("progress", progress))
+        shown = PrintLog() if verbose > 1 else _StepProgress()
+        callbacks.append(("progress", shown))
     if valid_arrays is not None:
         stopping = _EarlyStopping(
             patience=patience, threshold=0, load_best=True, sink=noop
@@ -221,6 +251,8 @@ def train_dual_encoder(
         callbacks.append(("early_stopping", stopping))
 
     optimizer_class, optimizer_params = OPTIMIZERS.get(optimizer, (optimizer, {}))
+    if optimizer in OPTIMIZERS and torch.device(device).type == "cuda":
+        optimizer_params = {**optimizer_params, "fused": True}  # few kernels, not many
     net = ContrastiveNet(
         optimizer=optimizer_class,
         optimizer__lr=learning_rate,
@@ -228,7 +260,7 @@ def train_dual_encoder(
         max_epochs=max_epochs,
         batch_size=batch_size,
         shuffle=np.random.RandomState(seed),
-        train_split=predefined_split(PairDataset(valid_arrays))
+        train_split=predefined_split(PairDataset(valid_arrays, device))
         if valid_arrays is not None
         else None,
         callbacks=callbacks,

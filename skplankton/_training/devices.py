@@ -75,16 +75,20 @@ def seeded(device, seed: int):
 
     Their states are restored at its end, and no other generator is changed (as
     torch.manual_seed would). Only one thread of a process at a time runs such a block.
+    cuDNN's algorithms are the deterministic ones within it.
     """
     device = torch.device(device)
     devices = {torch.device("cpu"), device}
     with _ONE_AT_A_TIME:
         states = {each: get_random_state(each) for each in devices}
+        was_deterministic = torch.backends.cudnn.deterministic
+        torch.backends.cudnn.deterministic = True
         try:
             for each in devices:
                 _seed(each, seed)
             yield
         finally:
+            torch.backends.cudnn.deterministic = was_deterministic
             for each, state in states.items():
                 set_random_state(each, state)
 

@@ -11,7 +11,6 @@ from copy import deepcopy
 import numpy as np
 import torch
 from torch import Tensor, nn
-from tqdm.auto import tqdm
 
 from skplankton._nn.dual_encoder import StandardizedEncoder, for_inference, map_rows
 from skplankton._nn.multi_crop import draw_views
@@ -19,6 +18,7 @@ from skplankton._training.batches import BalancedBatches, PairDataset
 from skplankton._training.devices import autocast, seeded
 from skplankton._training.divergence import diverged, is_finite
 from skplankton._training.schedule import WarmupCosine
+from skplankton._utils.progress import progress
 
 HEAD_WIDTH = 512  # of the hidden layers; 2048 in Caron et al., for a thousand classes
 LARGEST_GRADIENT = 3.0  # the norm a step's gradient is clipped to: Caron et al.'s code
@@ -126,10 +126,11 @@ def train_dino(
     """
     loss_class, _ = import_lightly()
     batches = BalancedBatches(
-        PairDataset({"image": values}), batch_size, np.random.RandomState(seed)
+        PairDataset({"image": values}, device), batch_size, np.random.RandomState(seed)
     )
     n_steps = max_epochs * len(batches)
-    with seeded(device, seed):
+    bar = progress(total=n_steps, desc="training", unit="steps", disable=verbose != 1)
+    with seeded(device, seed), bar:
         network = StandardizedEncoder(
             "image",
             encoder,
@@ -163,13 +164,7 @@ def train_dino(
 
         history: list[dict] = []
         step = 0
-        epochs = tqdm(
-            range(1, max_epochs + 1),
-            desc="training",
-            unit="epoch",
-            disable=verbose != 1,
-        )
-        for epoch in epochs:
+        for epoch in range(1, max_epochs + 1):
             total = torch.zeros((), device=device)
             for batch, _ in batches:
                 rows = batch["image"].to(device)
@@ -185,13 +180,16 @@ def train_dino(
                 scaler.update()
                 schedule.step()
                 step += 1
+                bar.update()
                 pair.follow(teacher_momentum_at(step / n_steps, teacher_momentum))
                 total += loss.detach() * len(rows)
             mean_loss = total.item() / len(values)
             if not (math.isfinite(mean_loss) or is_finite(pair)):
                 raise diverged(learning_rate)
             history.append({"epoch": epoch, "train_loss": mean_loss})
-            epochs.set_postfix(train_loss=mean_loss)
+            bar.set_postfix(
+                epoch=f"{epoch}/{max_epochs}", train_loss=mean_loss, refresh=False
+            )
             if verbose > 1:
                 print(f"epoch {epoch}: train_loss {mean_loss:.4f}")
 

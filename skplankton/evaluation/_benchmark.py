@@ -8,10 +8,10 @@ import numpy as np
 import pandas as pd
 from joblib import Parallel, delayed
 from numpy.typing import ArrayLike
-from tqdm.auto import tqdm
 
 from skplankton._gallery.classifier import present_views
 from skplankton._utils.labels import draw_per_class
+from skplankton._utils.progress import progress
 from skplankton._utils.random import draw_seeds
 from skplankton.evaluation._inputs import (
     SINGLE_MODEL,
@@ -195,7 +195,9 @@ def cross_modal_benchmark(
     parallel = Parallel(n_jobs=n_jobs, prefer="threads", return_as="generator")
     n_runs = len(models) * n_repeats
     frames = []
-    with tqdm(total=n_runs, disable=not verbose, unit="repeat") as progress:
+    with progress(
+        total=n_runs, desc="scoring", unit="repeats", disable=not verbose
+    ) as bar:
         for key, model in models.items():
             queries, particles = model.views(labels, n_modalities)
             runs = parallel(
@@ -209,7 +211,7 @@ def cross_modal_benchmark(
                 if key is not SINGLE_MODEL:
                     frame.insert(0, "model", key)
                 frames.append(frame)
-                progress.update()
+                bar.update()
     return pd.concat(frames, ignore_index=True)
 
 

@@ -10,8 +10,8 @@ from typing import Any
 
 import pandas as pd
 from joblib import Parallel, delayed, effective_n_jobs
-from tqdm import tqdm
 
+from skplankton._utils.progress import progress
 from skplankton._utils.reports import Problems
 from skplankton._views.stored import StoredImage, StoredProfile
 from skplankton.datasets._cyz.channels import Channels, check_channels
@@ -174,11 +174,15 @@ def load_sources(
     n_jobs = min(effective_n_jobs(n_jobs), len(sources))
     sizes = [source.stat().st_size for source in sources]
     stores: list[Store] = []
-    with tqdm(
-        total=sum(sizes), unit="B", unit_scale=True, disable=not verbose
-    ) as progress_bar:
+    with progress(
+        total=sum(sizes),
+        desc="reading",
+        unit="B",
+        unit_scale=True,
+        disable=not verbose,
+    ) as bar:
         # Another process cannot update the bar; then it is updated after each file.
-        progress = progress_bar.update if n_jobs == 1 else None
+        update = bar.update if n_jobs == 1 else None
         arriving = Parallel(n_jobs=n_jobs, return_as="generator")(
             delayed(stored_views)(
                 source,
@@ -186,15 +190,15 @@ def load_sources(
                 channels=channels,
                 with_images=with_images,
                 strict=errors == "raise",
-                progress=progress,
+                progress=update,
             )
             for source in sources
         )
         for store, source, size in zip(arriving, sources, sizes, strict=True):
             stores.append(store)
             _check_same_channels(stores, source)
-            if progress is None:
-                progress_bar.update(size)
+            if update is None:
+                bar.update(size)
     for store in stores:
         problems.include(store.metadata["counts"], store.metadata["examples"])
     where = sources[0] if len(sources) == 1 else os.path.commonpath(sources)

@@ -10,9 +10,11 @@ from sklearn.utils import Bunch
 
 from skplankton._utils.random import fresh_random_state
 from skplankton._utils.sklearn import Interval, StrOptions, validate_params
+from skplankton.datasets._simulator.body import Body
 from skplankton.datasets._simulator.cytometer import (
     CHANNEL_NAMES,
     MEASUREMENT_NAMES,
+    PIXEL_UM,
     carried_by_flow,
     measure_pulses,
     photograph,
@@ -160,6 +162,10 @@ def make_particles(
             ``["image", "profile"]``.
         channel_names : list of str
             The six channels of a profile, or its 14 measurements, in order.
+        volume : ndarray of shape (n_samples,)
+            The bodies' true volumes in µm³, mucus and threads included, to about 1 %.
+        pixel_size : float
+            0.7, the images' µm per pixel.
         DESCR : str
             A description of the data.
     (data, target) : tuple if ``return_X_y`` is True
@@ -207,16 +213,22 @@ def make_particles(
     drawn = _draw_species(n_samples, n_species, entropy)
 
     images, profiles = np.empty((2, n_samples), dtype=object)
+    volume = np.empty(n_samples)
     for i, kind in enumerate(drawn):
+        rng = _stream(entropy, _PARTICLE_STREAM, i)
+        body = carried_by_flow(kinds[kind].grow(rng), rng)
         images[i], profiles[i] = _measure(
+            body,
             kinds[kind],
-            _stream(entropy, _PARTICLE_STREAM, i),
+            rng,
             image_noise=image_noise,
             profile_noise=profile_noise,
             scale_bar=scale_bar,
         )
         if profile == "measurements":
             profiles[i] = measure_pulses(profiles[i])
+        if not return_X_y:  # it takes about as long as the measurement
+            volume[i] = body.volume()
     n_missing = int(missing * n_samples)
     order = _stream(entropy, _MISSING_STREAM, 0).permutation(n_samples)
     images[order[:n_missing]] = None
@@ -233,6 +245,8 @@ def make_particles(
         target_names=sorted(names),
         feature_names=list(data.columns),
         channel_names=list(channel_names),
+        volume=volume,
+        pixel_size=PIXEL_UM,
         DESCR=_DESCRIPTION.format(profile=described),
     )
 
@@ -259,6 +273,7 @@ def _draw_species(n_samples: int, n_species: int, entropy: int) -> np.ndarray:
 
 
 def _measure(
+    body: Body,
     kind: Species,
     rng: np.random.Generator,
     *,
@@ -266,8 +281,7 @@ def _measure(
     profile_noise: float,
     scale_bar: bool,
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Draw one individual and measure it twice: image and profile."""
-    body = carried_by_flow(kind.grow(rng), rng)
+    """Measure one individual twice: image and profile."""
     content = np.exp(_PIGMENT_CONTENT_JITTER * rng.standard_normal())
     mixture = np.exp(_PIGMENT_RATIO_JITTER * rng.standard_normal(3))
     pigments = content * mixture * np.array(PIGMENTS[kind.pigment])
