@@ -1,8 +1,9 @@
-"""Accuracy with vectors of measurements as profiles, passed in three ways.
+"""Accuracy with vectors of measurements as profiles, passed in several ways.
 
     OMP_NUM_THREADS=1 python benchmarks/measurements.py
 
-- "vector": in a table, one vector per particle.
+- "vector": in a table, one vector per particle; "vector, no sizes" is the same with
+  ``size_features=False``, without the images' original size.
 - "flat columns": in an array, beside the pixels of images of one size. Images are not
   mirrored, their original size is lost, and columns are scaled by mean and deviation.
 - "sequence": in a table, as if they were the samples of one channel.
@@ -10,7 +11,8 @@
 The data sets are 600 particles of the simulator with ``profile="measurements"``, and
 1,000 of the FlowCam particles that _sets.py describes, with all 38 measurements of the
 instrument or with its six of color alone. Values are the mean accuracy in percent over
-ten random galleries, of one split and seed. Written to results/measurements.csv.
+ten random galleries, of one split and seed. Written to results/measurements.csv; what
+is there already is not computed again.
 """
 
 import argparse
@@ -23,6 +25,8 @@ from sklearn.model_selection import train_test_split
 
 from skplankton.datasets import make_particles
 
+FORMS = ["vector", "vector, no sizes", "flat columns", "sequence"]
+RESULTS_PATH = RESULTS / "measurements.csv"
 SIMULATED_SIDE = 48  # the embedder's default
 N_FLOWCAM = 1000
 
@@ -57,12 +61,26 @@ def table(images, profiles):
 
 
 def forms(images, vectors, side):
-    """X and the shape parameters, by the way in which the vectors are passed."""
+    """X and the embedder's parameters, by the way in which the vectors are passed."""
+    as_vectors = table(images, [*vectors])
     return {
-        "vector": (table(images, [*vectors]), {}),
+        "vector": (as_vectors, {}),
+        "vector, no sizes": (as_vectors, {"size_features": False}),
         "flat columns": as_array(images, vectors, side),
         "sequence": (table(images, [*vectors[:, :, None]]), {}),
     }
+
+
+def measured(name, form, seed):
+    """Accuracies in percent, by view and number of labels."""
+    images, vectors, y, side = DATA[name](seed)
+    X, params = forms(images, vectors, side)[form]
+    train, test = train_test_split(
+        np.arange(len(y)), test_size=TEST_SHARE, stratify=y, random_state=seed
+    )
+    embedded = cross_modal()(take(X, train), X, seed, params)
+    rows = accuracies(embedded, y, train, test, seed)
+    return {(name, view, size): round(100 * score, 1) for view, size, score in rows}
 
 
 def main():
@@ -70,26 +88,20 @@ def main():
     parser.add_argument("--data", nargs="+", choices=DATA, default=[*DATA])
     parser.add_argument("--seed", type=int, default=0)
     options = parser.parse_args()
-    rows = {}
+    columns = {}
+    if RESULTS_PATH.exists():
+        columns = pd.read_csv(RESULTS_PATH, index_col=[0, 1, 2]).to_dict()
     for name in options.data:
-        images, vectors, y, side = DATA[name](options.seed)
-        train, test = train_test_split(
-            np.arange(len(y)),
-            test_size=TEST_SHARE,
-            stratify=y,
-            random_state=options.seed,
-        )
-        for form, (X, shapes) in forms(images, vectors, side).items():
-            embedded = cross_modal()(take(X, train), X, options.seed, shapes)
-            for view, size, accuracy in accuracies(
-                embedded, y, train, test, options.seed
-            ):
-                rows[name, view, size, form] = round(100 * accuracy, 1)
+        for form in FORMS:
+            column = columns.setdefault(form, {})
+            if any(row[0] == name for row in column):
+                continue
+            column.update(measured(name, form, options.seed))
+            found = pd.DataFrame(columns, columns=FORMS)
+            found.index.names = ["data", "view", "labels"]
+            found.to_csv(RESULTS_PATH)
             print(f"{name} · {form}", flush=True)
-        found = pd.Series(rows).unstack(sort=False)
-        found.index.names = ["data", "view", "labels"]
-        found.to_csv(RESULTS / "measurements.csv")
-    print(found.to_string())
+    print(pd.read_csv(RESULTS_PATH, index_col=[0, 1, 2]).to_string())
 
 
 if __name__ == "__main__":
