@@ -119,21 +119,33 @@ def wine(seed):
     return data.data[:, :12], data.target, {}
 
 
-def flowcam(seed):
-    """Gray images, and what a colored image would have added, as a flat view."""
+def flowcam_particles():
+    """Gray images, all measurements, the columns of those of color, and y."""
     if "FLOWCAM" not in os.environ:
         raise SystemExit("The FlowCam particles need FLOWCAM=<file>: see _sets.py")
     arrays = np.load(os.environ["FLOWCAM"])
     ends = arrays["shape"].astype(int).prod(axis=1).cumsum()
     images = [
-        np.ravel(fit_to_square(Image.fromarray(pixels.reshape(shape)), FLOWCAM_SIDE))
+        pixels.reshape(shape)
         for pixels, shape in zip(
             np.split(arrays["pixels"], ends[:-1]), arrays["shape"], strict=True
         )
     ]
-    color = arrays["profile"][:, arrays["colour"]]
-    X = np.hstack([np.array(images) / 255, color]).astype(np.float32)
-    return X, arrays["y"], {"image_shape": (FLOWCAM_SIDE, FLOWCAM_SIDE)}
+    return images, arrays["profile"], arrays["colour"], arrays["y"]
+
+
+def flowcam(seed):
+    """Gray images, and what a colored image would have added, as a flat view."""
+    images, measurements, color, y = flowcam_particles()
+    X, shapes = as_array(images, measurements[:, color], FLOWCAM_SIDE)
+    return X, y, shapes
+
+
+def as_array(images, vectors, side):
+    """Gray images of any size and vectors as one array, and the shape parameters."""
+    squares = [np.ravel(fit_to_square(Image.fromarray(i), side)) for i in images]
+    X = np.hstack([np.array(squares) / 255, vectors]).astype(np.float32)
+    return X, {"image_shape": (side, side)}
 
 
 SIMULATED = {

@@ -1720,6 +1720,24 @@ def test_a_contact_sheet(X, tmp_path):
     assert page.name == "contact_sheet.png"
 
 
+def test_a_contact_sheet_of_vectors(tmp_path):
+    particles = make_particles(8, profile="measurements", random_state=0).data
+    particles["object_id"] = [f"p{i}" for i in range(8)]
+    particles.at[1, "profile"] = np.full(14, np.inf)  # unreadable: as if missing
+    particles.at[2, "profile"] = None
+    figure = _contact_sheet._page(particles, 0, 1)
+    assert [len(ax.patches) for ax in figure.axes[1:8:2]] == [14, 0, 0, 14]
+    assert figure.axes[3].texts[0].get_text() == "no profile"
+    known = [v[0] for i, v in enumerate(particles["profile"]) if i not in (1, 2)]
+    first = figure.axes[1].patches[0].get_width()
+    assert first == pytest.approx(
+        100 * (np.mean(known < known[0]) + np.mean(known == known[0]) / 2)
+    )
+    assert "Bars: each measurement's percentile" in figure.texts[-1].get_text()
+    assert not figure.legends
+    assert len(_contact_sheet.write_pages(particles, tmp_path)) == 1
+
+
 # --labels, a CSV file
 
 

@@ -1021,7 +1021,12 @@ PULSES = np.ones((4, 6))
             "row 1: the profile is missing",
         ),
         (entries(profile=[PULSES, "x.csv"]), {}, FileNotFoundError, "x.csv"),
-        (entries(profile=[PULSES, PULSES[0]]), {}, ValueError, r"row 1: .*got \(6,\)"),
+        (
+            entries(profile=[PULSES, PULSES[0]]),
+            {},
+            ValueError,
+            r"row 1: .*\(6,\): a v",
+        ),
         (
             entries(profile=[PULSES, PULSES[:0]]),
             {},

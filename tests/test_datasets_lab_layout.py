@@ -351,7 +351,7 @@ GRAY, PULSES = np.zeros((4, 5), np.uint8), np.zeros((7, 6))
             "uint8 values of a color image, got uint16",
         ),
         (GRAY.astype(int), PULSES, TypeError, "uint8, uint16 or float values, got int"),
-        (GRAY, PULSES[0], ValueError, r"\(length, n_channels\), got \(6,\)"),
+        (GRAY, PULSES[0], ValueError, r"n_channels\), got \(6,\). Vectors of meas"),
         (GRAY, PULSES + np.inf, ValueError, "contains NaN or infinity"),
         (GRAY, PULSES.astype(str), TypeError, "expected numbers in mV"),
         (GRAY, PULSES[:, :5], ValueError, r"Profiles have \[5, 6\] channels"),

@@ -19,10 +19,12 @@ from skplankton.datasets._simulator.body import (
 from skplankton.datasets._simulator.cytometer import (
     CHANNEL_NAMES,
     FULL_SCALE_MV,
+    MEASUREMENT_NAMES,
     PIXEL_UM,
     SCALE_BAR_ROWS,
     _optical_depth,
     _slices,
+    measure_pulses,
     photograph,
     record_pulses,
 )
@@ -193,12 +195,50 @@ def test_scale_bar_is_put_on_top():
         assert set(np.unique(taller[:SCALE_BAR_ROWS])) == {0, 255}
 
 
+def test_measurements_are_of_the_same_pulses():
+    pulses = make_particles(9, missing=0.2, random_state=4)
+    vectors = make_particles(9, profile="measurements", missing=0.2, random_state=4)
+    assert vectors.channel_names == list(MEASUREMENT_NAMES)
+    assert "a vector of measurements" in vectors.DESCR
+    assert "A profile contains pulses" in pulses.DESCR
+    assert (vectors.target == pulses.target).all()
+    for i in range(9):
+        np.testing.assert_array_equal(vectors.data["image"][i], pulses.data["image"][i])
+        profile, vector = pulses.data["profile"][i], vectors.data["profile"][i]
+        if profile is None:
+            assert vector is None
+            continue
+        assert vector.dtype == np.float32
+        np.testing.assert_array_equal(vector, measure_pulses(profile))
+        named = dict(zip(vectors.channel_names, vector, strict=True))
+        assert named["FL Red peak"] == pytest.approx(profile[:, 4].max() - 3, rel=1e-5)
+        assert named["signal length"] == len(profile) / 4
+        assert 0 < named["time of flight"] < named["signal length"]
+
+
+def test_measurements_by_hand():
+    pulses = np.tile([6.0, 4, 2, 2, 3, 3], (20, 1))  # the baselines
+    named = dict(zip(MEASUREMENT_NAMES, measure_pulses(pulses), strict=True))
+    assert np.isnan(named.pop("time of flight"))  # no trigger
+    assert named.pop("signal length") == 5.0
+    assert not any(named.values())
+    pulses[4:8, 0] += 100  # 1 µs
+    pulses[:, 1] -= 2
+    named = dict(zip(MEASUREMENT_NAMES, measure_pulses(pulses), strict=True))
+    assert named["FWS integral"] == pytest.approx(100)
+    assert named["FWS peak"] == pytest.approx(100)
+    assert named["time of flight"] == 1.0
+    assert named["SWS integral"] == pytest.approx(-10)
+    assert named["SWS peak"] == pytest.approx(-2)
+
+
 @pytest.mark.parametrize(
     "wrong",
     [
         {"n_samples": 0},
         {"n_species": 1},
         {"n_species": MAX_SPECIES + 1},
+        {"profile": "vector"},
         {"missing": 0.6},
         {"image_noise": -1},
         {"profile_noise": "much"},

@@ -5,6 +5,7 @@ import warnings
 import zlib
 
 import numpy as np
+import pandas as pd
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 from PIL import Image
@@ -241,6 +242,25 @@ def test_profile_is_compressed_and_keeps_its_zero_and_sign():
     assert_allclose(values[:, 0], [0, np.log(100), -np.log(100)], rtol=1e-5)
 
 
+@pytest.mark.parametrize(
+    "entry",
+    [
+        [3, None, -1e5],
+        (3, np.nan, -1e5),
+        np.array([3, pd.NA, -1e5], dtype=object),
+        pd.Series([3, None, -1e5], dtype="Float64"),
+        pd.Series([3, None, -1e5], ["A", "B", "C"]),
+    ],
+)
+def test_a_vector_keeps_its_values(entry):
+    values, size, names = decode_profile(entry, profile_length=16)
+    assert values.dtype == np.float32
+    assert_array_equal(values, np.array([3, np.nan, -1e5], dtype=np.float32))
+    assert size == ()
+    has_names = isinstance(entry, pd.Series) and entry.index[0] == "A"
+    assert names == (("A", "B", "C") if has_names else None)
+
+
 def test_profile_file_in_another_encoding(tmp_path):
     path = tmp_path / "profile.csv"
     path.write_text("FWS,SWS\n1,2\n", encoding="utf-16")
@@ -300,7 +320,13 @@ def test_bad_profile_files(tmp_path, text, message):
     ("entry", "error", "message"),
     [
         (np.zeros((0, 6)), ValueError, r"got \(0, 6\)"),
-        (np.zeros(6), ValueError, r"got \(6,\)"),
+        (np.zeros((2, 6, 1)), ValueError, r"got \(2, 6, 1\)"),
+        (np.zeros(0), ValueError, r"got \(0,\)"),
+        (np.array([1, np.nan, -np.inf]), ValueError, "first at measurement 2. A miss"),
+        (pd.Series([1e300, 1], ["A", "B"]), ValueError, r"at measurement 0 \('A'\)"),
+        ([None, np.nan], ValueError, "all 2 measurements are missing. Use None for a"),
+        (["1.0", "2.0"], TypeError, "must be numeric, got dtype <U3"),
+        ([1.0, {}], TypeError, "must be numeric, got dtype object"),
         (np.array([["a"]]), TypeError, "must be numeric"),
         (np.array([[1.0], [np.inf]]), ValueError, "first at sample 1, channel 0"),
         (np.array([[1e300]]), ValueError, "NaN, infinity or a value"),

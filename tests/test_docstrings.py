@@ -242,11 +242,18 @@ MISTAKES = {
     "other channels": lambda: fit(
         pd.concat([table(), table(profile=np.zeros((8, 3)))], ignore_index=True)
     ),
+    "other measurements": lambda: fit(
+        pd.concat([table(profile=np.ones(4)), table(profile=np.ones(3))])
+    ),
+    "a vector among sequences": lambda: fit(
+        pd.concat([table(), table(profile=np.ones(3))])
+    ),
     "float image": lambda: fit(table(image=np.full((8, 8), 255.0))),
     "shapes": lambda: fit(FLAT, image_shape=(2, 2), profile_shape=(2, 2)),
     "no pairs": lambda: fit(table(image=None)),
     "unknown encoder": lambda: fit(table(), profile_encoder="resnet"),
     "flat cnn": lambda: fit(FLAT, image_encoder="cnn"),
+    "cnn of vectors": lambda: fit(table(profile=np.ones(4)), profile_encoder="cnn"),
     "no validation set": lambda: fit(FLAT, early_stopping=True),
     "no such device": lambda: fit(FLAT, device="xpu"),
     "divergence": lambda: fit(

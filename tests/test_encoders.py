@@ -8,6 +8,7 @@ from torch import nn
 from skplankton._nn.encoders import (
     GELU_VARIANCE,
     DataScaled,
+    ProfileCNN,
     build_encoder,
     measure_width,
 )
@@ -44,6 +45,7 @@ class Unpooled(nn.Identity):
         ("lstm", "profile", PROFILE),
         ("transformer", "profile", PROFILE),
         (Pool, "profile", PROFILE),
+        (ProfileCNN, "profile", PROFILE),
         (f"{__name__}:Pool", "image", IMAGE),
         ("convnext_atto", "image", IMAGE),
         ("vit_tiny_patch16_224", "image", IMAGE),
@@ -106,6 +108,8 @@ def test_mlp_of_a_former_model_has_the_features_it_was_trained_with():
     [
         ("cnn", "image", FLAT, "is 10 flat columns. Set image_shape"),
         ("lstm", "profile", FLAT, "is 10 flat columns. Set profile_shape"),
+        (ProfileCNN, "profile", FLAT, "needs a shape, but the profile is 10 flat"),
+        ("skplankton._nn.encoders:ImageCNN", "image", FLAT, "needs a shape, but the"),
         ("gru", "profile", PROFILE, "Unknown profile_encoder='gru'. Expected 'auto'"),
         ("convnext_femtoo", "image", IMAGE, "Did you mean 'convnext_femto'"),
         ("lstm", "image", IMAGE, "Unknown image_encoder='lstm'"),

@@ -365,6 +365,82 @@ def test_neighbors_show_images_as_they_are_decoded(tmp_path):
     np.testing.assert_array_equal(shown[1], np.full((3, 4), 255))
 
 
+@pytest.fixture
+def vectors():
+    """Twelve particles with vectors, two of them with a missing view."""
+    return make_particles(
+        12, n_species=3, profile="measurements", missing=0.1, random_state=0
+    )
+
+
+def bars(ax):
+    return [bar.get_width() for bar in ax.patches]
+
+
+def labels_of(ax):
+    return [label.get_text() for label in ax.get_yticklabels() if label.get_visible()]
+
+
+def test_neighbors_with_vectors_have_bars(vectors):
+    X, names = vectors.data, vectors.channel_names
+    (no_vector,) = np.flatnonzero(X["profile"].isna())
+    X.at[3, "profile"] = np.append(X.at[3, "profile"][:13], np.nan)
+    gallery = GalleryKNNClassifier().fit(np.eye(12), vectors.target)
+    queries = [3, no_vector]
+    display = NeighborsDisplay.from_estimator(
+        gallery,
+        np.eye(12)[queries],
+        X.iloc[queries],
+        X,
+        n_neighbors=2,
+        channel_names=names,
+    )
+    ax = display.axes_[1, 0]
+    shown = [*X["profile"].iloc[queries], *X["profile"]]  # queries and gallery
+    known = np.stack([vector for vector in shown if vector is not None])
+    for place, width in enumerate(bars(ax)[:13]):
+        lower = known[:, place] < X.at[3, "profile"][place]
+        equal = known[:, place] == X.at[3, "profile"][place]
+        assert width == pytest.approx(100 * (lower.mean() + equal.mean() / 2))
+    assert bars(ax)[13] == 0
+    assert [text.get_text() for text in ax.texts] == ["missing"]
+    assert ax.texts[0].get_position()[1] == 13
+    assert ax.yaxis_inverted()
+    # The names once in each row: beside the first vector.
+    assert labels_of(ax) == names
+    assert not any(map(labels_of, display.axes_[1, 1:]))
+    assert display.axes_[3, 0].texts[0].get_text() == "no profile"
+    has_bars = [bool(ax.patches) for ax in display.axes_[3]]
+    assert labels_of(display.axes_[3, has_bars.index(True)]) == names
+    assert display.axes_[-1, 0].get_xlabel() == "percentile"
+    assert display.axes_[1, 0].get_ylabel() == ""
+    assert not display.figure_.legends
+    assert_nothing_is_clipped(display.figure_)
+
+
+def test_names_of_measurements(vectors):
+    X = vectors.data
+    gallery = GalleryKNNClassifier().fit(np.eye(12), vectors.target)
+    query = np.flatnonzero(X["profile"].notna())[:1]
+
+    def drawn(table, names=None):
+        display = NeighborsDisplay.from_estimator(
+            *(gallery, np.eye(12)[query], table.iloc[query], table),
+            n_neighbors=1,
+            channel_names=names,
+        )
+        return labels_of(display.axes_[1, 0])
+
+    assert drawn(X) == [str(n) for n in range(14)]
+    with pytest.raises(ValueError, match=r"channel_names has 2 names, .* expected 14"):
+        drawn(X, ["a", "b"])
+    named = [
+        None if v is None else pd.Series(v, vectors.channel_names) for v in X["profile"]
+    ]
+    named = X.assign(profile=pd.Series(named, dtype=object))
+    assert drawn(named, list("ABCDEFGHIJKLMN")) == vectors.channel_names
+
+
 def test_neighbors_errors(particles, gallery):
     X, y, Z = particles
     from_estimator = NeighborsDisplay.from_estimator

@@ -110,6 +110,23 @@ def test_error_of_profiles_with_other_channels(X, X_paths, tmp_path):
         read_all(table(X_paths))
 
 
+def test_vectors_are_read_without_sizes_in_any_order_of_chunks():
+    vectors = [np.array([1.0, np.nan]), None, [3, 4], (5, 6)]
+    X = pd.DataFrame({"image": [None, np.eye(3), None, None], "profile": vectors})
+    source = table(X)
+    assert not source.is_vector
+    for rows, expected in (([3, 0], [[5, 6], [1, np.nan]]), ([2], [[3, 4]])):
+        view = source.read("profile", np.array(rows))
+        assert_array_equal(view.values, expected)
+        assert view.sizes is None
+        assert view.select(np.array([False] * len(rows))).values.shape == (0, 2)
+    assert (source.is_vector, source.n_channels, source.channels) == (True, 2, None)
+    with pytest.raises(ValueError, match=r"row 3: the profile could .*Drop|all 2 meas"):
+        table(X.assign(profile=[None, None, None, [None, None]]).iloc[[1, 3]]).read(
+            "profile", np.array([1])
+        )
+
+
 def test_which_frames_are_particle_tables(X):
     assert is_particle_table(X)
     assert is_particle_table(X[["image"]])

@@ -10,7 +10,7 @@ from typing import Any
 import pandas as pd
 
 from skplankton._views.entries import image_pixels, is_missing, read_profile
-from skplankton.evaluation._displays.particle import draw_particle
+from skplankton.evaluation._displays.particle import draw_particle, measurements_of
 from skplankton.evaluation._displays.style import wrapped
 
 _COLUMNS, _ROWS = 6, 5
@@ -72,12 +72,15 @@ def _page(particles: pd.DataFrame, number: int, n_pages: int) -> Any:
         wspace=0.1,
     )
     channels: dict[str, Any] = {}
+    measurements = measurements_of(particles)
     for place, (_, particle) in enumerate(shown.iterrows()):
         row, column = divmod(place, _COLUMNS)
         image, profile = (
             figure.add_subplot(grid[4 * row + part, column]) for part in (1, 2)
         )
-        channels |= draw_particle((image, profile), _readable(particle))
+        channels |= draw_particle(
+            (image, profile), _readable(particle), measurements=measurements
+        )
         _finish(image, profile, first + place + 1, particle["object_id"])
     of = f", page {number + 1} of {n_pages}" if n_pages > 1 else ""
     figure.text(
@@ -95,6 +98,14 @@ def _page(particles: pd.DataFrame, number: int, n_pages: int) -> Any:
             ncols=len(channels),
             fontsize=8,
             frameon=False,
+        )
+    if measurements is not None:
+        figure.text(
+            *(0.5, 0.5 * _BOTTOM / height),
+            "Bars: each measurement's percentile among these particles",
+            ha="center",
+            va="center",
+            fontsize=8,
         )
     return figure
 

@@ -39,6 +39,9 @@ class ParticleTransformer(
     # The required columns of a table; no other modality is read.
     _modalities: tuple[str, ...] = MODALITIES
 
+    # Whether a table's profiles are vectors; in models saved before, they are not.
+    _is_vector: bool = False
+
     # How X is read is part of the fitted model: `fit` stores these, and `transform`
     # uses the stored ones, even if set_params has changed them since.
     _reading_parameters: tuple[str, ...] = (
@@ -141,6 +144,7 @@ class ParticleTransformer(
         )
         if not reset:
             source.channels, source.n_channels = self._channels, self._n_channels
+            source.is_vector = self._is_vector
         return source
 
     def _check_parameters_and_y(self, X, y) -> None:
@@ -233,6 +237,7 @@ class ParticleTransformer(
         self._is_table = isinstance(source, ParticleTable)
         self._channels = source.channels
         self._n_channels = source.n_channels
+        self._is_vector = source.is_vector
 
     def _hardware(self) -> dict:
         from skplankton._training.devices import choose_device, choose_precision

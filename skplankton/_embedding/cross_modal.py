@@ -35,7 +35,8 @@ class CrossModalEmbedder(ParticleTransformer):
     profile_encoder : str or callable, default="auto"
         ``"mlp"``, ``"cnn"``, ``"lstm"``, ``"transformer"``, or a factory as above with
         the sample shape ``(n_channels, length)``. ``"auto"`` is ``"cnn"`` for profiles
-        and ``"mlp"`` for a flat vector.
+        and ``"mlp"`` for a flat vector. Vectors of measurements need ``"mlp"``, or a
+        factory that takes ``(n_columns,)``: see the notes.
     image_encoder_params, profile_encoder_params : dict, default=None
         Further keyword arguments of the encoder, such as ``{"width": 32}`` or, for a
         timm model, ``{"pretrained": True}``.
@@ -57,7 +58,7 @@ class CrossModalEmbedder(ParticleTransformer):
     size_features : bool, default=True
         Append the original height and width of an image in pixels, and the original
         length of a profile in samples, to the encoder's features (tables only: in an
-        array all particles have the same size).
+        array all particles have the same size, and a vector of measurements has none).
     augment : bool, default=True
         Train on random crops, jittered brightness and gains, dropped channels and, for
         tables, flips (see `orientation`). Arrays are not flipped, and flat vectors not
@@ -71,7 +72,8 @@ class CrossModalEmbedder(ParticleTransformer):
         `transform` returns the mean of the embeddings of a particle and of its mirror
         image, in twice the time: the two get the same embedding, up to the pixel by
         which their margins may differ. "keep" mirrors nothing, for species that differ
-        in which end comes first. Arrays are never mirrored.
+        in which end comes first. Arrays are never mirrored, nor are vectors of
+        measurements, which no turn of the particle changes.
     loss : {"clip", "siglip"}, default="clip"
         Symmetric InfoNCE [2]_ or pairwise sigmoid loss [3]_.
     temperature : float, default=0.5
@@ -171,6 +173,14 @@ class CrossModalEmbedder(ParticleTransformer):
     temporary files, see :func:`tempfile.gettempdir`). `transform` decodes some hundreds
     of rows at a time. Or X is a 2-D array with the columns
     ``[image | profile]``, see `image_shape` and `profile_shape`.
+
+    Instead of pulses, the profiles of a DataFrame may be vectors of measurements, all
+    of the same ones: arrays, lists, tuples or pandas Series of shape
+    (n_measurements,), in any units, with NaN where a measurement is missing. They are
+    scaled by their median and interquartile range in `fit`, and beyond it
+    logarithmically. A missing value becomes the median; each measurement of which some
+    are missing in `fit` has a second column, 1 where it is. A measurement that is
+    constant in `fit`, or missing throughout, is ignored.
 
     Training uses the rows with both modalities; `transform` also embeds rows with only
     one. Which rows are transformed together changes an embedding only by float32
@@ -343,9 +353,11 @@ class CrossModalEmbedder(ParticleTransformer):
         TypeError
             If X is neither a table of particles nor an array, or y mixes types.
         ValueError
-            If an entry cannot be read (with row and file), a row has neither image nor
-            profile, fewer than two rows have both, `device` is not available, the
-            weights for `warm_start` do not match, or training diverges.
+            If an entry cannot be read (with row and file), profiles differ in their
+            channels or measurements, a row has neither image nor profile, fewer than
+            two rows have both, an encoder cannot take what it would get, `device` is
+            not available, the weights for `warm_start` do not match, or training
+            diverges.
         FileNotFoundError
             If a file does not exist.
         ImportError
@@ -373,8 +385,9 @@ class CrossModalEmbedder(ParticleTransformer):
         ------
         ValueError
             If an entry cannot be read (with row and file), a row has neither image nor
-            profile, X has other columns or channels than in `fit`, a parameter set
-            since `fit` is invalid, or an embedding overflows its number format.
+            profile, X has other columns, channels or measurements than in `fit`, a
+            parameter set since `fit` is invalid, or an embedding overflows its number
+            format.
         """
         return self._transform_particles(X)
 
@@ -434,10 +447,11 @@ class CrossModalEmbedder(ParticleTransformer):
             valid_arrays = self._read_pairs(source, valid_rows)
         arrays = self._read_pairs(source, rows)
         warm_net = getattr(self, "net_", None) if self.warm_start else None
+        n_marked = _n_marked(arrays["profile"], warm_net) if source.is_vector else None
         self.net_, self.history_ = train_dual_encoder(
             arrays,
             valid_arrays,
-            module_params=self._module_params(arrays),
+            module_params=self._module_params(arrays, n_marked),
             initial_weights=warm_net and warm_net.module_.state_dict(),
             optimizer=self.optimizer,
             learning_rate=self.learning_rate,
@@ -494,7 +508,7 @@ class CrossModalEmbedder(ParticleTransformer):
             )
         return arrays
 
-    def _module_params(self, arrays) -> dict:
+    def _module_params(self, arrays, n_marked: int | None) -> dict:
         def encoder_config(modality, encoder, encoder_params):
             sizes = arrays.get(f"{modality}_size")
             return {
@@ -510,7 +524,8 @@ class CrossModalEmbedder(ParticleTransformer):
             ),
             "profile": encoder_config(
                 "profile", self.profile_encoder, self.profile_encoder_params
-            ),
+            )
+            | {"n_marked": n_marked},
             "n_components": self.n_components,
             "temperature": self.temperature,
             "learn_temperature": self.learn_temperature,
@@ -558,6 +573,14 @@ class CrossModalEmbedder(ParticleTransformer):
     def _n_features_out(self) -> int:
         n_blocks = 2 if self.output == "concat" else 1
         return n_blocks * self.net_.module_.n_features_out(self.features)
+
+
+def _n_marked(vectors: np.ndarray, warm_net) -> int:
+    """How many measurements are marked where missing; as before in a warm start."""
+    from skplankton._nn.measurements import partly_missing
+
+    former = warm_net and getattr(warm_net.module_.profile, "measurements", None)
+    return len(partly_missing(vectors) if former is None else former.marked)
 
 
 def _matching_accuracy(queries: np.ndarray, targets: np.ndarray) -> float:

@@ -14,6 +14,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from skplankton._nn.encoders import MLP, build_encoder, measure_width
+from skplankton._nn.measurements import Measurements
 
 FEATURE_DROPOUT = 0.2  # Kareinen et al. 2026 (arXiv:2603.16427)
 LARGEST_LOGIT_SCALE = 100.0  # Radford et al. 2021 (arXiv:2103.00020), section 2.5
@@ -28,13 +29,18 @@ ROWS_PER_PASS = {"cpu": 64, "accelerator": 512}
 
 
 class StandardizedEncoder(nn.Module):
-    """One modality: standardize, encode, append the original size."""
+    """One modality: standardize, encode, append the original size.
+
+    `n_marked` is None, or for vectors of measurements the number of those that are
+    partly missing: :class:`Measurements` then standardizes them.
+    """
 
     mean: Tensor
     std: Tensor
     size_mean: Tensor
     size_std: Tensor
     feature_mean: Tensor
+    measurements: Measurements | None
 
     def __init__(
         self,
@@ -43,8 +49,14 @@ class StandardizedEncoder(nn.Module):
         encoder_params: dict | None,
         sample_shape: tuple[int, ...],
         n_sizes: int,
+        n_marked: int | None = None,
     ):
         super().__init__()
+        self.measurements = None
+        if n_marked is not None:
+            (n_measurements,) = sample_shape
+            self.measurements = Measurements(n_measurements, n_marked)
+            sample_shape = (n_measurements + n_marked,)
         # An image has one scale for all its pixels; a profile one per channel, a flat
         # vector one per column.
         n_scales = sample_shape[0]
@@ -61,13 +73,19 @@ class StandardizedEncoder(nn.Module):
 
     def set_scales(self, values, sizes) -> None:
         """Learn the standardization from the arrays of the training pairs."""
-        axes = (0, *range(2, values.ndim))
-        _learn_scale(self.mean, self.std, values, axes)
+        if self.measurements is not None:
+            self.measurements.set_scales(values)
+        else:
+            axes = (0, *range(2, values.ndim))
+            _learn_scale(self.mean, self.std, values, axes)
         if sizes is not None:
             _learn_scale(self.size_mean, self.size_std, sizes, (0,))
 
     def encode(self, values: Tensor, sizes: Tensor | None = None) -> Tensor:
         """Features and standardized sizes, of shape (n, n_features)."""
+        measurements = getattr(self, "measurements", None)  # not in former models
+        if measurements is not None:
+            values = measurements(values)
         broadcast = (-1, *[1] * (values.ndim - 2))
         mean, std = self.mean.view(broadcast), self.std.view(broadcast)
         features = self.encoder((values.to(mean.dtype) - mean) / std)
@@ -166,12 +184,13 @@ class DualEncoder(nn.Module):
         its own columns, with zeros in the other's: embeddings of one modality are
         compared by the features of its encoder, embeddings of different modalities by
         the projection alone. With `both_ways`, each of these blocks is the mean of the
-        sample's and of that of its mirror image (or reversed profile). `encoder` is by
-        default that of the modality.
+        sample's and of that of its mirror image (or reversed profile); a flat vector
+        has no orientation. `encoder` is by default that of the modality.
         """
         encoder = encoder or getattr(self, modality)
         # Columns of pixels and time samples are the last axis.
-        ways = (values, values.flip(-1)) if both_ways else (values,)
+        turns = both_ways and values.ndim > 2
+        ways = (values, values.flip(-1)) if turns else (values,)
         encoded = [encoder.encode(way, sizes) for way in ways]
         blocks = []
         if features in ("encoder", "both"):

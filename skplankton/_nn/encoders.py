@@ -61,21 +61,22 @@ def find_factory(
     spec, modality: str, sample_shape: tuple[int, ...] | None = None
 ) -> Callable[..., nn.Module]:
     """The factory of the encoder; an unknown name raises, even without a shape."""
-    if callable(spec):
-        return spec
-    if ":" in spec:
-        return _import_factory(spec, modality)
+    structured = _STRUCTURED_ENCODERS[modality]
     n_columns = sample_shape[0] if sample_shape and len(sample_shape) == 1 else 0
     is_flat = n_columns > 0
+    if isinstance(spec, str) and ":" in spec:
+        spec = _import_factory(spec, modality)
+    if callable(spec) and not (is_flat and spec in structured.values()):
+        return spec
     if spec == "auto":
         spec = "mlp" if is_flat else "cnn"
     if spec == "mlp":
         return MLP
-    structured = _STRUCTURED_ENCODERS[modality]
     if is_flat:
         raise ValueError(
             f"{modality}_encoder={spec!r} needs a shape, but the {modality} is "
-            f"{n_columns} flat columns. Set {modality}_shape, or use 'mlp'."
+            f"{n_columns} flat columns. Set {modality}_shape if X is an array, or use "
+            "'mlp', which a vector of measurements needs."
         )
     if spec in structured:
         return structured[spec]

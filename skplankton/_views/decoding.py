@@ -12,7 +12,10 @@ LUMA = np.array([0.299, 0.587, 0.114], dtype=np.float32)
 
 
 class Decoded(NamedTuple):
-    """The contents of one entry: values of a fixed shape, and the original size."""
+    """The contents of one entry: values of a fixed shape, and the original size.
+
+    A vector of measurements has no size, ().
+    """
 
     values: np.ndarray
     size: tuple[int, ...]
@@ -59,8 +62,13 @@ def fit_to_square(image: Image.Image, side: int) -> np.ndarray:
 
 
 def decode_profile(entry, *, profile_length: int) -> Decoded:
-    """Log-compressed profile of (n_channels, profile_length), and its length."""
+    """Log-compressed profile of (n_channels, profile_length), and its length.
+
+    A vector of measurements is returned as it is.
+    """
     samples, channels = read_profile(entry)
+    if samples.ndim == 1:
+        return Decoded(samples, (), channels)
     values = compress_profile(samples, profile_length)
     return Decoded(values, samples.shape[:1], channels)
 

@@ -1,8 +1,9 @@
 """Read the entries of a particle table, of every kind: pixels or samples.
 
 An entry is missing, the path of a file, an array or nested list, or a stored image or
-profile (a position in a larger file). An entry that cannot be read raises an error with
-the reason; the caller adds the row.
+profile (a position in a larger file). A profile of one dimension is a vector of
+measurements, of which some may be missing. An entry that cannot be read raises an error
+with the reason; the caller adds the row.
 """
 
 import os
@@ -21,7 +22,11 @@ _SHOWN = 60  # characters of a line, in an error
 
 
 class Profile(NamedTuple):
-    """Samples of (length, n_channels), finite float32, and the channel names."""
+    """Samples of (length, n_channels), finite float32, and the channel names.
+
+    Or the measurements of a vector, (n_measurements,), float32 with NaN, and their
+    names.
+    """
 
     samples: np.ndarray
     channels: tuple[str, ...] | None
@@ -106,15 +111,22 @@ def read_profile(entry: Any) -> Profile:
         samples, channels = _read_csv(entry)
     else:
         samples = _array_of(entry, "profile")
+        if samples.dtype == object and samples.ndim == 1:  # None and NA among numbers
+            samples = np.array([np.nan if is_missing(v) else v for v in samples])
         if samples.dtype.kind not in "fiu":
             raise TypeError(f"a profile must be numeric, got dtype {samples.dtype}")
-    if samples.ndim != 2 or 0 in samples.shape:
+        if isinstance(entry, pd.Series) and not isinstance(entry.index, pd.RangeIndex):
+            channels = tuple(map(str, entry.index))
+    if samples.ndim not in (1, 2) or 0 in samples.shape:
         raise ValueError(
-            "a profile must have the shape (length, n_channels), both at least 1, got "
-            f"{samples.shape}"
+            "a profile must have the shape (length, n_channels), or that of a vector "
+            f"of measurements, (n_measurements,), all at least 1, got {samples.shape}"
         )
     with np.errstate(over="ignore"):  # overflow becomes infinite: an error below
         samples = samples.astype(np.float32)
+    if samples.ndim == 1:
+        _check_vector(samples, channels)
+        return Profile(samples, channels)
     finite = np.isfinite(samples)
     if not finite.all():
         sample, channel = np.argwhere(~finite)[0]
@@ -123,6 +135,22 @@ def read_profile(entry: Any) -> Profile:
             f"sample {sample}, channel {channel}"
         )
     return Profile(samples, channels)
+
+
+def _check_vector(measurements: np.ndarray, names: tuple[str, ...] | None) -> None:
+    infinite = np.flatnonzero(np.isinf(measurements))
+    if len(infinite):
+        first = infinite[0]
+        name = f" ({names[first]!r})" if names else ""
+        raise ValueError(
+            "the vector of measurements has infinity or a value too large for float32, "
+            f"first at measurement {first}{name}. A missing measurement is NaN"
+        )
+    if np.isnan(measurements).all():
+        raise ValueError(
+            f"all {len(measurements)} measurements are missing. Use None for a "
+            "particle without them"
+        )
 
 
 def _array_of(entry: Any, modality: str) -> np.ndarray:

@@ -38,7 +38,7 @@ class View(NamedTuple):
 
     `rows` are those that were read: fewer than requested if some cannot be. `values`
     has the shape (n, *sample_shape). `sizes` holds the logarithms of the original size:
-    height and width in pixels, or length in samples.
+    height and width in pixels, or length in samples; None for vectors.
     """
 
     rows: np.ndarray
@@ -129,7 +129,10 @@ def select_modality_columns(X: pd.DataFrame, needed=MODALITIES) -> pd.DataFrame:
 
 
 class ParticleTable:
-    """A table with paths, arrays or missing entries as image and profile."""
+    """A table with paths, arrays or missing entries as image and profile.
+
+    Its profiles are either all sequences, or all vectors of measurements.
+    """
 
     def __init__(
         self,
@@ -152,9 +155,11 @@ class ParticleTable:
             "image": partial(decode_image, image_size=image_size, crop_top=crop_top),
             "profile": partial(decode_profile, profile_length=profile_length),
         }
-        # Channel names of the first profile file read: the others must agree.
+        # Of the first profile read, with which the others must agree: the names and
+        # the number of its channels, or of its measurements if it is a vector.
         self.channels: tuple[str, ...] | None = None
         self.n_channels: int | None = None
+        self.is_vector = False
         self.present = {
             name: np.array([not is_missing(entry) for entry in self.entries[name]])
             for name in MODALITIES
@@ -198,6 +203,8 @@ class ParticleTable:
         if not decoded:
             return View(rows, np.empty((0,)), None)
         values = np.stack([entry.values for entry in decoded])
+        if not decoded[0].size:
+            return View(rows, values, None)
         sizes = np.log(np.array([entry.size for entry in decoded], dtype=np.float32))
         return View(rows, values, sizes)
 
@@ -214,9 +221,20 @@ class ParticleTable:
 
     def _check_channels(self, decoded: list[Decoded], rows: np.ndarray) -> None:
         for entry, row in zip(decoded, rows, strict=True):
-            n_channels = len(entry.values)
+            n_channels, is_vector = len(entry.values), entry.values.ndim == 1
             if self.n_channels is None:
-                self.n_channels = n_channels
+                self.n_channels, self.is_vector = n_channels, is_vector
+            if is_vector != self.is_vector:
+                raise ValueError(
+                    f"{self._row_label(row)}: the profile is "
+                    f"{_kind_of_profile(is_vector)}, where "
+                    f"{_kind_of_profile(self.is_vector)} was expected as in the other "
+                    "profiles. All profiles of a table, and of the table used in fit, "
+                    "must be of the same kind."
+                )
+            if is_vector:
+                self._check_measurements(entry, row)
+                continue
             if self.channels is None:
                 self.channels = entry.channels
             if entry.channels is not None and self.channels is not None:
@@ -237,6 +255,23 @@ class ParticleTable:
                     "the same channels."
                 )
 
+    def _check_measurements(self, entry: Decoded, row: int) -> None:
+        if len(entry.values) != self.n_channels:
+            raise ValueError(
+                f"{self._row_label(row)}: the profile has {len(entry.values)} "
+                f"measurements, where {self.n_channels} were expected as in the other "
+                "profiles. All profiles of a table, and of the table used in fit, must "
+                "have the same measurements, in one order; a missing one is NaN."
+            )
+        if self.channels is None:
+            self.channels = entry.channels
+        if entry.channels not in (None, self.channels):
+            raise ValueError(
+                f"{self._row_label(row)}: the profile has the measurements "
+                f"{entry.channels}, where {self.channels} were expected as in the "
+                "other profiles. Bring them into one order; a missing one is NaN."
+            )
+
     def _row_label(self, row: int) -> str:
         return row_label(self.index, row)
 
@@ -255,7 +290,7 @@ class ParticleArray:
         # particle's image, they would show little detail to large receptive fields.
         self.image_size = _enlarged(image_shape, image_size)
         self.profile_length = _enlarged((profile_shape or [])[:1], profile_length)
-        self.channels, self.n_channels = None, None
+        self.channels, self.n_channels, self.is_vector = None, None, False
         self.problems = Problems("raise")  # an array's values were checked
         self.n_jobs = 1  # there is nothing to decode
 
@@ -320,6 +355,14 @@ def decode_entries(decode, entries, stop_at_error: bool) -> list[Decoded | Excep
     return results
 
 
+def _kind_of_profile(is_vector: bool) -> str:
+    return (
+        "a vector of measurements, of shape (n_measurements,)"
+        if is_vector
+        else "a sequence, of shape (length, n_channels)"
+    )
+
+
 def row_label(index: pd.Index, row: int) -> str:
     """The row in messages, with its label in the index if that is another."""
     label = index[row]
@@ -336,7 +379,7 @@ def add_unreadable(
     consequence: str,
 ) -> None:
     """Raise or record the error of an entry that cannot be read."""
-    is_array = isinstance(entry, np.ndarray | list)
+    is_array = isinstance(entry, np.ndarray | list | tuple | pd.Series)
     which = f"the {modality}" + ("" if is_array else f" {str(entry)!r}")
     kinds = (FileNotFoundError, TypeError)
     kind = next((k for k in kinds if isinstance(error, k)), ValueError)

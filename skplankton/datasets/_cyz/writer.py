@@ -333,6 +333,11 @@ def _read_samples(entry: Any, where: str) -> tuple[list[str] | None, np.ndarray]
         )
     with _located_errors(where):
         samples, names = read_profile(entry)
+        if samples.ndim == 1:
+            raise ValueError(
+                "expected pulses, of shape (length, n_channels), got "
+                f"{samples.shape}: a vector of measurements"
+            )
     return None if names is None else list(names), samples
 
 

@@ -213,6 +213,12 @@ def _check_image(image: np.ndarray, where: str) -> None:
 
 
 def _check_profile(profile: np.ndarray, where: str) -> None:
+    if profile.ndim == 1:
+        raise ValueError(
+            f"{where}: expected a profile of shape (length, n_channels), got "
+            f"{profile.shape}. Vectors of measurements have no files in this layout: "
+            "save the table by X.to_pickle."
+        )
     if profile.ndim != 2 or not profile.size:
         raise ValueError(
             f"{where}: expected a profile of shape (length, n_channels), got "

@@ -1,5 +1,8 @@
 """A simulated imaging flow cytometer: one body → a camera image and a profile.
 
+A profile is the pulses themselves, or what an instrument that keeps no pulses measures
+of them.
+
 It imitates the CytoSense of arXiv:2603.16427. Its numbers are round figures of the
 right order of magnitude, not a calibration of a real instrument.
 """
@@ -14,6 +17,15 @@ from skplankton.datasets._simulator.body import CONTENT, Body, rotation
 # The six channels of the published profiles, in their order.
 CHANNEL_NAMES = ("FWS", "SWS", "FL Yellow", "FL Orange", "FL Red", "Curvature")
 
+# What an instrument like the IFCB measures of such pulses: of each channel the integral
+# in mV·µs and the peak in mV, both above the baseline; and two times in µs.
+MEASUREMENT_NAMES = (
+    *(f"{channel} integral" for channel in CHANNEL_NAMES),
+    *(f"{channel} peak" for channel in CHANNEL_NAMES),
+    "time of flight",
+    "signal length",
+)
+
 # log1p of the largest published value is 8.9211 (the paper's scaling constant).
 FULL_SCALE_MV = float(np.expm1(8.9211))
 
@@ -22,7 +34,7 @@ _SCALE_BAR_UM = 20.0
 
 PIXEL_UM = 0.7
 _LASER_SIGMA_UM = 2.1  # a sheet of light about 5 µm wide at half height
-_SAMPLE_UM = 0.5  # 2 m/s past a 4 MHz converter
+_SAMPLE_UM, _SAMPLE_US = 0.5, 0.25  # 2 m/s past a 4 MHz converter
 # Standard deviations, of logarithms for speed and gain. The gain depends on how well
 # the particle hits the laser's focus.
 _SPEED_JITTER, _GAIN_JITTER, _STREAM_OFFSET_UM = 0.12, 0.2, 2.0
@@ -38,6 +50,7 @@ _FLUORESCENCE_GAIN = 9.0 * np.array(
 _BASELINE_MV = np.array([6.0, 4.0, 2.0, 2.0, 3.0, 3.0])
 _DETECTOR_NOISE_MV = np.array([5.0, 4.0, 3.0, 3.0, 4.0, 4.0])
 _SHOT_NOISE = 0.6  # mV per square root of a mV
+_TRIGGER_MV = 30.0  # above the baseline of FWS: six times its noise without a particle
 
 _BACKGROUND = 0.78  # of the camera's full scale
 _SENSOR_NOISE = 0.012
@@ -198,6 +211,20 @@ def record_pulses(
     sigma = noise * (_DETECTOR_NOISE_MV + _SHOT_NOISE * np.sqrt(signal))
     signal += sigma * rng.standard_normal(signal.shape)
     return np.clip(signal, 0, FULL_SCALE_MV).astype(np.float32)
+
+
+def measure_pulses(pulses: np.ndarray) -> np.ndarray:
+    """Measure a pulse profile of (length, 6) in mV: `MEASUREMENT_NAMES`, float32.
+
+    Integrals and peaks of a channel without signal are noise about 0, also below it.
+    The time of flight is NaN if the pulse never reaches the trigger.
+    """
+    signal = pulses.astype(np.float64) - _BASELINE_MV
+    triggered = np.flatnonzero(signal[:, CHANNEL_NAMES.index("FWS")] > _TRIGGER_MV)
+    n_triggered = np.ptp(triggered) + 1 if len(triggered) else np.nan
+    times = _SAMPLE_US * np.array([n_triggered, len(pulses)])
+    measured = [_SAMPLE_US * signal.sum(axis=0), signal.max(axis=0), times]
+    return np.concatenate(measured).astype(np.float32)
 
 
 def _slices(

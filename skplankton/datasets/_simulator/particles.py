@@ -9,13 +9,15 @@ import pandas as pd
 from sklearn.utils import Bunch
 
 from skplankton._utils.random import fresh_random_state
-from skplankton._utils.sklearn import Interval, validate_params
+from skplankton._utils.sklearn import Interval, StrOptions, validate_params
 from skplankton.datasets._samples.table import samples_table
 from skplankton.datasets._simulator.body import Body
 from skplankton.datasets._simulator.cytometer import (
     CHANNEL_NAMES,
+    MEASUREMENT_NAMES,
     PIXEL_UM,
     carried_by_flow,
+    measure_pulses,
     photograph,
     record_pulses,
 )
@@ -45,9 +47,10 @@ _DESCRIPTION = """Simulated plankton particles
 ----------------------------
 
 Artificial particles in a simulated imaging flow cytometer: for each one, an image
-(8-bit gray, 0.7 µm per pixel, flow along the columns) and a pulse profile (mV, one row
-per time sample, columns FWS, SWS, FL Yellow, FL Orange, FL Red, Curvature). Both are
-computed from the same body. The species are invented: their names give the simulated
+(8-bit gray, 0.7 µm per pixel, flow along the columns) and a profile. Both are
+computed from the same body. {profile}
+
+The species are invented: their names give the simulated
 body plan, form, pigment and size, and are not taxa.
 
 The water has {concentration:g} particles per mL, at random places: `samples` has the
@@ -56,11 +59,26 @@ volume that was analyzed until the last of the particles came.
 The kind of instrument, the channels and their range follow arXiv:2603.16427.
 """
 
+# The names of each kind of profile's channels or measurements, and its description.
+_PROFILES = {
+    "pulses": (
+        CHANNEL_NAMES,
+        """A profile contains pulses: mV, one row per time
+sample, columns FWS, SWS, FL Yellow, FL Orange, FL Red, Curvature.""",
+    ),
+    "measurements": (
+        MEASUREMENT_NAMES,
+        """A profile is a vector of measurements: of
+each channel's pulse the integral in mV·µs and the peak in mV, and two times in µs.""",
+    ),
+}
+
 
 @validate_params(
     {
         "n_samples": [Interval(Integral, 1, None, closed="left")],
         "n_species": [Interval(Integral, 2, MAX_SPECIES, closed="both")],
+        "profile": [StrOptions(set(_PROFILES))],
         "missing": [Interval(Real, 0.0, 0.5, closed="both")],
         "image_noise": [Interval(Real, 0.0, None, closed="left")],
         "profile_noise": [Interval(Real, 0.0, None, closed="left")],
@@ -74,6 +92,7 @@ def make_particles(
     n_samples: int = 1000,
     *,
     n_species: int = 8,
+    profile: str = "pulses",
     missing: float = 0.0,
     image_noise: float = 1.0,
     profile_noise: float = 1.0,
@@ -81,7 +100,7 @@ def make_particles(
     random_state: int | np.random.RandomState | None = None,
     return_X_y: bool = False,
 ) -> Bunch | tuple[pd.DataFrame, np.ndarray]:
-    """Simulate particles with an image and an optical pulse profile each.
+    """Simulate particles with an image and an optical profile each.
 
     A particle is a body in space (a chain of cells, a cell with a flagellum, a disc, a
     horned cell, a needle, a colony, a coil, a larva) with walls, plastids and threads.
@@ -103,6 +122,11 @@ def make_particles(
         Number of species, from 2 to 96. The first species are the same for any
         `n_species`. Each is present if ``n_samples >= n_species``; the commonest are
         about twice as abundant as the rarest.
+    profile : {"pulses", "measurements"}, default="pulses"
+        What a profile is: the pulses of all channels, as a CytoSense records them, or
+        what an instrument that keeps no pulses, such as an IFCB, measures of them: of
+        each channel the integral and the peak, and two times. The pulses and the images
+        are the same for both.
     missing : float, default=0.0
         Fraction of the rows without an image, and the same fraction (of other rows)
         without a profile, from 0 to 0.5, rounded down to whole rows. Missing ones are
@@ -132,7 +156,11 @@ def make_particles(
             that each has its own size. Column `profile`: arrays of shape (length, 6),
             float32, in mV from 0 to 7487, about 0.5 µm per time sample, in the order of
             `channel_names`. Mirroring an image left to right is reversing its profile
-            in time.
+            in time. With ``profile="measurements"``: arrays of shape (14,), float32,
+            in the order of `channel_names`: integrals in mV·µs and peaks in mV, above
+            the baseline (so that noise can be negative), the time of flight above a
+            trigger in the channel FWS, and the length of the signal, both in µs. The
+            time of flight is NaN if the trigger is never reached.
         target : ndarray of shape (n_samples,), dtype object
             The species' names, as str.
         target_names : list of str
@@ -140,7 +168,7 @@ def make_particles(
         feature_names : list of str
             ``["image", "profile"]``.
         channel_names : list of str
-            The six channels of a profile, in order.
+            The six channels of a profile, or its 14 measurements, in order.
         samples : DataFrame of shape (1, 11)
             The simulated measurement, in the columns of the samples of
             :func:`load_cyz_json`. Its `analyzed_volume_ml` is drawn: the water has 1000
@@ -170,6 +198,9 @@ def make_particles(
     numbers are of the right order of magnitude, not a calibration. Real particles are
     far more varied: use this to learn and to test, not to claim an accuracy.
 
+    The measurements are of the kinds that an IFCB writes, but of the pulses of this
+    instrument: an IFCB has other channels, and its own gains and electronics.
+
     References
     ----------
     .. [1] Kareinen et al., "Cross-modal learning for plankton recognition", 2026,
@@ -183,6 +214,9 @@ def make_particles(
     (['image', 'profile'], 6, dtype('uint8'))
     >>> sorted(set(y))[:2]
     ['cell_flat_green_large', 'cell_round_green_large']
+    >>> vectors = make_particles(40, profile="measurements", random_state=0)
+    >>> vectors.data["profile"][0].shape, vectors.channel_names[-2:]
+    ((14,), ['time of flight', 'signal length'])
     """
     entropy = int(fresh_random_state(random_state).randint(2**31 - 1))
     kinds = [species(index) for index in range(n_species)]
@@ -202,6 +236,8 @@ def make_particles(
             profile_noise=profile_noise,
             scale_bar=scale_bar,
         )
+        if profile == "measurements":
+            profiles[i] = measure_pulses(profiles[i])
         if not return_X_y:  # it takes about as long as the measurement
             volume[i] = body.volume()
     n_missing = int(missing * n_samples)
@@ -211,6 +247,7 @@ def make_particles(
 
     data = pd.DataFrame({"image": images, "profile": profiles}, dtype=object)
     target = names[drawn]
+    channel_names, described = _PROFILES[profile]
     if return_X_y:
         return data, target
     return Bunch(
@@ -218,7 +255,7 @@ def make_particles(
         target=target,
         target_names=sorted(names),
         feature_names=list(data.columns),
-        channel_names=list(CHANNEL_NAMES),
+        channel_names=list(channel_names),
         samples=samples_table(
             [
                 {
@@ -232,7 +269,7 @@ def make_particles(
         ),
         volume=volume,
         pixel_size=PIXEL_UM,
-        DESCR=_DESCRIPTION.format(concentration=CONCENTRATION),
+        DESCR=_DESCRIPTION.format(profile=described, concentration=CONCENTRATION),
     )
 
 

@@ -7,7 +7,7 @@ import pandas as pd
 from numpy.typing import ArrayLike
 
 from skplankton._utils.labels import split_labels
-from skplankton.evaluation._displays.particle import draw_particle
+from skplankton.evaluation._displays.particle import draw_particle, measurements_of
 from skplankton.evaluation._displays.style import (
     BLUE,
     FONT_SIZE,
@@ -20,11 +20,15 @@ from skplankton.evaluation._displays.style import (
 )
 
 _PANEL_WIDTH, _IMAGE_HEIGHT, _PROFILE_HEIGHT = 1.18, 0.75, 0.5  # inches
+_BAR_HEIGHT = 0.085  # inches, of one measurement
 _TITLE_WIDTH = 18  # characters
 
 
 class NeighborsDisplay:
     """Queries with their nearest gallery particles: images, profiles, labels.
+
+    A profile that is a vector of measurements has a bar for each: the percentile of its
+    value among all `queries` and all of `gallery`.
 
     It is recommended to use :meth:`from_estimator` to make one. The arguments are
     stored as attributes.
@@ -124,8 +128,8 @@ class NeighborsDisplay:
             Number of neighbors to show, which may differ from those that voted. A
             particle whose two views are both near is shown once.
         channel_names : sequence of str, default=None
-            Names of the profile's channels, for the legend, where profiles are arrays.
-            Files contain the names.
+            Names of the profile's channels, for the legend, or of the measurements of a
+            vector, for its bars, where profiles are arrays. Files contain the names.
 
         Returns
         -------
@@ -164,7 +168,7 @@ class NeighborsDisplay:
         Parameters
         ----------
         channel_names : sequence of str, default=None
-            Names of the profile's channels where profiles are arrays.
+            Names of the profile's channels or measurements where profiles are arrays.
 
         Returns
         -------
@@ -175,34 +179,44 @@ class NeighborsDisplay:
         ------
         ImportError
             If matplotlib is not installed.
+        ValueError
+            If there are more or fewer names than channels or measurements.
         """
         plt = import_pyplot(type(self).__name__)
         indices = np.asarray(self.indices)
         n_queries, n_neighbors = indices.shape
+        measurements = measurements_of(self.queries, self.gallery)
+        profile_height = _PROFILE_HEIGHT
+        if measurements is not None:
+            bars = _BAR_HEIGHT * measurements.shape[1]
+            profile_height = max(profile_height, bars)
         width = min(_PANEL_WIDTH * (1 + n_neighbors), PAGE_WIDTH)
-        height = n_queries * (_IMAGE_HEIGHT + _PROFILE_HEIGHT + 0.4) + 0.75
+        height = n_queries * (_IMAGE_HEIGHT + profile_height + 0.4) + 0.75
         self.figure_ = plt.figure(figsize=(width, height), layout="constrained")
         self.figure_.get_layout_engine().set(h_pad=0.01, w_pad=0.03, hspace=0.02)
         self.axes_ = self.figure_.subplots(
             2 * n_queries,
             1 + n_neighbors,
-            height_ratios=n_queries * [_IMAGE_HEIGHT, _PROFILE_HEIGHT],
+            height_ratios=n_queries * [_IMAGE_HEIGHT, profile_height],
             squeeze=False,
         )
         channels: dict[str, Any] = {}
+        how = (channel_names, measurements)
         for query in range(n_queries):
             axes = self.axes_[2 * query : 2 * query + 2]
             particle = self.queries.iloc[query]
-            channels |= draw_particle(axes[:, 0], particle, channel_names)
+            channels |= draw_particle(axes[:, 0], particle, *how)
             self._title_query(axes[0, 0], query)
             for column, index in enumerate(indices[query], start=1):
                 if index < 0:
                     _blank(axes[:, column])
                     continue
                 particle = self.gallery.iloc[index]
-                channels |= draw_particle(axes[:, column], particle, channel_names)
+                channels |= draw_particle(axes[:, column], particle, *how)
                 self._title_neighbor(axes[0, column], query, column - 1)
-        self._finish(channels)
+            if measurements is not None:
+                _label_once(axes[1])
+        self._finish(channels, is_vector=measurements is not None)
         return self
 
     def _truth(self, query: int) -> Any:
@@ -227,14 +241,17 @@ class NeighborsDisplay:
         text = wrapped(f"{_verdict(label, truth)}{label}", _TITLE_WIDTH)
         _title(ax, f"{text}\n{self.similarity_name} {similarity:.2f}", label, truth)
 
-    def _finish(self, channels: dict[str, Any]) -> None:
+    def _finish(self, channels: dict[str, Any], is_vector: bool) -> None:
         self.figure_.suptitle(
             "left: query; then its nearest in the gallery", fontsize=FONT_SIZE
         )
         for ax in self.axes_[-1]:
-            ax.set_xlabel("time (samples)", fontsize=SMALL_FONT_SIZE - 0.5)
+            ax.set_xlabel(
+                "percentile" if is_vector else "time (samples)",
+                fontsize=SMALL_FONT_SIZE - 0.5,
+            )
         for ax in self.axes_[1::2, 0]:
-            ax.set_ylabel("mV", fontsize=SMALL_FONT_SIZE - 0.5)
+            ax.set_ylabel("" if is_vector else "mV", fontsize=SMALL_FONT_SIZE - 0.5)
         if channels:
             self.figure_.legend(
                 list(channels.values()),
@@ -300,6 +317,12 @@ def _title(ax: Any, text: str, label: Any, truth: Any) -> None:
     ax.title.set_fontfamily([*ax.title.get_fontfamily(), "DejaVu Sans"])
     for spine in ax.spines.values():
         spine.set(color=color, linewidth=0.8 if truth is None else 1.4)
+
+
+def _label_once(axes: Any) -> None:
+    """Keep the names of the measurements beside the first vector of a row only."""
+    for ax in [ax for ax in axes if ax.patches][1:]:
+        ax.tick_params(labelleft=False)
 
 
 def _blank(axes: Any) -> None:
