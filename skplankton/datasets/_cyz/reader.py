@@ -22,6 +22,7 @@ from skplankton.datasets._cyz.extraction import (
     stored_views,
 )
 from skplankton.datasets._cyz.store import Store, cache_folder
+from skplankton.datasets._table import COLUMNS as _TABLE
 
 
 def load_cyz_json(
@@ -206,18 +207,6 @@ def load_sources(
         {name: pd.Series(entries, dtype=_TABLE[name]) for name, entries in rows.items()}
     )
     return with_image(table) if require_image else table
-
-
-# Columns of the table and their types: object where a value may be None.
-_TABLE = {
-    "image": object,
-    "profile": object,
-    "object_id": "str",
-    "sample_id": "str",
-    "particle_id": "int64",
-    "instrument": object,
-    "has_image": bool,
-}
 
 
 def with_image(table: pd.DataFrame) -> pd.DataFrame:
