@@ -40,6 +40,8 @@ A SAMPLE is one of
   a .json file           of cyz2json: one CytoSense measurement
   a folder of them       all of its .json files
   a CytoProcess project  the folder that contains converted/ or work/: all its samples
+  an IFCB bin            its .adc file (.hdr and .roi beside it), or its path without
+                         suffix; or a folder of bins, also in subfolders
   a LAB folder           annotations.csv, images/ and profiles/, as in the published
                          data sets; or another .csv file with the columns image and
                          profile
@@ -300,7 +302,8 @@ def _add_labels(parser: argparse.ArgumentParser) -> None:
         metavar="PATH",
         help="an export of EcoTaxa, a .tsv table, folder or .zip, of which only "
         "validated labels are used; or a .csv file with the columns object_id and "
-        "label, as written by suggest",
+        "label, as written by suggest; or labels of IFCB particles, a folder of .png "
+        "files in folders of classes, or of .mat or .csv files with names of bins",
     )
 
 
@@ -343,9 +346,9 @@ def _add_common(parser: argparse.ArgumentParser, channels: str) -> None:
         "--channels",
         type=_channels,
         metavar="NAMES",
-        help="channels of the profiles in .json files, in order, separated by commas; "
-        "NAME=OTHER takes the channel that is called OTHER in the file, as in "
-        f"'FWS,SWS,FL Red=FL Red HS' (default: {channels})",
+        help="channels of the profiles in .json files, or measurements in IFCB bins, in "
+        "order, separated by commas; NAME=OTHER takes the channel that is called OTHER "
+        f"in the file, as in 'FWS,SWS,FL Red=FL Red HS' (default: {channels})",
     )
     parser.add_argument(
         "--strict",

@@ -12,6 +12,8 @@ import pandas as pd
 
 from skplankton._cli._reports import errors, plural, print_message, print_result
 from skplankton._utils.csv_rows import csv_rows, csv_text
+from skplankton.datasets import read_ifcb_labels
+from skplankton.datasets._ifcb.labels import has_labels
 from skplankton.ecotaxa import read_ecotaxa
 
 # What programs write for a missing label, and people for an unknown one.
@@ -28,10 +30,12 @@ _EXPECTED = (
 
 
 def read_labels(path: Path, strict: bool, cache: Path | None) -> Mapping[str, str]:
-    """The labels in an export of EcoTaxa or a CSV file, by object id.
+    """The labels in an export of EcoTaxa, a CSV file or files of an IFCB, by object id.
 
     `cache` is where an archive is unpacked.
     """
+    if _is_of_ifcb(path):
+        return _from_ifcb(path)
     if path.suffix.lower() == ".csv" and not path.is_dir():
         if not path.exists():
             raise FileNotFoundError(f"{path} does not exist. {_EXPECTED}.")
@@ -78,6 +82,24 @@ def warn_about_labels(counts: pd.Series) -> None:
                 f"warning: the labels {', '.join(labels)} look alike, and are taken as "
                 "different species. If they are the same, spell them in one way."
             )
+
+
+def _is_of_ifcb(path: Path) -> bool:
+    if path.is_dir():
+        is_export = any(path.glob("ecotaxa*"))
+        return not is_export and any(map(has_labels, path.rglob("*.*")))
+    return path.suffix.lower() == ".mat" or has_labels(path)
+
+
+def _from_ifcb(path: Path) -> dict[str, str]:
+    labels = read_ifcb_labels(path)
+    labeled = labels[labels["label"].notna()]
+    if labeled.empty:
+        raise ValueError(
+            f"{path} has no label: all {plural(len(labels), 'particle')} in it are "
+            "unclassified."
+        )
+    return dict(zip(labeled["object_id"], labeled["label"], strict=True))
 
 
 def _from_ecotaxa(path: Path, strict: bool, cache: Path | None) -> dict[str, str]:

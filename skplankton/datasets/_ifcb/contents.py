@@ -5,6 +5,7 @@ Images are not read: where they are is in the .adc file.
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import NamedTuple
 
@@ -112,7 +113,7 @@ def _images(bin: Bin, roi: Path, problems: Problems) -> list[StoredPixels | None
             "images are beyond the end. It is incomplete: copy it again.",
             "the images beyond the end of a .roi file are missing",
         )
-    path = str(roi)
+    path = os.path.realpath(roi)
     return [
         StoredPixels(path, at, (rows, columns), origin) if is_there else None
         for at, rows, columns, origin, is_there in zip(

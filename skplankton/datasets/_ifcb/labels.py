@@ -101,7 +101,7 @@ def _files(source: Path) -> list[Path]:
         return [source]
     if not source.is_dir():
         raise FileNotFoundError(f"{source} does not exist. {_EXPECTED}.")
-    files = sorted(file for file in source.rglob("*.*") if _has_labels(file))
+    files = sorted(file for file in source.rglob("*.*") if has_labels(file))
     if not files:
         found = sorted(entry.name for entry in source.iterdir())[:5]
         raise ValueError(
@@ -110,7 +110,7 @@ def _files(source: Path) -> list[Path]:
     return files
 
 
-def _has_labels(file: Path) -> bool:
+def has_labels(file: Path) -> bool:
     """By its name: folders of labels contain lists of classes, features and more."""
     if file.suffix.lower() != ".png":
         return file.suffix.lower() in (".mat", ".csv") and is_bin(file.stem)

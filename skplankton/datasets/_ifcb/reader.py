@@ -189,7 +189,8 @@ def load_ifcb(
         contents = read_bin(bin, dialect, problems)
         _append_particles(rows, contents, name, columns, require_image)
         samples.append(_sample(contents, name))
-    problems.report(str(bins[0] if len(bins) == 1 else os.path.commonpath(bins)))
+    more = "" if len(bins) == 1 else f", or one of {len(bins) - 1} other bins,"
+    problems.report(f"{bins[0]}{more}")
     particles = vector_table(rows, list(columns))
     if not return_samples:
         return particles
