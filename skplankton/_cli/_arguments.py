@@ -346,9 +346,10 @@ def _add_common(parser: argparse.ArgumentParser, channels: str) -> None:
         "--channels",
         type=_channels,
         metavar="NAMES",
-        help="channels of the profiles in .json files, or measurements in IFCB bins, in "
-        "order, separated by commas; NAME=OTHER takes the channel that is called OTHER "
-        f"in the file, as in 'FWS,SWS,FL Red=FL Red HS' (default: {channels})",
+        help="channels of the profiles in .json files, or measurements in IFCB bins, "
+        "in order, separated by commas; NAME=OTHER takes the channel that is called "
+        "OTHER in the file, as in 'FWS,SWS,FL Red=FL Red HS' "
+        f"(default: {channels})",
     )
     parser.add_argument(
         "--strict",

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pandas as pd
 
@@ -112,7 +112,7 @@ class IfcbSample(Sample):
             )
         errors = settings.get("errors", "raise")
         table = load_ifcb(self.source, measurements=measurements, errors=errors)
-        return table.assign(label=None)
+        return cast(pd.DataFrame, table).assign(label=None)
 
 
 class LabSample(Sample):

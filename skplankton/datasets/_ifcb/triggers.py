@@ -16,7 +16,6 @@ from skplankton._views.images import MAX_PIXELS
 from skplankton.datasets._ifcb.dialects import Dialect
 
 BROKEN_ROW = "a row of an .adc file that cannot be read is left out"
-_LARGEST = np.finfo(np.float32).max
 _SHOWN = 60  # characters of a row, in an error
 
 
@@ -79,10 +78,10 @@ def _invalid_rows(values: np.ndarray, dialect: Dialect) -> dict[int, str]:
     """Position -> what is wrong, of rows with impossible values."""
     names = ("trigger#", dialect.width, dialect.height, dialect.start_byte)
     whole = values[:, [dialect.position(name) for name in names]]
-    with np.errstate(invalid="ignore"):
+    with np.errstate(invalid="ignore", over="ignore"):
         is_whole = (whole >= 0) & (whole < 2**53) & (whole == np.floor(whole))
         is_large = whole[:, 1] * whole[:, 2] > MAX_PIXELS
-        is_huge = np.abs(values) > _LARGEST
+        is_huge = np.isinf(values.astype(np.float32))
     faults = {}
     for i in np.flatnonzero(~is_whole.all(axis=1) | is_large | is_huge.any(axis=1)):
         if not is_whole[i].all():
