@@ -214,7 +214,7 @@ class _Table:
         return numbers
 
 
-def _number(value: Any) -> float:
+def _number(value: Any) -> float | np.float32:
     """A finite number, or NaN where there is none."""
     if is_missing(value):
         return np.nan
@@ -225,8 +225,9 @@ def _number(value: Any) -> float:
         if not text.isascii() or "_" in text:  # which float would take
             raise ValueError
         value = text
-    number = float(value)
-    if not abs(number) <= np.finfo(np.float32).max:
+    with np.errstate(over="ignore"):  # overflow becomes infinite
+        number = np.float32(float(value))
+    if np.isinf(number):
         raise ValueError
     return number
 
