@@ -29,12 +29,14 @@ from skplankton._cli import (
     _work_folder,
 )
 from skplankton._cli._labels import read_labels
-from skplankton._cli._samples import find_samples
+from skplankton._cli._samples import find_samples, load_all
 from skplankton._views.entries import image_pixels
 from skplankton.datasets import (
     load_cyz_json,
+    load_ifcb,
     make_particles,
     write_cyz_json,
+    write_ifcb,
     write_particles,
 )
 from skplankton.ecotaxa import read_ecotaxa, write_ecotaxa
@@ -330,6 +332,83 @@ def test_state_changes_with_any_file(station, tmp_path, X, y):
     assert sample.state() == before
     Image.fromarray(X["image"][1][1:]).save(tmp_path / "LAB/images/000001.png")
     assert sample.state() != before
+
+
+BINS = ("D20220522T003051_IFCB134", "D20220523T003051_IFCB134")
+
+
+@pytest.fixture
+def bins(X, tmp_path):
+    """Two bins in the tree of a year; the first particle of each has no image."""
+    table = X[:5].astype(object)
+    table["profile"] = [profile[:2, :5].ravel() for profile in table["profile"]]
+    table.loc[0, "image"] = None
+    for name in BINS:
+        write_ifcb(table, tmp_path / "data" / "2022" / name[:9] / name)
+    return tmp_path / "data"
+
+
+def test_bins_are_samples(bins):
+    assert [sample.name for sample in find_samples([bins])] == list(BINS)
+    path = bins / "2022" / BINS[0][:9] / BINS[0]
+    for suffix in ("", ".adc", ".hdr", ".roi"):
+        (sample,) = find_samples([f"{path}{suffix}"])
+        table = sample.load(channels="auto", cache=None, errors="raise", verbose=0)
+        assert table["object_id"].tolist() == [
+            f"{BINS[0]}_0000{i}" for i in range(2, 6)
+        ]
+        assert table["label"].isna().all()
+        expected = load_ifcb(path).assign(label=None)
+        pd.testing.assert_frame_equal(table, expected)
+    few = sample.load(channels=["PeakA", "PMTB"])
+    np.testing.assert_array_equal(
+        np.stack(few["profile"]), np.stack(table["profile"])[:, [4, 1]]
+    )
+    with pytest.raises(ValueError, match=r"IFCB134: measurements of an IFCB cannot"):
+        sample.load(channels={"red": "PMTB"})
+
+
+@pytest.mark.parametrize("suffix", [".adc", ".hdr", ".roi"])
+def test_state_changes_with_any_file_of_a_bin(bins, suffix):
+    sample, _ = find_samples([bins])
+    before = sample.state()
+    file = sample.source.with_suffix(suffix)
+    file.write_bytes(file.read_bytes() + b"\n")
+    assert sample.state() != before
+
+
+def test_bins_of_one_table_have_the_same_measurements(bins):
+    options = SimpleNamespace(labels=None, strict=True, quiet=True)
+    settings = {"channels": None, "cache": None, "labels_cache": None}
+    table = load_all(find_samples([bins]), options, **settings)
+    assert len(table) == 8
+    assert table["sample_id"].unique().tolist() == list(BINS)
+    old = "IFCB5_2012_028_081515"
+    vectors = pd.DataFrame({"image": [None], "profile": [np.zeros(4)]})
+    write_ifcb(vectors, bins.parent / "old" / old)
+    mixed = [*find_samples([bins]), *find_samples([bins.parent / "old"])]
+    with pytest.raises(ValueError, match=rf"{old}: there is no measurement 'PMTA'"):
+        load_all(mixed, options, **settings)
+
+
+def test_labels_of_an_ifcb(bins, tmp_path, capsys):
+    """In folders of images, or in tables of classes."""
+    image = tmp_path / "png" / "Dinobryon" / f"{BINS[1]}_00003.png"
+    image.parent.mkdir(parents=True)
+    image.touch()
+    table = tmp_path / "tables" / f"{BINS[1]}.csv"
+    table.parent.mkdir()
+    table.write_text(f"file_name,class_name\n{BINS[1]}_00003.png,Dinobryon\n")
+    for path in (tmp_path / "png", tmp_path / "tables", table):
+        options = SimpleNamespace(labels=path, strict=True, quiet=True)
+        settings = {"channels": None, "cache": None, "labels_cache": None}
+        particles = load_all(find_samples([bins]), options, **settings)
+        labeled = particles[particles["label"].notna()]
+        assert labeled["object_id"].tolist() == [f"{BINS[1]}_00003"]
+        assert labeled["label"].tolist() == ["Dinobryon"]
+    table.write_text(f"file_name,class_name\n{BINS[1]}_00003.png,unclassified\n")
+    with pytest.raises(ValueError, match="has no label: all 1 particle in it are"):
+        read_labels(table, strict=True, cache=None)
 
 
 # fit

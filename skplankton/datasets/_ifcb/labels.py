@@ -194,12 +194,11 @@ def _variables(file: Path) -> tuple[np.ndarray, list[str]]:
     from scipy.io import loadmat
 
     names = ("classlist", "class2use_manual")
+    content = io.BytesIO(file.read_bytes())
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("error")  # of a damaged file, too
-            variables = loadmat(file, variable_names=names, chars_as_strings=True)
-    except OSError:
-        raise
+            variables = loadmat(content, variable_names=names, chars_as_strings=True)
     except Exception as error:  # many kinds, if the file is damaged
         raise ValueError(
             f"{file} is not a .mat file that can be read ({error!r}). Save it in "
