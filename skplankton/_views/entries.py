@@ -43,7 +43,9 @@ def image_pixels(entry: Any) -> np.ndarray:
     Images of 8 bits are uint8, deeper ones float32. Transparent pixels of a file are
     blended with white, as in the bright field of a microscope.
     """
-    if isinstance(entry, StoredImage | StoredPixels):
+    if isinstance(entry, StoredPixels):
+        return entry.read()
+    if isinstance(entry, StoredImage):
         entry = entry.open()
     elif is_path(entry):
         entry = read_image(entry)

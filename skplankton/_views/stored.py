@@ -47,11 +47,11 @@ class StoredPixels:
     shape: tuple[int, int]
     origin: str
 
-    def open(self) -> Image.Image:
-        """The image."""
+    def read(self) -> np.ndarray:
+        """Pixels of (height, width), uint8."""
         height, width = self.shape
-        pixels = _read_bytes(self.path, self.offset, height * width)
-        return Image.frombytes("L", (width, height), pixels)
+        data = _read_bytes(self.path, self.offset, height * width)
+        return np.frombuffer(data, dtype=np.uint8).reshape(self.shape)
 
     def __str__(self) -> str:
         return self.origin
