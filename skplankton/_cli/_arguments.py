@@ -110,6 +110,7 @@ DIR/species.csv            number of particles of each species in each sample
 DIR/ecotaxa_<sample>.zip   with --ecotaxa: predicted labels and images to import into
                            EcoTaxa, unknown ones without a category; particles
                            without an image are in its file without_image.csv
+DIR/<bin>_class.h5         with --ifcb: the class scores of an IFCB bin
 DIR/<sample>_problems.txt  what could not be read, if anything
 DIR/progress/              what the command needs to resume after an interruption
 
@@ -242,6 +243,12 @@ def _add_classify(commands) -> None:
         "--ecotaxa",
         action="store_true",
         help="also write predicted labels and images for import into EcoTaxa",
+    )
+    parser.add_argument(
+        "--ifcb",
+        action="store_true",
+        help="also write the class scores of IFCB bins, <bin>_class.h5, for the IFCB "
+        "Dashboard and other programs",
     )
     parser.add_argument(
         "--overwrite",

@@ -80,7 +80,8 @@ def _predicted(labeled: pd.DataFrame, model: Model, bar: bool) -> pd.DataFrame:
     rows = []
     with tqdm(total=len(labeled), unit="particle", disable=not bar) as progress:
         for start in range(0, len(labeled), _CHUNK_SIZE):
-            rows += classify_particles(model, labeled.iloc[start : start + _CHUNK_SIZE])
+            chunk = labeled.iloc[start : start + _CHUNK_SIZE]
+            rows += classify_particles(model, chunk).rows
             progress.update(len(rows) - start)
     predicted = pd.DataFrame(rows, columns=columns(model))
     predicted.insert(1, "label", labeled["label"].astype(str))

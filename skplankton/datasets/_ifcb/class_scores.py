@@ -112,7 +112,7 @@ def write_ifcb_class_scores(
     table = _predictions(object_ids, scores, classes, thresholds, is_unknown)
     write = _write_csv
     if file_format == "h5":
-        _import_h5py()  # before a folder is made
+        import_h5py()  # before a folder is made
         write = _write_h5
     folder = Path(path)
     bins = table.rows.groupby("bin", sort=True).indices
@@ -212,7 +212,7 @@ def _write_csv(path: Path, table: _Predictions, classifier_name: str) -> None:
 
 
 def _write_h5(path: Path, table: _Predictions, classifier_name: str) -> None:
-    h5py = _import_h5py()
+    h5py = import_h5py()
     rows, text = table.rows, h5py.string_dtype("utf-8")
     contents: dict[str, tuple[Any, Any]] = {
         "output_scores": (table.scores, np.float64),
@@ -228,7 +228,8 @@ def _write_h5(path: Path, table: _Predictions, classifier_name: str) -> None:
             file.create_dataset(name, data=data, dtype=dtype, compression="gzip")
 
 
-def _import_h5py():
+def import_h5py() -> Any:
+    """The module h5py, or an ImportError with the command that installs it."""
     try:
         import h5py
     except ImportError as error:
