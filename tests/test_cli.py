@@ -399,7 +399,9 @@ def test_labels_of_an_ifcb(bins, tmp_path, capsys):
     table = tmp_path / "tables" / f"{BINS[1]}.csv"
     table.parent.mkdir()
     table.write_text(f"file_name,class_name\n{BINS[1]}_00003.png,Dinobryon\n")
-    for path in (tmp_path / "png", tmp_path / "tables", table):
+    other = tmp_path / "other.csv"
+    shutil.copy(table, other)
+    for path in (tmp_path / "png", tmp_path / "tables", table, other):
         options = SimpleNamespace(labels=path, strict=True, quiet=True)
         settings = {"channels": None, "cache": None, "labels_cache": None}
         particles = load_all(find_samples([bins]), options, **settings)

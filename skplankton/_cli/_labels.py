@@ -88,7 +88,11 @@ def _is_of_ifcb(path: Path) -> bool:
     if path.is_dir():
         is_export = any(path.glob("ecotaxa*"))
         return not is_export and any(map(has_labels, path.rglob("*.*")))
-    return path.suffix.lower() == ".mat" or has_labels(path)
+    if path.suffix.lower() != ".csv" or not path.is_file():
+        return path.suffix.lower() == ".mat"
+    with open(path, "rb") as file:
+        header = file.readline(4096)
+    return b"file_name" in header and b"class_name" in header
 
 
 def _from_ifcb(path: Path) -> dict[str, str]:
