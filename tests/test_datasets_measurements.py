@@ -206,3 +206,18 @@ def test_invalid_tables(folder, text, options, error, words):
 def test_a_table_that_does_not_exist(tmp_path):
     with pytest.raises(FileNotFoundError, match=r"t\.csv does not exist"):
         load_measurements(tmp_path / "t.csv", columns=["a"])
+
+
+def test_problems_of_a_data_frame():
+    X = pd.DataFrame({"img_file_name": [None, None], "n": ["a", "b"], "a": [1, "x"]})
+    with pytest.raises(ValueError, match=r"table, row 1 \(counted from 0\): a is 'x'"):
+        load_measurements(X, columns=["a"], id_column="n")
+
+
+def test_a_particle_without_collage(flowcam):
+    flowcam.write_text(
+        flowcam.read_text().replace("2,run_000001.tif,3,2,5,4", "2,,,,,")
+    )
+    table = load_measurements(flowcam, columns=["Ch1 Peak"], **PLACE)
+    assert table["image"].notna().tolist() == [True, False]
+    assert table["has_image"].tolist() == [True, False]
