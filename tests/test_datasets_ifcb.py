@@ -222,7 +222,9 @@ def test_names(name, instrument, start):
     assert parsed.start.isoformat() == f"{start}+00:00"
 
 
-@pytest.mark.parametrize("name", ["D20221322T003051_IFCB134", "a", f"{NAME}_x", ""])
+@pytest.mark.parametrize(
+    "name", ["D20221322T003051_IFCB134", "D99990101T003051_IFCB1", "a", f"{NAME}_x", ""]
+)
 def test_other_names(name):
     with pytest.raises(ValueError, match="is not the name of an IFCB bin"):
         parse_bin(name)

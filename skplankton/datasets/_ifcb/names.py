@@ -13,6 +13,7 @@ from typing import NamedTuple
 _NEW = re.compile(r"D(?P<start>[0-9]{8}T[0-9]{6})_(?P<instrument>IFCB[0-9]+)")
 _OLD = re.compile(r"(?P<instrument>IFCB[0-9]+)_(?P<start>[0-9]{4}_[0-9]{3}_[0-9]{6})")
 _PARTICLE = re.compile(r"(?P<bin>.+)_(?P<row>[0-9]{5,9})")
+_YEARS = range(1990, 2262)  # pandas has no later ones
 EXPECTED = (
     "D20220522T003051_IFCB134 or, of the first instruments, IFCB5_2012_028_081515"
 )
@@ -33,6 +34,8 @@ def parse_bin(name: str) -> BinName:
             try:
                 start = datetime.strptime(match["start"], form)
             except ValueError:
+                break
+            if start.year not in _YEARS:
                 break
             start = start.replace(tzinfo=timezone.utc)
             return BinName(pattern is _OLD, match["instrument"], start)

@@ -26,16 +26,17 @@ from skplankton.datasets._ifcb.names import BinName, object_id, parse_bin
 from skplankton.datasets._ifcb.volume import volume_of
 from skplankton.datasets._table import COLUMNS, vector_table
 
+# Counts are floats, as in the tables of other instruments, which may not know them.
 _SAMPLE_COLUMNS = {
     "sample_id": "str",
-    "instrument": "str",
+    "instrument": object,
     "start": "datetime64[ns, UTC]",
     "duration_s": "float64",
     "analyzed_volume_ml": "float64",
     "pumped_volume_ml": "float64",
-    "n_particles": "int64",
-    "n_images": "int64",
-    "n_read": "int64",
+    "n_particles": "float64",
+    "n_images": "float64",
+    "n_read": "float64",
     "is_partial": "bool",
     "volume_problem": "str",
 }
