@@ -36,13 +36,15 @@ from skplankton._cli import (
     _work_folder,
 )
 from skplankton._cli._labels import read_labels
-from skplankton._cli._samples import find_samples
+from skplankton._cli._samples import IfcbSample, find_samples, load_all
 from skplankton._views.entries import image_pixels
 from skplankton.datasets import (
     load_cyz_json,
+    load_ifcb,
     make_particles,
     read_samples,
     write_cyz_json,
+    write_ifcb,
     write_particles,
 )
 from skplankton.ecotaxa import read_ecotaxa, write_ecotaxa
@@ -338,6 +340,85 @@ def test_state_changes_with_any_file(station, tmp_path, X, y):
     assert sample.state() == before
     Image.fromarray(X["image"][1][1:]).save(tmp_path / "LAB/images/000001.png")
     assert sample.state() != before
+
+
+BINS = ("D20220522T003051_IFCB134", "D20220523T003051_IFCB134")
+
+
+@pytest.fixture
+def bins(X, tmp_path):
+    """Two bins in the tree of a year; the first particle of each has no image."""
+    table = X[:5].astype(object)
+    table["profile"] = [profile[:2, :5].ravel() for profile in table["profile"]]
+    table.loc[0, "image"] = None
+    for name in BINS:
+        write_ifcb(table, tmp_path / "data" / "2022" / name[:9] / name)
+    return tmp_path / "data"
+
+
+def test_bins_are_samples(bins):
+    assert [sample.name for sample in find_samples([bins])] == list(BINS)
+    path = bins / "2022" / BINS[0][:9] / BINS[0]
+    for suffix in ("", ".adc", ".hdr", ".roi"):
+        (sample,) = find_samples([f"{path}{suffix}"])
+        table = sample.load(channels="auto", cache=None, errors="raise", verbose=0)
+        assert table["object_id"].tolist() == [
+            f"{BINS[0]}_0000{i}" for i in range(2, 6)
+        ]
+        assert table["label"].isna().all()
+        expected = load_ifcb(path).assign(label=None)
+        pd.testing.assert_frame_equal(table, expected)
+    few = sample.load(channels=["PeakA", "PMTB"])
+    np.testing.assert_array_equal(
+        np.stack(few["profile"]), np.stack(table["profile"])[:, [4, 1]]
+    )
+    with pytest.raises(ValueError, match=r"IFCB134: measurements of an IFCB cannot"):
+        sample.load(channels={"red": "PMTB"})
+
+
+@pytest.mark.parametrize("suffix", [".adc", ".hdr", ".roi"])
+def test_state_changes_with_any_file_of_a_bin(bins, suffix):
+    sample, _ = find_samples([bins])
+    before = sample.state()
+    file = sample.source.with_suffix(suffix)
+    file.write_bytes(file.read_bytes() + b"\n")
+    assert sample.state() != before
+
+
+def test_bins_of_one_table_have_the_same_measurements(bins):
+    options = SimpleNamespace(labels=None, strict=True, quiet=True)
+    settings = {"channels": None, "cache": None, "labels_cache": None}
+    table = load_all(find_samples([bins]), options, **settings)
+    assert len(table) == 8
+    assert table["sample_id"].unique().tolist() == list(BINS)
+    old = "IFCB5_2012_028_081515"
+    vectors = pd.DataFrame({"image": [None], "profile": [np.zeros(4)]})
+    write_ifcb(vectors, bins.parent / "old" / old)
+    mixed = [*find_samples([bins]), *find_samples([bins.parent / "old"])]
+    with pytest.raises(ValueError, match=rf"{old}: there is no measurement 'PMTA'"):
+        load_all(mixed, options, **settings)
+
+
+def test_labels_of_an_ifcb(bins, tmp_path, capsys):
+    """In folders of images, or in tables of classes."""
+    image = tmp_path / "png" / "Dinobryon" / f"{BINS[1]}_00003.png"
+    image.parent.mkdir(parents=True)
+    image.touch()
+    table = tmp_path / "tables" / f"{BINS[1]}.csv"
+    table.parent.mkdir()
+    table.write_text(f"file_name,class_name\n{BINS[1]}_00003.png,Dinobryon\n")
+    other = tmp_path / "other.csv"
+    shutil.copy(table, other)
+    for path in (tmp_path / "png", tmp_path / "tables", table, other):
+        options = SimpleNamespace(labels=path, strict=True, quiet=True)
+        settings = {"channels": None, "cache": None, "labels_cache": None}
+        particles = load_all(find_samples([bins]), options, **settings)
+        labeled = particles[particles["label"].notna()]
+        assert labeled["object_id"].tolist() == [f"{BINS[1]}_00003"]
+        assert labeled["label"].tolist() == ["Dinobryon"]
+    table.write_text(f"file_name,class_name\n{BINS[1]}_00003.png,unclassified\n")
+    with pytest.raises(ValueError, match="has no label: all 1 particle in it are"):
+        read_labels(table, strict=True, cache=None)
 
 
 # fit
@@ -712,6 +793,77 @@ def test_a_label_that_is_called_unknown(station, tmp_path, capsys):
     assert run("fit", station.season, *arguments, *output) == 1
     assert "outlier_label= is --contamination 0" in capsys.readouterr().err
     assert run("fit", station.season, *arguments, *output, "--contamination", "0") == 0
+
+
+@pytest.fixture
+def image_bins(bins, monkeypatch):
+    """Bins without profiles: the model of the station has pulses."""
+    load = IfcbSample.load
+
+    def without_profiles(sample, channels, **settings):
+        return load(sample, **settings).assign(profile=None)
+
+    monkeypatch.setattr(IfcbSample, "load", without_profiles)
+    return bins
+
+
+def test_class_scores_of_bins(station, image_bins, tmp_path, capsys):
+    h5py = pytest.importorskip("h5py")
+    out = tmp_path / "out"
+    samples = [image_bins, *copied(station, tmp_path, "bay")]
+    broken = image_bins / "2022" / BINS[0][:9] / f"{BINS[0]}.roi"
+    broken.write_bytes(broken.read_bytes()[:-1])  # the last image
+    assert classify(station, out, "--ifcb", samples=samples) == _arguments.PROBLEMS
+    gallery = joblib.load(station.model)["pipeline"]["gallery"]
+    for name in BINS:
+        with h5py.File(out / f"{name}_class.h5") as file:
+            contents = {key: data[()] for key, data in file.items()}
+        table = pd.read_csv(out / f"{name}.csv").sort_values("object_id")
+        ids = [f"{name}_{number:05d}" for number in contents["roi_numbers"]]
+        assert ids == table["object_id"].tolist()
+        scores = contents["output_scores"]
+        np.testing.assert_allclose(scores.max(axis=1), table["score"], atol=1e-4)
+        is_read = table["name"].notna().to_numpy()
+        assert is_read.tolist() == [True] * 3 + [name != BINS[0]]
+        assert np.isnan(scores).all(axis=1).tolist() == (~is_read).tolist()
+        known = is_read & (table["name"] != "unknown").to_numpy()
+        written = np.array([text.decode() for text in contents["class_name"]])
+        assert written[known].tolist() == table["name"][known].tolist()
+        assert set(written[~known]) <= {"unclassified"}
+        classes = [text.decode() for text in contents["class_labels"]]
+        assert classes == [str(label) for label in gallery.classes_]
+        assert contents["classifier_name"][0] == b"model"
+    assert not (out / "bay_class.h5").exists()  # not of an IFCB
+    capsys.readouterr()
+    assert classify(station, out, "--ifcb", samples=samples) == _arguments.PROBLEMS
+    assert "3 samples classified before" in capsys.readouterr().out
+
+
+def test_class_scores_after_a_run_without(station, image_bins, tmp_path, monkeypatch):
+    """What was saved before an interruption has no scores."""
+    pytest.importorskip("h5py")
+
+    def no_table(*arguments):
+        raise KeyboardInterrupt
+
+    out = tmp_path / "out"
+    with monkeypatch.context() as patch:
+        patch.setattr("skplankton._cli._classify.SampleJob._write_table", no_table)
+        assert classify(station, out, samples=[image_bins]) == 130
+    assert classify(station, out, "--ifcb", samples=[image_bins]) == 0
+    assert classify(station, tmp_path / "b", "--ifcb", samples=[image_bins]) == 0
+    for name in BINS:
+        assert (out / f"{name}_class.h5").is_file()
+        for file in (f"{name}.csv", f"{name}_class.h5"):
+            assert (out / file).read_bytes() == (tmp_path / "b" / file).read_bytes()
+
+
+def test_class_scores_need_h5py(station, bins, tmp_path, capsys, monkeypatch):
+    monkeypatch.setitem(sys.modules, "h5py", None)
+    out = tmp_path / "out"
+    assert classify(station, out, "--ifcb", samples=[bins]) == 1
+    assert "pip install 'skplankton[ifcb]'" in capsys.readouterr().err
+    assert not out.exists()
 
 
 def test_a_sample_without_images(station, tmp_path, capsys):

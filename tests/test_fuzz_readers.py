@@ -8,18 +8,26 @@ import shutil
 import tempfile
 import zipfile
 
+import numpy as np
 import pandas as pd
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from scipy.io import savemat
 
+from skplankton._views.entries import image_pixels
 from skplankton.datasets import (
     load_cytoprocess,
     load_cyz_json,
+    load_ifcb,
+    load_measurements,
     load_particles,
     make_particles,
+    read_ifcb_labels,
     read_samples,
     write_cyz_json,
+    write_ifcb,
+    write_ifcb_class_scores,
     write_particles,
 )
 from skplankton.ecotaxa import read_ecotaxa, write_ecotaxa
@@ -67,7 +75,22 @@ def valid(tmp_path_factory):
     shutil.copytree(folder / "lab" / "images", folder / "cyto" / "images" / "s")
     write_ecotaxa(folder / "import", TABLE, LABELS)
     write_ecotaxa(folder / "import.zip", TABLE, LABELS)
+    vectors = [profile[:2, :5].ravel() for profile in PARTICLES["profile"]]
+    write_ifcb(PARTICLES.assign(profile=vectors), folder / "ifcb" / BIN)
+    write_labels_of_ifcb(folder / "labels")
     return folder
+
+
+BIN = "D20220522T003051_IFCB134"
+
+
+def write_labels_of_ifcb(folder):
+    classes = np.empty((1, 2), dtype=object)
+    classes[0] = ["unclassified", "Dinobryon"]
+    ids, scores = [f"{BIN}_00001", f"{BIN}_00002"], [[0.0, 1.0], [0.5, 0.5]]
+    write_ifcb_class_scores(ids, scores, classes[0], folder, file_format="csv")
+    rows = np.array([[1, 2, np.nan], [2, np.nan, np.nan]])
+    savemat(folder / f"{BIN}.mat", {"classlist": rows, "class2use_manual": classes})
 
 
 @pytest.fixture
@@ -277,5 +300,74 @@ def test_ecotaxa_archive(valid, temporary, data, errors):
         lambda: read_ecotaxa(path, errors=errors),
         path,
         ECOTAXA_COLUMNS,
+        temporary,
+    )
+
+
+@examples(300)
+@given(data=st.data(), errors=POLICIES, with_imageless=st.booleans())
+def test_ifcb_bin(valid, temporary, data, errors, with_imageless):
+    """Each of the three files may be damaged, and the images are read."""
+    folder = valid / "fuzzed_bin"
+    folder.mkdir(exist_ok=True)
+    damaged = data.draw(st.sets(st.sampled_from([".adc", ".hdr", ".roi"]), min_size=1))
+    for suffix in (".adc", ".hdr", ".roi"):
+        content = (valid / "ifcb" / f"{BIN}{suffix}").read_bytes()
+        content = data.draw(mutated(content)) if suffix in damaged else content
+        (folder / f"{BIN}{suffix}").write_bytes(content)
+
+    def read():
+        table, samples = load_ifcb(
+            folder,
+            require_image=not with_imageless,
+            return_samples=True,
+            errors=errors,
+        )
+        assert len(samples) == 1
+        for image in table["image"].dropna():
+            image_pixels(image)
+        volumes = samples[["analyzed_volume_ml", "pumped_volume_ml", "duration_s"]]
+        is_known = samples["volume_problem"][0] == ""
+        assert volumes.notna().all(axis=None) == is_known
+        return table
+
+    check(read, folder / BIN, CYZ_COLUMNS, temporary)
+
+
+@examples(150)
+@given(data=st.data())
+def test_ifcb_labels(valid, temporary, data):
+    path = valid / "fuzzed_labels" / f"{BIN}.csv"
+    path.parent.mkdir(exist_ok=True)
+    content = (valid / "labels" / path.name).read_bytes()
+    path.write_bytes(data.draw(mutated(content)))
+    check(lambda: read_ifcb_labels(path), path, ["object_id", "label"], temporary)
+
+
+@examples(150)
+@given(data=st.data())
+def test_manual_labels_of_ifcb(valid, temporary, data):
+    """Cut short only: of other damaged files, SciPy's reader may end the process."""
+    path = valid / "fuzzed_labels" / f"{BIN}.mat"
+    path.parent.mkdir(exist_ok=True)
+    content = (valid / "labels" / path.name).read_bytes()
+    path.write_bytes(content[: data.draw(st.integers(0, len(content)))])
+    check(lambda: read_ifcb_labels(path), path, ["object_id", "label"], temporary)
+
+
+@examples(150)
+@given(data=st.data(), errors=POLICIES, is_collage=st.booleans())
+def test_measurements(valid, temporary, data, errors, is_collage):
+    path = valid / "lab" / "fuzzed_measurements.csv"
+    content = b"id,img_file_name,a,b,x,y,w,h\n"
+    content += b"1,images/000000.png,1.5,,0,0,3,2\n2,images/000001.png,-1,2,4,3,5,3\n"
+    path.write_bytes(data.draw(mutated(content)))
+    options = {"crop_columns": ["x", "y", "w", "h"]} if is_collage else {}
+    check(
+        lambda: load_measurements(
+            path, columns=["a", "b"], id_column="id", errors=errors, **options
+        ),
+        path,
+        CYZ_COLUMNS,
         temporary,
     )

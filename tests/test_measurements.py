@@ -80,7 +80,7 @@ def test_the_scale_is_median_and_interquartile_range_then_logarithmic():
 def test_a_normal_distribution_has_a_spread_of_one():
     layer = Measurements(1, 0)
     layer.set_scales(np.random.default_rng(0).normal(0, 7, (20_000, 1)))
-    assert layer.spread.item() == pytest.approx(7, rel=0.03)
+    assert 1 / layer.scale.item() == pytest.approx(7, rel=0.03)
 
 
 def test_an_outlier_neither_sets_the_scale_nor_stands_far_out():

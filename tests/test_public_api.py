@@ -32,7 +32,8 @@ from sklearn.base import clone
 from skplankton import CrossModalEmbedder, GalleryKNNClassifier
 from skplankton.baselines import DINOEmbedder
 from skplankton.datasets import (
-    load_cyz_json, load_particles, make_particles, write_cyz_json, write_particles
+    load_cyz_json, load_ifcb, load_particles, make_particles, write_cyz_json,
+    write_ifcb, write_particles
 )
 from skplankton.ecotaxa import read_ecotaxa, write_ecotaxa
 from skplankton.evaluation import cross_modal_benchmark
@@ -50,6 +51,8 @@ with TemporaryDirectory() as folder:
     table = load_cyz_json(write_cyz_json(X, folder + "/Vilaine 3.json"))
     read_ecotaxa(write_ecotaxa(folder + "/named.zip", table, y))
     read_csv(write_csv(folder + "/sizes.csv", measure_particles(X, pixel_size=0.7)))
+    vectors = [profile[:2, :5].ravel() for profile in X["profile"]]
+    load_ifcb(write_ifcb(X.assign(profile=vectors), folder + "/D20220522T003051_IFCB1"))
 
 for embedder in (CrossModalEmbedder(max_epochs=3), DINOEmbedder(), kareinen2026()):
     repr(clone(embedder))

@@ -1,12 +1,13 @@
 import io
 import pickle
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
 from PIL import Image
 
-from skplankton._views.stored import StoredImage, StoredProfile
+from skplankton._views.stored import StoredImage, StoredPixels, StoredProfile
 
 PIXELS = np.arange(60, dtype=np.uint8).reshape(6, 10)
 SAMPLES = np.arange(12, dtype=np.float32).reshape(4, 3)
@@ -30,6 +31,12 @@ def image(path):
 
 
 @pytest.fixture
+def pixels(tmp_path):
+    (tmp_path / "a.roi").write_bytes(b"12345" + PIXELS.tobytes() + b"67")
+    return StoredPixels(str(tmp_path / "a.roi"), 5, PIXELS.shape, "a.json, particle 3")
+
+
+@pytest.fixture
 def profile(path):
     offset = path.stat().st_size - SAMPLES.nbytes
     return StoredProfile(
@@ -48,11 +55,16 @@ def test_image_is_cut_to_its_crop(image):
     np.testing.assert_array_equal(np.asarray(cut.open()), PIXELS[1:4, 2:7])
 
 
+def test_pixels_are_read(pixels):
+    np.testing.assert_array_equal(pixels.read(), PIXELS)
+    assert pixels.read().dtype == np.uint8
+
+
 def test_profile_is_read(profile):
     np.testing.assert_array_equal(profile.read(), SAMPLES)
 
 
-@pytest.mark.parametrize("modality", ["image", "profile"])
+@pytest.mark.parametrize("modality", ["image", "pixels", "profile"])
 def test_stored_entries_are_values(modality, request):
     """They can be compared, hashed, pickled and stored in tables."""
     entry = request.getfixturevalue(modality)
@@ -64,10 +76,11 @@ def test_stored_entries_are_values(modality, request):
     assert pd.Series([entry, None], dtype=object).notna().tolist() == [True, False]
 
 
-@pytest.mark.parametrize("modality", ["image", "profile"])
-def test_error_of_a_missing_or_shorter_file(modality, request, path):
+@pytest.mark.parametrize("modality", ["image", "pixels", "profile"])
+def test_error_of_a_missing_or_shorter_file(modality, request):
     entry = request.getfixturevalue(modality)
     read = entry.open if modality == "image" else entry.read
+    path = Path(entry.path)
     path.write_bytes(b"12345")
     with pytest.raises(ValueError, match=r"ends before byte \d+: it has changed"):
         read()

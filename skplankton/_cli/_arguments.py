@@ -43,6 +43,8 @@ A SAMPLE is one of
   a .json file           of cyz2json: one CytoSense measurement
   a folder of them       all of its .json files
   a CytoProcess project  the folder that contains converted/ or work/: all its samples
+  an IFCB bin            its .adc file (.hdr and .roi beside it), or its path without
+                         suffix; or a folder of bins, also in subfolders
   a LAB folder           annotations.csv, images/ and profiles/, as in the published
                          data sets; or another .csv file with the columns image and
                          profile
@@ -117,6 +119,7 @@ DIR/ecotaxa_<sample>.zip   with --ecotaxa: predicted labels and images to import
                            without an image are in its file without_image.csv
 DIR/report.html            with --report: the samples of this command, to look at in a
                            browser; one file that needs no network
+DIR/<bin>_class.h5         with --ifcb: the class scores of an IFCB bin
 DIR/<sample>_problems.txt  what could not be read, if anything
 DIR/progress/              what the command needs to resume after an interruption
 
@@ -317,6 +320,12 @@ def _add_classify(commands) -> None:
         "the unknown ones by likeness",
     )
     parser.add_argument(
+        "--ifcb",
+        action="store_true",
+        help="also write the class scores of IFCB bins, <bin>_class.h5, for the IFCB "
+        "Dashboard and other programs",
+    )
+    parser.add_argument(
         "--overwrite",
         action="store_true",
         help="if DIR contains results of another model or other channels, remove "
@@ -381,7 +390,8 @@ def _add_labels(parser: argparse.ArgumentParser) -> None:
         metavar="PATH",
         help="an export of EcoTaxa, a .tsv table, folder or .zip, of which only "
         "validated labels are used; or a .csv file with the columns object_id and "
-        "label, as written by suggest",
+        "label, as written by suggest; or labels of IFCB particles, a folder of .png "
+        "files in folders of classes, or of .mat or .csv files with names of bins",
     )
 
 
@@ -424,9 +434,10 @@ def _add_common(parser: argparse.ArgumentParser, channels: str) -> None:
         "--channels",
         type=_channels,
         metavar="NAMES",
-        help="channels of the profiles in .json files, in order, separated by commas; "
-        "NAME=OTHER takes the channel that is called OTHER in the file, as in "
-        f"'FWS,SWS,FL Red=FL Red HS' (default: {channels})",
+        help="channels of the profiles in .json files, or measurements in IFCB bins, "
+        "in order, separated by commas; NAME=OTHER takes the channel that is called "
+        "OTHER in the file, as in 'FWS,SWS,FL Red=FL Red HS' "
+        f"(default: {channels})",
     )
     parser.add_argument(
         "--strict",

@@ -49,10 +49,12 @@ from skplankton._cli._reports import (
     print_message,
     print_result,
 )
-from skplankton._cli._samples import Sample, find_samples
+from skplankton._cli._samples import IfcbSample, Sample, find_samples
 from skplankton._report.page import check_jinja
 from skplankton._utils.files import disk_errors
 from skplankton._utils.progress import progress
+from skplankton.datasets import write_ifcb_class_scores
+from skplankton.datasets._ifcb.class_scores import import_h5py
 from skplankton.datasets._samples.table import as_texts
 from skplankton.ecotaxa import write_ecotaxa
 from skplankton.ecotaxa._writer import NoImageError
@@ -66,6 +68,8 @@ def run(options: Namespace) -> int:
     """Classify the samples that are not finished."""
     if options.report:
         check_jinja()
+    if options.ifcb:
+        import_h5py()
     samples = find_samples(options.samples)
     _check_sample_names(samples)
     metadata = _read_metadata(options)
@@ -136,6 +140,7 @@ def _classify(
         )
     wanted = {"table"} | ({"ecotaxa"} if options.ecotaxa else set())
     wanted |= {"excerpt"} if options.report else set()
+    wanted |= {"ifcb"} if options.ifcb else set()
     failed: dict[str, Exception] = {}
     records: dict[str, Any] = {}
     waiting: list[tuple[Sample, str]] = []
@@ -271,6 +276,8 @@ class SampleJob:
         if "excerpt" in self.wanted:
             results["excerpt"] = work / "excerpt.json"
             write_excerpt(self.model, table, results["table"], results["excerpt"])
+        if "ifcb" in self.wanted and isinstance(sample, IfcbSample) and parts:
+            results["ifcb"] = self._write_class_scores(parts, work)
         if problems:
             results["problems"] = work / names["problems"]
             text = "\n\n".join(problems) + "\n"
@@ -306,13 +313,34 @@ class SampleJob:
                 chunk = table.iloc[start : start + size]
                 rows_of_part = f"{start}-{start + len(chunk)}"
                 part = work / PART_PATTERN.replace("*", rows_of_part)
-                if read_json(part) is None:
+                if not self._is_complete(read_json(part)):
                     with collected_reports() as problems:
-                        rows = classify_particles(self.model, chunk)
-                    content = json_bytes({"rows": rows, "problems": problems})
-                    write_whole(part, content, work)
+                        predicted = classify_particles(self.model, chunk)
+                    content = {"rows": predicted.rows, "problems": problems}
+                    if "ifcb" in self.wanted:
+                        content["shares"] = predicted.shares.tolist()
+                    write_whole(part, json_bytes(content), work)
                 bar.update(len(chunk))
                 yield part
+
+    def _is_complete(self, part: dict[str, Any] | None) -> bool:
+        """Whether a part can be used; it may be of a run without --ifcb."""
+        return part is not None and ("ifcb" not in self.wanted or "shares" in part)
+
+    def _write_class_scores(self, parts: list[Path], work: Path) -> Path:
+        contents = [read_json(part) for part in parts]
+        rows = [row for content in contents for row in content["rows"]]
+        name = columns(self.model).index(NAME)
+        (path,) = write_ifcb_class_scores(
+            [row[0] for row in rows],
+            [shares for content in contents for shares in content["shares"]],
+            self.model.pipeline["gallery"].classes_,
+            work,
+            is_unknown=[row[name] == UNKNOWN for row in rows],
+            classifier_name=self.options.model.stem,
+            overwrite=True,  # a file of an interrupted run
+        )
+        return path
 
     def _write_table(self, path: Path, parts: list[Path]) -> Counter[str]:
         """Write the parts as one table, the least familiar particles first.

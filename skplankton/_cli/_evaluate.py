@@ -93,7 +93,8 @@ def _predicted(labeled: pd.DataFrame, model: Model, quiet: bool) -> pd.DataFrame
         total=len(labeled), desc="classifying", unit="particles", disable=quiet
     ) as bar:
         for start in range(0, len(labeled), _CHUNK_SIZE):
-            rows += classify_particles(model, labeled.iloc[start : start + _CHUNK_SIZE])
+            chunk = labeled.iloc[start : start + _CHUNK_SIZE]
+            rows += classify_particles(model, chunk).rows
             bar.update(len(rows) - start)
     predicted = pd.DataFrame(rows, columns=columns(model))
     predicted.insert(1, "label", labeled["label"].astype(str))

@@ -113,7 +113,8 @@ def _fitted(table: pd.DataFrame, options: Namespace) -> Model:
     if not isinstance(channels, dict):
         # By name: what "auto" takes in one file might be other channels in the next.
         found = pipeline["embed"]._channels
-        channels = None if found is None else list(found)
+        # Vectors of measurements do not know their names.
+        channels = channels if found is None else list(found)
     training = {
         "fitted": datetime.now(timezone.utc).strftime("%Y-%m-%d %H:%M UTC"),
         "samples": sorted(set(table["sample_id"])),

@@ -11,6 +11,8 @@ import pandas as pd
 
 from skplankton._cli._reports import errors, plural, print_message, print_result
 from skplankton._utils.csv_rows import spreadsheet_rows
+from skplankton.datasets import read_ifcb_labels
+from skplankton.datasets._ifcb.labels import has_labels
 from skplankton.ecotaxa import read_ecotaxa
 
 # What programs write for a missing label, and people for an unknown one.
@@ -27,10 +29,12 @@ _EXPECTED = (
 
 
 def read_labels(path: Path, strict: bool, cache: Path | None) -> Mapping[str, str]:
-    """The labels in an export of EcoTaxa or a CSV file, by object id.
+    """The labels in an export of EcoTaxa, a CSV file or files of an IFCB, by object id.
 
     `cache` is where an archive is unpacked.
     """
+    if _is_of_ifcb(path):
+        return _from_ifcb(path)
     if path.suffix.lower() == ".csv" and not path.is_dir():
         if not path.exists():
             raise FileNotFoundError(f"{path} does not exist. {_EXPECTED}.")
@@ -83,6 +87,28 @@ def alike_labels(labels: Iterable[str]) -> list[list[str]]:
     for label in labels:
         alike[re.sub(r"[\s_-]", "", label.casefold())].append(label)
     return [same for same in alike.values() if len(same) > 1]
+
+
+def _is_of_ifcb(path: Path) -> bool:
+    if path.is_dir():
+        is_export = any(path.glob("ecotaxa*"))
+        return not is_export and any(map(has_labels, path.rglob("*.*")))
+    if path.suffix.lower() != ".csv" or not path.is_file():
+        return path.suffix.lower() == ".mat"
+    with open(path, "rb") as file:
+        header = file.readline(4096)
+    return b"file_name" in header and b"class_name" in header
+
+
+def _from_ifcb(path: Path) -> dict[str, str]:
+    labels = read_ifcb_labels(path)
+    labeled = labels[labels["label"].notna()]
+    if labeled.empty:
+        raise ValueError(
+            f"{path} has no label: all {plural(len(labels), 'particle')} in it are "
+            "unclassified."
+        )
+    return dict(zip(labeled["object_id"], labeled["label"], strict=True))
 
 
 def _from_ecotaxa(path: Path, strict: bool, cache: Path | None) -> dict[str, str]:

@@ -9,7 +9,7 @@ import tempfile
 from contextlib import suppress
 from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import joblib
 import numpy as np
@@ -134,7 +134,7 @@ def n_neighbors(model: Model) -> int:
 
 
 def columns(model: Model) -> list[str]:
-    """The names of the columns that `classify_particles` returns."""
+    """The names of the columns of the rows that `classify_particles` returns."""
     nearest = [
         f"{column}_{k + 1}"
         for k in range(n_neighbors(model))
@@ -143,7 +143,17 @@ def columns(model: Model) -> list[str]:
     return ["object_id", NAME, SCORE, FAMILIARITY, *nearest]
 
 
-def classify_particles(model: Model, particles: pd.DataFrame) -> list[list[str]]:
+class Predicted(NamedTuple):
+    """Rows with the columns of `columns`, and the shares of the classes in the votes.
+
+    The shares, (n_particles, n_classes), are NaN without a readable image or profile.
+    """
+
+    rows: list[list[str]]
+    shares: np.ndarray
+
+
+def classify_particles(model: Model, particles: pd.DataFrame) -> Predicted:
     """Predict labels; without a readable image or profile, the label is empty.
 
     Other rows change a row by rounding only, and the same parts of a sample give the
@@ -153,11 +163,13 @@ def classify_particles(model: Model, particles: pd.DataFrame) -> list[list[str]]
     ids = particles["object_id"]
     embeddings = model.pipeline["embed"].transform(as_X(particles))
     rows = [[object_id] + [""] * (len(columns(model)) - 1) for object_id in ids]
+    all_shares = np.full((len(rows), len(gallery.classes_)), np.nan)
     is_readable = np.flatnonzero(~np.isnan(embeddings).all(axis=1))
     if not len(is_readable):
-        return rows
+        return Predicted(rows, all_shares)
     votes = gallery._votes(embeddings[is_readable])
     shares, familiarity, _ = votes
+    all_shares[is_readable] = shares
     labels = gallery._labels(*votes)
     distances, nearest = gallery.kneighbors(embeddings[is_readable])
     for i, row in enumerate(is_readable):
@@ -173,7 +185,7 @@ def classify_particles(model: Model, particles: pd.DataFrame) -> list[list[str]]
                 model.gallery_ids[entry],
                 _decimals(1 - distance),
             ]
-    return rows
+    return Predicted(rows, all_shares)
 
 
 def _decimals(number: float) -> str:

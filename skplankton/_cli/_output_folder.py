@@ -35,6 +35,7 @@ def result_names(sample: str) -> dict[str, str]:
     return {
         "table": f"{sample}.csv",
         "ecotaxa": f"ecotaxa_{sample}.zip",
+        "ifcb": f"{sample}_class.h5",  # the name by which other programs find it
         "problems": f"{sample}_problems.txt",
         "excerpt": f"{_EXCERPTS}/{sample}{_RECORD}",
     }

@@ -16,17 +16,24 @@ import pandas as pd
 from skplankton._cli._labels import labels_of, read_labels, warn_about_labels
 from skplankton._cli._reports import collected_reports, errors
 from skplankton._views.stored import StoredProfile
-from skplankton.datasets import load_cytoprocess, load_cyz_json, load_particles
+from skplankton.datasets import (
+    load_cytoprocess,
+    load_cyz_json,
+    load_ifcb,
+    load_particles,
+)
 from skplankton.datasets._cytoprocess import _SUFFIXES, _sources
+from skplankton.datasets._ifcb.bins import SUFFIXES, files_of, find_bins
 from skplankton.datasets._lab.reader import FOLDERS, TABLE_NAME
 from skplankton.datasets._samples.table import NO_VOLUME, samples_table
 
 Channels = str | Sequence[str] | Mapping[str, str]
 
 EXPECTED = (
-    "a .json file of cyz2json, a folder of such files, a CytoProcess project, or a "
-    f"folder or .csv file in the layout of the published data sets ({TABLE_NAME} with "
-    "the columns image and profile)"
+    "a .json file of cyz2json, a folder of such files, a CytoProcess project, an IFCB "
+    "bin (.adc, .hdr and .roi), a folder of bins, or a folder or .csv file in the "
+    f"layout of the published data sets ({TABLE_NAME} with the columns image and "
+    "profile)"
 )
 
 
@@ -106,6 +113,29 @@ class CytoProcessSample(Sample):
         return table.assign(label=None), samples
 
 
+class IfcbSample(Sample):
+    """An IFCB bin, whose channels are measurements; `source` has no suffix."""
+
+    def files(self) -> Iterable[str | Path]:
+        return files_of(self.source)
+
+    def load(self, **settings: Any) -> pd.DataFrame:
+        return self.load_with_samples(**settings)[0]
+
+    def load_with_samples(self, **settings: Any) -> tuple[pd.DataFrame, pd.DataFrame]:
+        measurements = settings.get("channels", "auto")
+        if isinstance(measurements, Mapping):
+            raise ValueError(
+                f"{self.source}: measurements of an IFCB cannot have other names, as "
+                f"in {dict(measurements)}. Pass --channels with their own names."
+            )
+        errors = settings.get("errors", "raise")
+        table, samples = load_ifcb(
+            self.source, measurements=measurements, errors=errors, return_samples=True
+        )
+        return table.assign(label=None), samples
+
+
 class LabSample(Sample):
     """A table in the layout of the published data sets; `source` is the CSV file."""
 
@@ -174,6 +204,8 @@ def find_samples(paths: Iterable[str | Path]) -> list[Sample]:
 def _samples_at(path: Path) -> Sequence[Sample]:
     if path.is_dir():
         return _samples_in(path)
+    if path.suffix in SUFFIXES or any(map(Path.is_file, files_of(path))):
+        return _bins_at(path)
     if not path.exists():
         raise FileNotFoundError(f"{path} does not exist. Expected {EXPECTED}.")
     suffix = path.suffix.lower()
@@ -197,10 +229,16 @@ def _samples_in(folder: Path) -> Sequence[Sample]:
     if (folder / TABLE_NAME).is_file():
         return [LabSample(_lab_name(folder / TABLE_NAME), folder / TABLE_NAME)]
     files = sorted(folder.glob("*.json"))
+    if not files and any(folder.rglob("*.adc")):
+        return _bins_at(folder)
     if not files:
         found = sorted(entry.name for entry in folder.iterdir())[:5]
         raise ValueError(f"{folder} contains {found}. Expected {EXPECTED}.")
     return [CyzSample(file.stem, file) for file in files]
+
+
+def _bins_at(path: Path) -> Sequence[Sample]:
+    return [IfcbSample(bin.name, bin) for bin in find_bins(path)]
 
 
 def _lab_name(table: Path) -> str:
@@ -294,6 +332,8 @@ def _concatenated(
 
 
 def _channels_of(table: pd.DataFrame) -> list[str] | None:
+    if "measurements" in table.attrs:
+        return table.attrs["measurements"]
     stored = (entry for entry in table["profile"] if isinstance(entry, StoredProfile))
     first = next(stored, None)
     return None if first is None else list(first.channels)

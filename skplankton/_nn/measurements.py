@@ -26,13 +26,13 @@ class Measurements(nn.Module):
     """
 
     median: Tensor
-    spread: Tensor
+    scale: Tensor
     marked: Tensor
 
     def __init__(self, n_measurements: int, n_marked: int):
         super().__init__()
         self.register_buffer("median", torch.zeros(n_measurements))
-        self.register_buffer("spread", torch.ones(n_measurements))
+        self.register_buffer("scale", torch.ones(n_measurements))
         self.register_buffer("marked", torch.zeros(n_marked, dtype=torch.long))
 
     def set_scales(self, values: np.ndarray) -> None:
@@ -40,24 +40,24 @@ class Measurements(nn.Module):
         self.marked.copy_(torch.from_numpy(partly_missing(values)))
         # Column by column: never a copy of all values.
         for column, known in enumerate(values.T):
-            median, spread = _robust_scale(known[~np.isnan(known)].astype(np.float64))
-            self.median[column], self.spread[column] = median, spread
+            median, scale = _robust_scale(known[~np.isnan(known)].astype(np.float64))
+            self.median[column], self.scale[column] = median, scale
 
     def forward(self, values: Tensor) -> Tensor:
         """Columns of (n, n_measurements + n_marked) from vectors with NaN."""
         missing = values.isnan()
-        scaled = torch.asinh((values.to(self.median.dtype) - self.median) / self.spread)
+        scaled = torch.asinh((values.to(self.median.dtype) - self.median) * self.scale)
         marks = missing[:, self.marked].to(scaled.dtype)
         return torch.cat([scaled.masked_fill(missing, 0.0), marks], dim=1)
 
 
 def _robust_scale(known: np.ndarray) -> tuple[float, float]:
-    """Median and spread; the spread of a constant is infinite, so that it becomes 0."""
+    """Median, and one over the spread; 0 of a constant, which is then 0 throughout."""
     if not len(known):
-        return 0.0, np.inf
+        return 0.0, 0.0
     low, median, high = np.quantile(known, [0.25, 0.5, 0.75])
     smallest = max(SMALLEST_SPREAD * abs(median), np.finfo(np.float32).tiny)
     spread = (high - low) / IQR_OF_NORMAL
     if spread <= smallest:  # half of the values or more are equal
         spread = known.std()
-    return float(median), float(spread) if spread > smallest else np.inf
+    return float(median), float(1 / spread) if spread > smallest else 0.0

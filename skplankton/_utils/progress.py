@@ -13,6 +13,8 @@ SECONDS_PER_LINE = 30.0
 class _Lines(tqdm):
     """A line now and then, where a bar would be thousands of lines."""
 
+    _shown = ""
+
     def __init__(self, **kwargs: Any):
         kwargs.update(
             mininterval=SECONDS_PER_LINE,
@@ -25,14 +27,14 @@ class _Lines(tqdm):
 
     def display(self, msg: str | None = None, pos: int | None = None) -> bool:
         line = str(self) if msg is None else msg
-        if line:
+        if line not in ("", self._shown):
+            self._shown = line
             self.fp.write(f"{line}\n")
             self.fp.flush()
         return False
 
     def close(self) -> None:
-        was_shown = not self.disable and self.last_print_t >= self.start_t + self.delay
-        if was_shown and self.last_print_n < self.n:
+        if not self.disable and self.last_print_t >= self.start_t + self.delay:
             self.display()
         super().close()
 

@@ -14,7 +14,7 @@ import pandas as pd
 from PIL import Image
 
 from skplankton._views.images import read_image
-from skplankton._views.stored import StoredImage, StoredProfile
+from skplankton._views.stored import StoredImage, StoredPixels, StoredProfile
 
 _GRAY_MODES = ("1", "L", "LA", "La")
 _DEEPEST = np.iinfo(np.uint16).max
@@ -48,6 +48,8 @@ def image_pixels(entry: Any) -> np.ndarray:
     Images of 8 bits are uint8, deeper ones float32. Transparent pixels of a file are
     blended with white, as in the bright field of a microscope.
     """
+    if isinstance(entry, StoredPixels):
+        return entry.read()
     if isinstance(entry, StoredImage):
         entry = entry.open()
     elif is_path(entry):

@@ -39,6 +39,25 @@ class StoredImage:
 
 
 @dataclass(frozen=True, slots=True)
+class StoredPixels:
+    """Gray pixels of `shape` (height, width), 8 bits each, in a file from `offset`."""
+
+    path: str
+    offset: int
+    shape: tuple[int, int]
+    origin: str
+
+    def read(self) -> np.ndarray:
+        """Pixels of (height, width), uint8."""
+        height, width = self.shape
+        data = _read_bytes(self.path, self.offset, height * width)
+        return np.frombuffer(data, dtype=np.uint8).reshape(self.shape)
+
+    def __str__(self) -> str:
+        return self.origin
+
+
+@dataclass(frozen=True, slots=True)
 class StoredProfile:
     """Samples of `shape` (length, n_channels), float32, in a file from `offset`."""
 
@@ -66,9 +85,10 @@ def _read_bytes(path: str, offset: int, n_bytes: int) -> bytes:
             data = file.read(n_bytes)
     except FileNotFoundError:
         raise FileNotFoundError(
-            f"the file '{path}' of extracted images and profiles no longer exists: its "
-            "cache folder was removed, or was a temporary one of another process. Load "
-            "the table again, with cache=… in a folder that is kept"
+            f"the file '{path}' of images or profiles no longer exists: it was moved, "
+            "or its cache folder was removed, or was a temporary one of another "
+            "process. Load the table again, with cache=… in a folder that is kept if "
+            "the loader has it"
         ) from None
     if len(data) != n_bytes:
         raise ValueError(

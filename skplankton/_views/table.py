@@ -24,10 +24,10 @@ from skplankton._views.decoding import (
     fit_to_square,
 )
 from skplankton._views.entries import is_missing
-from skplankton._views.stored import StoredImage, StoredProfile
+from skplankton._views.stored import StoredImage, StoredPixels, StoredProfile
 
 MODALITIES = ("image", "profile")
-STORED = (StoredImage, StoredProfile)
+STORED = (StoredImage, StoredPixels, StoredProfile)
 # Enough to hide the cost of passing a task to a worker, few enough for the memory.
 ENTRIES_PER_TASK = 256
 MAX_ENLARGEMENT = 4  # of images and profiles of an array

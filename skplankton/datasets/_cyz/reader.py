@@ -23,6 +23,7 @@ from skplankton.datasets._cyz.extraction import (
 )
 from skplankton.datasets._cyz.store import Store, cache_folder
 from skplankton.datasets._samples.table import samples_table
+from skplankton.datasets._table import COLUMNS as _TABLE
 
 
 def load_cyz_json(
@@ -265,18 +266,6 @@ def load_sources(
         for store, sample in zip(stores, samples, strict=True)
     )
     return table, measured
-
-
-# Columns of the table and their types: object where a value may be None.
-_TABLE = {
-    "image": object,
-    "profile": object,
-    "object_id": "str",
-    "sample_id": "str",
-    "particle_id": "int64",
-    "instrument": object,
-    "has_image": bool,
-}
 
 
 def with_image(table: pd.DataFrame) -> pd.DataFrame:

@@ -236,8 +236,8 @@ def _existing_files(
         problems.add(
             f"{table_path}, row {first} (counted from 0): no {modality} file "
             f"{names[first]!r}, looked for as {paths[first]}. {len(missing)} of "
-            f"{len(names)} {modality} files do not exist. Names are relative to the "
-            f"CSV file's folder; leave the value empty if there is no {modality}.",
+            f"{len(names)} {modality} files do not exist. Names are relative to "
+            f"{folder}; leave the value empty if there is no {modality}.",
             f"the {modality} is missing",
             error=FileNotFoundError,
             count=len(missing),

@@ -1,0 +1,1 @@
+"""Bins of an Imaging FlowCytobot → particle table, and back; labels and results."""
