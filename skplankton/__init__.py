@@ -17,9 +17,11 @@ _SUBMODULES = (
     "datasets",
     "ecotaxa",
     "evaluation",
+    "exports",
     "losses",
     "model_selection",
     "recipes",
+    "size",
 )
 
 __all__ = [
@@ -29,9 +31,11 @@ __all__ = [
     "datasets",
     "ecotaxa",
     "evaluation",
+    "exports",
     "losses",
     "model_selection",
     "recipes",
+    "size",
 ]
 
 find_former_names()

@@ -19,6 +19,7 @@ from skplankton.datasets._simulator.body import (
 from skplankton.datasets._simulator.cytometer import (
     CHANNEL_NAMES,
     FULL_SCALE_MV,
+    PIXEL_UM,
     SCALE_BAR_ROWS,
     _optical_depth,
     _slices,
@@ -26,8 +27,6 @@ from skplankton.datasets._simulator.cytometer import (
     record_pulses,
 )
 from skplankton.datasets._simulator.species import MAX_SPECIES, species
-
-PIXEL_UM = 0.7
 
 
 def resampled(pulse, n_steps):
@@ -77,6 +76,9 @@ def test_bunch_has_the_documented_contents(particles):
     assert set(particles.target) == set(particles.target_names)
     assert particles.target.dtype == object
     assert "arXiv:2603.16427" in particles.DESCR
+    assert particles.pixel_size == 0.7
+    assert particles.volume.shape == (640,)
+    assert 100 < particles.volume.min() < particles.volume.max() < 1e6
     for image, profile in particles.data.itertuples(index=False):
         assert image.dtype == np.uint8
         assert image.ndim == 2
@@ -221,6 +223,20 @@ def tilted_body():
 
 def volume(body):
     return 4 / 3 * np.pi * np.sqrt(np.linalg.det(body.shapes))
+
+
+def test_volume_counts_overlaps_once():
+    content = np.ones(4)
+    cell = ellipsoids([[1.0, -2.0, 0.5]], [9.0, 5.0, 3.0], content)
+    turned = cell.transformed(rotation(0.5, 0.2, 0.3))
+    assert turned.volume() == pytest.approx(volume(cell)[0], rel=0.01)
+    nested = ellipsoids([[0, 0, 0], [0.5, 0, 0]], [[8.0, 8, 8], [3.0, 3, 3]], content)
+    assert nested.volume() == pytest.approx(volume(nested)[0], rel=0.01)
+    apart = ellipsoids([[0, 0, 0], [0, 0, 9.0]], 4.0, content)  # one behind the other
+    assert apart.volume() == pytest.approx(volume(apart).sum(), rel=0.01)
+    # Two balls whose centers are one radius apart share 5/16 of one of them.
+    lens = ellipsoids([[0, 0, 0], [6.0, 0, 0]], 6.0, content)
+    assert lens.volume() == pytest.approx(27 / 16 * volume(lens)[0], rel=0.01)
 
 
 def test_camera_and_laser_lose_no_matter(tilted_body):

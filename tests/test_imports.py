@@ -18,7 +18,7 @@ import skplankton
 ROOT = Path(__file__).parent.parent
 PACKAGE = Path(skplankton.__file__).parent
 DEPENDENCIES = {"PIL", "joblib", "numpy", "pandas", "scipy", "skorch", "sklearn"}
-DEPENDENCIES |= {"lightly", "matplotlib", "timm", "torch", "tqdm"}
+DEPENDENCIES |= {"lightly", "matplotlib", "skimage", "timm", "torch", "tqdm"}
 LINT = "from importlinter.cli import lint_imports; exit(lint_imports(no_cache=True))"
 
 # Module, what is written at its end, what import-linter has to report.

@@ -36,7 +36,9 @@ from skplankton.datasets import (
 )
 from skplankton.ecotaxa import read_ecotaxa, write_ecotaxa
 from skplankton.evaluation import cross_modal_benchmark
+from skplankton.exports import read_csv, to_darwin_core, write_csv, write_darwin_core
 from skplankton.recipes import kareinen2026
+from skplankton.size import measure_particles
 
 X, y = [[1, 0], [0, 1], [1, 1], [0, 2]], ["a", "b", "a", "b"]
 GalleryKNNClassifier(n_neighbors=1).fit(X, y).predict(X)
@@ -47,6 +49,7 @@ with TemporaryDirectory() as folder:
     load_particles(write_particles(X, y, folder + "/LAB"))
     table = load_cyz_json(write_cyz_json(X, folder + "/Vilaine 3.json"))
     read_ecotaxa(write_ecotaxa(folder + "/named.zip", table, y))
+    read_csv(write_csv(folder + "/sizes.csv", measure_particles(X, pixel_size=0.7)))
 
 for embedder in (CrossModalEmbedder(max_epochs=3), DINOEmbedder(), kareinen2026()):
     repr(clone(embedder))

@@ -21,14 +21,8 @@ class Decoded(NamedTuple):
 
 def decode_image(entry, *, image_size: int, crop_top: int = 0) -> Decoded:
     """Gray image of (1, image_size, image_size) in [0, 1], and its height and width."""
-    pixels = image_pixels(entry)
-    height, width = pixels.shape[:2]
-    if crop_top >= height:
-        raise ValueError(
-            f"the image is {height} pixels high and crop_top={crop_top} leaves nothing"
-        )
-    pixels = pixels[crop_top:]
-    size = height - crop_top, width
+    pixels = cropped_pixels(entry, crop_top)
+    size = pixels.shape[:2]
     if pixels.dtype == np.uint8:
         gray = Image.fromarray(np.ascontiguousarray(pixels)).convert("L")
         # Half precision distinguishes 8-bit gray values, in half the memory.
@@ -37,6 +31,17 @@ def decode_image(entry, *, image_size: int, crop_top: int = 0) -> Decoded:
         gray = Image.fromarray(pixels @ LUMA if pixels.ndim == 3 else pixels)
         values = fit_to_square(gray, image_size)
     return Decoded(values[None], size)
+
+
+def cropped_pixels(entry, crop_top: int) -> np.ndarray:
+    """Pixels of an image, as `image_pixels` returns them, without the top rows."""
+    pixels = image_pixels(entry)
+    if crop_top >= len(pixels):
+        raise ValueError(
+            f"the image is {len(pixels)} pixels high and crop_top={crop_top} leaves "
+            "nothing"
+        )
+    return pixels[crop_top:]
 
 
 def fit_to_square(image: Image.Image, side: int) -> np.ndarray:

@@ -182,11 +182,11 @@ class ParticleTable:
         stop_at_error = self.problems.errors == "raise"
         if n_jobs > 1:
             chunks = Parallel(n_jobs=n_jobs)(
-                delayed(_decode_entries)(decode, entries[task], stop_at_error)
+                delayed(decode_entries)(decode, entries[task], stop_at_error)
                 for task in tasks
             )
         else:
-            chunks = [_decode_entries(decode, entries[t], stop_at_error) for t in tasks]
+            chunks = [decode_entries(decode, entries[t], stop_at_error) for t in tasks]
         results = [result for chunk in chunks for result in chunk]
         failed = np.array([isinstance(r, Exception) for r in results], dtype=bool)
         for i in np.flatnonzero(failed):
@@ -203,19 +203,14 @@ class ParticleTable:
 
     def _record_problem(self, modality: str, row: int, error: Exception) -> None:
         """Raise or record the error of an entry that cannot be read, with its row."""
-        entry = self.entries[modality][row]
-        is_array = isinstance(entry, np.ndarray | list)
-        which = f"the {modality}" + ("" if is_array else f" {str(entry)!r}")
-        kinds = (FileNotFoundError, TypeError)
-        kind = next((k for k in kinds if isinstance(error, k)), ValueError)
-        try:
-            self.problems.add(
-                f"{self._row_label(row)}: {which} could not be read: {error}.",
-                "an entry that cannot be read is treated as missing",
-                error=kind,
-            )
-        except kind as reported:
-            raise reported from error
+        add_unreadable(
+            self.problems,
+            self._row_label(row),
+            modality,
+            self.entries[modality][row],
+            error,
+            "an entry that cannot be read is treated as missing",
+        )
 
     def _check_channels(self, decoded: list[Decoded], rows: np.ndarray) -> None:
         for entry, row in zip(decoded, rows, strict=True):
@@ -243,9 +238,7 @@ class ParticleTable:
                 )
 
     def _row_label(self, row: int) -> str:
-        label = self.index[row]
-        is_position = isinstance(label, int | np.integer) and label == row
-        return f"row {row}" if is_position else f"row {row} (index {label!r})"
+        return row_label(self.index, row)
 
 
 class ParticleArray:
@@ -314,7 +307,7 @@ def _enlarged(shape, largest: int) -> int:
     return min(largest, MAX_ENLARGEMENT * max(shape)) if shape else largest
 
 
-def _decode_entries(decode, entries, stop_at_error: bool) -> list[Decoded | Exception]:
+def decode_entries(decode, entries, stop_at_error: bool) -> list[Decoded | Exception]:
     """The decoded entries, with the error in place of each unreadable one."""
     results: list[Decoded | Exception] = []
     for entry in entries:
@@ -325,6 +318,34 @@ def _decode_entries(decode, entries, stop_at_error: bool) -> list[Decoded | Exce
             if stop_at_error:
                 break
     return results
+
+
+def row_label(index: pd.Index, row: int) -> str:
+    """The row in messages, with its label in the index if that is another."""
+    label = index[row]
+    is_position = isinstance(label, int | np.integer) and label == row
+    return f"row {row}" if is_position else f"row {row} (index {label!r})"
+
+
+def add_unreadable(
+    problems: Problems,
+    where: str,
+    modality: str,
+    entry,
+    error: Exception,
+    consequence: str,
+) -> None:
+    """Raise or record the error of an entry that cannot be read."""
+    is_array = isinstance(entry, np.ndarray | list)
+    which = f"the {modality}" + ("" if is_array else f" {str(entry)!r}")
+    kinds = (FileNotFoundError, TypeError)
+    kind = next((k for k in kinds if isinstance(error, k)), ValueError)
+    try:
+        problems.add(
+            f"{where}: {which} could not be read: {error}.", consequence, error=kind
+        )
+    except kind as reported:
+        raise reported from error
 
 
 def _and_more(rows: np.ndarray) -> str:

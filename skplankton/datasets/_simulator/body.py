@@ -13,6 +13,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike
 
+_COLUMN_UM = 0.5  # small against a cell, about as wide as the thinnest threads
+
 
 @dataclass(frozen=True)
 class Body:
@@ -44,6 +46,43 @@ class Body:
     def half_extents(self) -> np.ndarray:
         """Return the half extents of each ellipsoid along the axes, (n, 3) in µm."""
         return np.sqrt(np.diagonal(self.shapes, axis1=1, axis2=2))
+
+    def volume(self) -> float:
+        """Return the volume within any of the ellipsoids in µm³, to about 1 %.
+
+        Each ellipsoid is cut into columns along z, of ``_COLUMN_UM`` squared, and what
+        overlaps in a column is counted once.
+        """
+        reach = self.half_extents()
+        first = np.ceil((self.centers - reach)[:, :2] / _COLUMN_UM - 0.5).astype(int)
+        stop = np.floor((self.centers + reach)[:, :2] / _COLUMN_UM + 0.5).astype(int)
+        corner = first.min(axis=0)
+        width = stop[:, 0].max() - corner[0]
+        # Columns are put end to end on one line, too far apart to touch.
+        spacing = 2 * (np.abs(self.centers[:, 2]) + reach[:, 2]).max() + 1.0
+        shadow = np.linalg.inv(self.shapes[:, :2, :2])
+        inverse = np.linalg.inv(self.shapes)
+        starts, ends = [], []
+        for k, center in enumerate(self.centers):
+            x = np.arange(first[k, 0], stop[k, 0])
+            y = np.arange(first[k, 1], stop[k, 1])[:, None]
+            dx = (x + 0.5) * _COLUMN_UM - center[0]
+            dy = (y + 0.5) * _COLUMN_UM - center[1]
+            (xx, xy), (_, yy) = shadow[k]
+            height = 1 - xx * dx * dx - 2 * xy * dx * dy - yy * dy * dy
+            inside = height > 0
+            xz, yz, zz = inverse[k, 2]
+            middle = center[2] - (xz * dx + yz * dy) / zz
+            column = x - corner[0] + width * (y - corner[1])
+            middle = (middle + spacing * column)[inside]
+            half = np.sqrt(height[inside] / zz)
+            starts.append(middle - half)
+            ends.append(middle + half)
+        start, end = np.concatenate(starts), np.concatenate(ends)
+        order = np.argsort(start)
+        start, end = start[order], np.maximum.accumulate(end[order])
+        start[1:] = np.maximum(start[1:], end[:-1])
+        return float(_COLUMN_UM**2 * np.maximum(end - start, 0).sum())
 
 
 # Optical properties per unit volume: `matter` scatters light forwards, `texture`

@@ -20,7 +20,7 @@ FULL_SCALE_MV = float(np.expm1(8.9211))
 SCALE_BAR_ROWS = 25  # the height that the paper's recipe cuts off the images
 _SCALE_BAR_UM = 20.0
 
-_PIXEL_UM = 0.7
+PIXEL_UM = 0.7
 _LASER_SIGMA_UM = 2.1  # a sheet of light about 5 µm wide at half height
 _SAMPLE_UM = 0.5  # 2 m/s past a 4 MHz converter
 # Standard deviations, of logarithms for speed and gain. The gain depends on how well
@@ -95,10 +95,10 @@ def _crop_window(
     """Cut the frame loosely round the particle: low corner (x, y) µm and shape."""
     reach = body.half_extents()[:, :2]
     centers = body.centers[:, :2]
-    margins = rng.uniform(*_MARGIN_PX, size=(2, 2)) * _PIXEL_UM
+    margins = rng.uniform(*_MARGIN_PX, size=(2, 2)) * PIXEL_UM
     low = (centers - reach).min(axis=0) - margins[0]
     high = (centers + reach).max(axis=0) + margins[1]
-    width, height = np.ceil((high - low) / _PIXEL_UM).astype(int)
+    width, height = np.ceil((high - low) / PIXEL_UM).astype(int)
     return low, (int(height), int(width))
 
 
@@ -106,15 +106,15 @@ def _optical_depth(body: Body, low: np.ndarray, shape: tuple[int, int]) -> np.nd
     """Integrate opacity along the optical axis for each pixel."""
     # A pixel's own width is added to each shadow, or thin threads would fall between
     # pixels; the peak is lowered so that the shadow's integral does not change.
-    plane = body.shapes[:, :2, :2] + (0.5 * _PIXEL_UM) ** 2 * np.eye(2)
+    plane = body.shapes[:, :2, :2] + (0.5 * PIXEL_UM) ** 2 * np.eye(2)
     inverse = np.linalg.inv(plane)
     opacity = body.content[:, CONTENT.index("opacity")]
     peak = 2 * opacity * np.sqrt(np.linalg.det(body.shapes) / np.linalg.det(plane))
-    center = (body.centers[:, :2] - low) / _PIXEL_UM - 0.5
-    reach = np.sqrt(np.diagonal(plane, axis1=1, axis2=2)) / _PIXEL_UM
+    center = (body.centers[:, :2] - low) / PIXEL_UM - 0.5
+    reach = np.sqrt(np.diagonal(plane, axis1=1, axis2=2)) / PIXEL_UM
     first = np.maximum(np.ceil(center - reach), 0).astype(int)
     last = np.minimum(np.floor(center + reach) + 1, shape[::-1]).astype(int)
-    inverse *= _PIXEL_UM**2
+    inverse *= PIXEL_UM**2
 
     depth = np.zeros(shape, dtype=np.float32)
     for k in range(len(peak)):
@@ -148,7 +148,7 @@ def _illumination(
 def _with_scale_bar(image: np.ndarray) -> np.ndarray:
     """Add `SCALE_BAR_ROWS` rows at the top, with a bar of 20 µm."""
     strip = np.full((SCALE_BAR_ROWS, image.shape[1]), 255, dtype=np.uint8)
-    end = min(4 + round(_SCALE_BAR_UM / _PIXEL_UM), image.shape[1] - 1)
+    end = min(4 + round(_SCALE_BAR_UM / PIXEL_UM), image.shape[1] - 1)
     strip[11:14, 4:end] = 0
     strip[8:17, [4, end - 1]] = 0
     return np.concatenate([strip, image])

@@ -10,8 +10,10 @@ from sklearn.utils import Bunch
 
 from skplankton._utils.random import fresh_random_state
 from skplankton._utils.sklearn import Interval, validate_params
+from skplankton.datasets._simulator.body import Body
 from skplankton.datasets._simulator.cytometer import (
     CHANNEL_NAMES,
+    PIXEL_UM,
     carried_by_flow,
     photograph,
     record_pulses,
@@ -132,6 +134,10 @@ def make_particles(
             ``["image", "profile"]``.
         channel_names : list of str
             The six channels of a profile, in order.
+        volume : ndarray of shape (n_samples,)
+            The bodies' true volumes in µm³, mucus and threads included, to about 1 %.
+        pixel_size : float
+            0.7, the images' µm per pixel.
         DESCR : str
             A description of the data.
     (data, target) : tuple if ``return_X_y`` is True
@@ -173,14 +179,20 @@ def make_particles(
     drawn = _draw_species(n_samples, n_species, entropy)
 
     images, profiles = np.empty((2, n_samples), dtype=object)
+    volume = np.empty(n_samples)
     for i, kind in enumerate(drawn):
+        rng = _stream(entropy, _PARTICLE_STREAM, i)
+        body = carried_by_flow(kinds[kind].grow(rng), rng)
         images[i], profiles[i] = _measure(
+            body,
             kinds[kind],
-            _stream(entropy, _PARTICLE_STREAM, i),
+            rng,
             image_noise=image_noise,
             profile_noise=profile_noise,
             scale_bar=scale_bar,
         )
+        if not return_X_y:  # it takes about as long as the measurement
+            volume[i] = body.volume()
     n_missing = int(missing * n_samples)
     order = _stream(entropy, _MISSING_STREAM, 0).permutation(n_samples)
     images[order[:n_missing]] = None
@@ -196,6 +208,8 @@ def make_particles(
         target_names=sorted(names),
         feature_names=list(data.columns),
         channel_names=list(CHANNEL_NAMES),
+        volume=volume,
+        pixel_size=PIXEL_UM,
         DESCR=_DESCRIPTION,
     )
 
@@ -222,6 +236,7 @@ def _draw_species(n_samples: int, n_species: int, entropy: int) -> np.ndarray:
 
 
 def _measure(
+    body: Body,
     kind: Species,
     rng: np.random.Generator,
     *,
@@ -229,8 +244,7 @@ def _measure(
     profile_noise: float,
     scale_bar: bool,
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Draw one individual and measure it twice: image and profile."""
-    body = carried_by_flow(kind.grow(rng), rng)
+    """Measure one individual twice: image and profile."""
     content = np.exp(_PIGMENT_CONTENT_JITTER * rng.standard_normal())
     mixture = np.exp(_PIGMENT_RATIO_JITTER * rng.standard_normal(3))
     pigments = content * mixture * np.array(PIGMENTS[kind.pigment])

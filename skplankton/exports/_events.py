@@ -1,0 +1,123 @@
+"""Samples → the events of Darwin Core: when and where."""
+
+from __future__ import annotations
+
+import datetime
+from collections.abc import Hashable, Iterable
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from skplankton._utils.reports import Problems
+from skplankton._views.entries import is_missing
+from skplankton.exports._terms import EVENT_COLUMNS
+
+_POSITION = {"latitude": 90.0, "longitude": 180.0}
+_DEPTHS = ("depth_min", "depth_max")
+
+
+def events_of(samples: pd.DataFrame, prefix: str, problems: Problems) -> pd.DataFrame:
+    """One event per sample; a missing time or position is a problem."""
+    ids = samples["sample_id"]
+    columns: dict[str, Any] = {"eventID": [f"{prefix}{sample_id}" for sample_id in ids]}
+    columns["eventDate"] = [_interval(row) for row in samples.to_dict("records")]
+    lacking = {"start": np.array([not date for date in columns["eventDate"]])}
+    for name, limit in _POSITION.items():
+        values = _numbers(samples, name, -limit, limit)
+        columns[f"decimal{name.title()}"] = values
+        lacking[name] = np.isnan(values)
+    _report_missing(ids, lacking, problems)
+    low, high = (_numbers(samples, name, -np.inf, np.inf) for name in _DEPTHS)
+    upside_down = np.flatnonzero(low > high)
+    if len(upside_down):
+        row = upside_down[0]
+        raise ValueError(
+            f"samples, row {row} ({ids.iloc[row]!r}): depth_min={low[row]:g} is more "
+            f"than depth_max={high[row]:g}. Depths are in m, positive downwards."
+        )
+    columns["minimumDepthInMeters"], columns["maximumDepthInMeters"] = low, high
+    columns["eventRemarks"] = [_remarks(row) for row in samples.to_dict("records")]
+    return pd.DataFrame(columns, columns=list(EVENT_COLUMNS))
+
+
+def _report_missing(
+    ids: pd.Series, lacking: dict[str, np.ndarray], problems: Problems
+) -> None:
+    gaps = [
+        f"{lack.sum()} of {len(ids)} samples have no {name}: {shown(ids[lack])}."
+        for name, lack in lacking.items()
+        if lack.any()
+    ]
+    if gaps:
+        problems.add(
+            " ".join(gaps),
+            "a sample without a start, latitude or longitude is exported without it, "
+            "and OBIS does not accept it",
+            count=int(np.any(list(lacking.values()), axis=0).sum()),
+        )
+
+
+def _interval(sample: dict[Hashable, Any]) -> str:
+    """From start to end in ISO 8601, the start alone, or an empty text."""
+    start, seconds = sample["start"], sample["duration_s"]
+    if is_missing(start):
+        return ""
+    where = f"samples, sample {sample['sample_id']!r}"
+    if not isinstance(start, datetime.datetime):
+        raise ValueError(
+            f"{where}: expected a time as start, got {start!r}. Convert the column "
+            "with pandas.to_datetime."
+        )
+    start = pd.Timestamp(start)
+    if start.tzinfo is not None:
+        start = start.tz_convert("UTC").tz_localize(None)
+    if is_missing(seconds):
+        return _iso(start)
+    if not 0 <= seconds < np.inf:
+        raise ValueError(
+            f"{where}: expected seconds from 0 as duration_s, got {seconds}."
+        )
+    return f"{_iso(start)}/{_iso(start + pd.Timedelta(seconds=seconds))}"
+
+
+def _iso(time: pd.Timestamp) -> str:
+    return f"{time.round('s').isoformat()}Z"
+
+
+def _numbers(samples: pd.DataFrame, name: str, low: float, high: float) -> np.ndarray:
+    """A column of optional numbers between two limits; NaN where missing."""
+    if name not in samples.columns:
+        return np.full(len(samples), np.nan)
+    values = np.full(len(samples), np.nan)
+    for row, value in enumerate(samples[name]):
+        if is_missing(value):
+            continue
+        try:
+            values[row] = float(value)
+        except (TypeError, ValueError):
+            values[row] = np.inf
+        if not low <= values[row] <= high or np.isinf(values[row]):
+            limits = f" from {low:g} to {high:g}" if np.isfinite(low) else ""
+            raise ValueError(
+                f"samples, row {row} ({samples['sample_id'].iloc[row]!r}): expected a "
+                f"number{limits} as {name}, got {value!r}."
+            )
+    return values
+
+
+def _remarks(sample: dict[Hashable, Any]) -> str:
+    remarks = []
+    partial, problem = sample.get("is_partial"), sample.get("volume_problem")
+    if not is_missing(partial) and partial:
+        remarks.append("Only a part of the sample was read.")
+    if not is_missing(problem) and str(problem):
+        remarks.append(f"Volume: {problem}")
+    return " ".join(remarks)
+
+
+def shown(values: Iterable, limit: int = 10) -> str:
+    """The first values, for a message."""
+    values = [str(value) for value in values]
+    more = f" and {len(values) - limit} more" if len(values) > limit else ""
+    return ", ".join(map(repr, values[:limit])) + more
