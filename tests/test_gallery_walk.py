@@ -90,7 +90,7 @@ def test_absorption_equals_dense_algebra(n_pool, n_gallery, n_columns, seed):
     for row in range(n_gallery):
         inside = [row, *range(n_gallery, len(P))]
         others = [i for i in range(n_gallery) if i != row]
-        arrive = 0.98 * P[np.ix_(inside, others)].sum(axis=1)
+        arrive = 0.98 * P[np.ix_(inside, others)] @ np.eye(2)[codes[others]]
         system = np.eye(len(inside)) - 0.98 * P[np.ix_(inside, inside)]
         alone = np.linalg.solve(system, arrive)[0]
         got = walk.absorption_without(np.array([row]))
