@@ -128,6 +128,13 @@ def test_samples_are_in_their_order_and_do_not_mix():
     assert abundance_table(both)["sample_id"].unique().tolist() == ["b", "a"]
 
 
+def test_sample_ids_that_are_numbers():
+    """As a reader of CSV files makes them of one table, and not of the other."""
+    given = samples().assign(sample_id=[7])
+    found = by_label(particles("7", diatom=3), given)
+    assert found.loc["diatom", "concentration"] == 1.5
+
+
 def test_index_of_particles_does_not_matter():
     table = particles(diatom=6, ciliate=4)
     expected = abundance_table(table, calibration=ONE_IN_TEN, random_state=0)
@@ -445,7 +452,19 @@ def test_imaged_only_without_any_image():
     table = particles(diatom=3).assign(has_image=False)
     found = by_label(table, imaged_only=True)
     assert found.loc["diatom", ["count", "count_low", "count_high"]].isna().all()
+    assert found["share"].isna().all()
     assert "scaled from 0 of 3 particles" in found.loc["diatom", "note"]
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_imaged_only_with_one_image(method):
+    table = with_shares(particles(diatom=30)).assign(has_image=False)
+    table.loc[4, "has_image"] = True
+    known = with_shares(ONE_IN_TEN)
+    found = by_label(table, calibration=known, method=method, imaged_only=True)
+    assert found["count"].sum() == pytest.approx(30)
+    assert found["count_high"].notna().all()
+    assert found.loc["diatom", "count_high"] > 30
 
 
 def test_images_and_profiles_are_calibrated_separately():

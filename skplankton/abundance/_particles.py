@@ -91,7 +91,8 @@ def read_samples(samples: pd.DataFrame | None, sample_ids: np.ndarray) -> pd.Dat
         return _with_all_columns(found)
     check_columns(samples, "samples", ["sample_id", "analyzed_volume_ml"])
     samples = _with_all_columns(samples)
-    twice = samples["sample_id"][samples["sample_id"].duplicated()]
+    ids = samples["sample_id"]
+    twice = ids[ids.astype(str).duplicated()]
     if len(twice):
         raise ValueError(
             f"samples has several rows with the sample_id {shown(pd.unique(twice))}. "

@@ -50,7 +50,7 @@ def sample_table(
         ("count", "count_low", "count_high"), zip(*counts, strict=True), strict=True
     ):
         found[name] = np.concatenate(parts)
-    total = found["count"].sum()
+    total = found["count"].sum(skipna=False)
     found["share"] = found["count"] / total if total > 0 else np.nan
     volume = sample["analyzed_volume_ml"]
     for name in ("", "_low", "_high"):
@@ -106,7 +106,8 @@ def _counts(
             per_particle = n_all / n_imaged
             count = per_particle * count
             n_expected = rng.gamma(n_all + PRIOR_SHAPE, size=(len(draws), 1))
-            draws = draws / draws.sum(axis=1, keepdims=True) * n_expected
+            n_drawn = draws.sum(axis=1, keepdims=True)  # 0 if nothing was drawn
+            draws = draws / np.maximum(n_drawn, np.finfo(float).tiny) * n_expected
     low, high = interval(draws, settings.confidence_level, per_particle)
     return count, np.minimum(low, count), np.maximum(high, count)
 

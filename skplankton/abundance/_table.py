@@ -225,7 +225,8 @@ def abundance_table(
     table = read_predictions(particles, calibration, method in NEED_SHARES)
     groups = view_groups(table, calibration, imaged_only)
     samples = read_samples(samples, table.sample_ids)
-    rows_of = pd.Series(table.sample_ids).groupby(table.sample_ids, sort=False).indices
+    ids = pd.Series(table.sample_ids).astype(str)
+    rows_of = ids.groupby(ids, sort=False).indices
     seeds = draw_seeds(len(samples), random_state)
     settings = Settings(
         table,
@@ -237,17 +238,15 @@ def abundance_table(
     )
     parts = []
     for sample, seed in zip(samples.to_dict("records"), seeds, strict=True):
-        rows = rows_of.get(sample["sample_id"], np.empty(0, dtype=np.intp))
+        rows = rows_of.get(str(sample["sample_id"]), np.empty(0, dtype=np.intp))
         if not len(rows) and sample["n_particles"] > 0:
             raise ValueError(
                 f"samples says that {sample['sample_id']!r} has "
                 f"{sample['n_particles']:.0f} particles, and particles has none of "
                 "them. Pass the predicted labels of all samples, or leave it out."
             )
-        parts.append(sample_table(settings, sample, rows, seed))
-    found = (
-        pd.concat(parts, ignore_index=True)
-        if parts
-        else pd.DataFrame(columns=list(_COLUMNS))
-    )
-    return found[list(_COLUMNS)].astype(_COLUMNS)
+        part = sample_table(settings, sample, rows, seed)
+        parts.append(part[list(_COLUMNS)].astype(_COLUMNS))
+    if not parts:
+        return pd.DataFrame(columns=list(_COLUMNS)).astype(_COLUMNS)
+    return pd.concat(parts, ignore_index=True)
