@@ -12,6 +12,7 @@ from sklearn.pipeline import Pipeline
 
 from skplankton import GalleryKNNClassifier
 from skplankton._cli._arguments import DONE, PROBLEMS
+from skplankton._cli._checks import report_gallery, warn_of_scale_bar
 from skplankton._cli._embedder import as_X, has_pair, new_embedder
 from skplankton._cli._files import reserved
 from skplankton._cli._model import UNKNOWN, Model, save_model, versions
@@ -60,6 +61,8 @@ def run(options: Namespace) -> int:
         f"{options.output}: {len(gallery.classes_)} species, and "
         f"{plural(len(model.gallery_ids), 'labeled particle')} in the gallery"
     )
+    doubtful = options.output.with_name(f"{options.output.stem}_doubtful_labels.csv")
+    report_gallery(gallery, model.gallery_ids, doubtful)
     for report in reports:
         print_message(report)
     return PROBLEMS if reports else DONE
@@ -86,6 +89,7 @@ def _fitted(table: pd.DataFrame, options: Namespace) -> Model:
         f"{plural(len(table), 'particle')}: {complete.sum()} with image and profile, "
         f"to train on; {labeled.sum()} labeled, {(~labeled).sum()} unlabeled"
     )
+    warn_of_scale_bar(table["image"], options.crop_top)
     # Only pairs are used for training: most particles have no image.
     used = table[labeled | complete].reset_index(drop=True)
     pipeline = Pipeline(

@@ -69,7 +69,12 @@ def _n_rows(images: list[np.ndarray], place: str, dark: float) -> int:
     drawn = in_most & agree & (center < dark)
     if drawn.sum(axis=1).max() < SHORTEST:
         return 0
-    return int(np.flatnonzero(drawn.any(axis=1))[-1]) + 1
+    last = int(np.flatnonzero(drawn.any(axis=1))[-1])
+    # The rest of the strip that a program has added for it: the same in all images.
+    n_same, n_known = (agree & in_most).sum(axis=1), in_most.sum(axis=1)
+    is_strip = (n_known > 0) & (n_same >= SHARE * n_known)
+    is_strip[: last + 1] = True
+    return int(np.argmin(is_strip)) if not is_strip.all() else len(is_strip)
 
 
 def _gray(image: np.ndarray) -> np.ndarray:
