@@ -32,6 +32,7 @@ from skplankton.datasets import make_particles
 
 CACHE = Path(__file__).parent / ".cache"
 TEST_SHARE = 0.3
+N_POOL, N_PARTICLES = 1200, 5000  # of `embedded_by_views`
 # Individuals of the eight species of the imbalanced set.
 ABUNDANCES = (256, 128, 64, 48, 32, 24, 24, 24)
 FLOWCAM_SIDE = 64  # its images are 12 to 118 pixels large
@@ -188,3 +189,19 @@ def _embedded(name, seed):
     )
     embedder = CrossModalEmbedder(random_state=seed, **shapes).fit(take(X, pool))
     return embedder.transform(X), y, pool, queries
+
+
+def embedded_by_views(seed):
+    """Simulated particles by both views and by the profile alone, and their species.
+
+    Fused embeddings of 5,000 particles. The first 1,200 are the pool that trained the
+    embedder. Kept like those of `embedded`.
+    """
+    return joblib.Memory(CACHE, verbose=0).cache(_embedded_by_views)(seed)
+
+
+def _embedded_by_views(seed):
+    # Other particles than those of `simulated`.
+    X, y = make_particles(N_PARTICLES, random_state=3000 + seed, return_X_y=True)
+    embedder = CrossModalEmbedder(random_state=seed).fit(X[:N_POOL])
+    return embedder.transform(X), embedder.transform(X.assign(image=None)), y

@@ -13,6 +13,7 @@ _HOME_OF_NAME = {
     "GalleryKNNClassifier": "skplankton._gallery.classifier",
 }
 _SUBMODULES = (
+    "abundance",
     "baselines",
     "datasets",
     "ecotaxa",
@@ -27,6 +28,7 @@ _SUBMODULES = (
 __all__ = [
     "CrossModalEmbedder",
     "GalleryKNNClassifier",
+    "abundance",
     "baselines",
     "datasets",
     "ecotaxa",

@@ -48,6 +48,7 @@ from skplankton.datasets import (
     write_particles,
 )
 from skplankton.ecotaxa import read_ecotaxa, write_ecotaxa
+from skplankton.evaluation import suspect_labels
 from skplankton.model_selection import select_to_label
 
 SPECIES = 3
@@ -538,6 +539,58 @@ def test_labels_that_are_perhaps_not_meant(X, y, tmp_path, capsys):
     assert printed.err.count("warning:") == 2
     classes = joblib.load(tmp_path / "m")["pipeline"]["gallery"].classes_
     assert set(classes) == {"x", "X", "None", *y[6:40]}
+
+
+def test_fit_reports_the_gallery(station, tmp_path, capsys):
+    labels = station.labels[:40].copy()
+    labels["bay_1"] = "rare"
+    write_labels(tmp_path / "ecotaxa_x.tsv", labels)
+    made = SimpleNamespace(season=station.season, export=tmp_path / "ecotaxa_x.tsv")
+    output = tmp_path / "m.joblib"
+    assert fit(made, "--output", output) == 0
+    printed = capsys.readouterr()
+    gallery = joblib.load(output)["pipeline"]["gallery"]
+    predicted, shares = gallery.leave_one_out()
+    accuracy = np.mean(predicted == gallery.gallery_labels_)
+    assert f"without its own label ({accuracy:.0%} right)" in printed.out
+    assert re.search(r"^rare +1 \(few\) +0% ", printed.out, re.MULTILINE)
+    for species in set(labels) - {"rare"}:
+        of_it = gallery.gallery_labels_ == species
+        share = np.mean(predicted[of_it] == species)
+        assert re.search(rf"^{species} +{of_it.sum()} +{share:.0%}", printed.out, re.M)
+    rows = suspect_labels(gallery.gallery_labels_, shares, gallery.classes_)
+    doubtful = pd.read_csv(tmp_path / "m_doubtful_labels.csv")
+    assert len(rows)
+    assert f"{len(rows)} labels may be wrong: see {tmp_path}" in printed.err
+    ids = np.asarray(joblib.load(output)["gallery_ids"])
+    assert doubtful["object_id"].tolist() == ids[rows].tolist()
+    assert doubtful["label"].tolist() == gallery.gallery_labels_[rows].tolist()
+    assert doubtful["predicted"].tolist() == predicted[rows].tolist()
+    own = np.searchsorted(gallery.classes_, gallery.gallery_labels_[rows])
+    assert np.allclose(doubtful["share_of_label"], shares[rows, own], atol=1e-4)
+
+
+def test_doubtful_labels_of_a_former_fit_are_removed(station, tmp_path):
+    stale = tmp_path / "m_doubtful_labels.csv"
+    stale.write_text("object_id\nbay_1\n")
+    assert fit(station, "--output", tmp_path / "m.joblib") == 0
+    assert not stale.exists() or "share_of_label" in stale.read_text("utf-8-sig")
+
+
+def test_a_scale_bar_is_suspected_before_training(X, y, tmp_path, capsys):
+    barred = X[:40].astype(object)
+    for row in barred.index:
+        image = np.asarray(barred.at[row, "image"])
+        strip = np.full((12, image.shape[1]), 255, np.uint8)
+        strip[4:7, 2:14] = 0
+        barred.at[row, "image"] = np.vstack([strip, image])
+    table = write_particles(barred, y[:40], tmp_path / "LAB")
+    fit(None, "--output", tmp_path / "m", samples=[table], labels=False)
+    words = "in the first 12 rows. It is no part of a particle. Pass --crop-top 12 to"
+    assert words in capsys.readouterr().err
+    options = ("--output", tmp_path / "m", "--overwrite", "--crop-top", "12")
+    fit(None, *options, samples=[table], labels=False)
+    assert "scale bar" not in capsys.readouterr().err
 
 
 def test_fit_with_problems(station, tmp_path, capsys):

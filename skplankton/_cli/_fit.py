@@ -8,11 +8,13 @@ from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 from sklearn.pipeline import Pipeline
 
 from skplankton import GalleryKNNClassifier
 from skplankton._cli._arguments import DONE, PROBLEMS
+from skplankton._cli._checks import report_gallery, warn_of_scale_bar
 from skplankton._cli._embedder import as_X, has_pair, new_embedder
 from skplankton._cli._files import reserved
 from skplankton._cli._model import UNKNOWN, Model, save_model, versions
@@ -54,13 +56,15 @@ def run(options: Namespace) -> int:
                 cache=options.cache or work / VIEWS,
                 labels_cache=work / LABELS,
             )
-            model = _fitted(table, options)
+            model, left_out = _fitted(table, options)
         save_model(model, options.output, work)
     gallery = model.pipeline["gallery"]
     print_result(
         f"{options.output}: {len(gallery.classes_)} species, and "
         f"{plural(len(model.gallery_ids), 'labeled particle')} in the gallery"
     )
+    doubtful = options.output.with_name(f"{options.output.stem}_doubtful_labels.csv")
+    report_gallery(gallery, left_out, model.gallery_ids, doubtful)
     for report in reports:
         print_message(report)
     return PROBLEMS if reports else DONE
@@ -79,7 +83,10 @@ def _check_output(output: Path, overwrite: bool) -> None:
         )
 
 
-def _fitted(table: pd.DataFrame, options: Namespace) -> Model:
+def _fitted(
+    table: pd.DataFrame, options: Namespace
+) -> tuple[Model, tuple[np.ndarray, np.ndarray]]:
+    """The model, and what `leave_one_out` says of its gallery."""
     labeled = table["label"].notna()
     complete = has_pair(table)
     check_two_classes(table["label"][labeled].to_numpy(dtype=object))
@@ -87,6 +94,7 @@ def _fitted(table: pd.DataFrame, options: Namespace) -> Model:
         f"{plural(len(table), 'particle')}: {complete.sum()} with image and profile, "
         f"to train on; {labeled.sum()} labeled, {(~labeled).sum()} unlabeled"
     )
+    warn_of_scale_bar(table["image"], options.crop_top)
     # Only pairs are used for training: most particles have no image.
     used = table[labeled | complete].reset_index(drop=True)
     pipeline = Pipeline(
@@ -108,23 +116,26 @@ def _fitted(table: pd.DataFrame, options: Namespace) -> Model:
         # load_labeled has warned of it already, in terms of this command.
         warnings.filterwarnings("ignore", "y contains the text", UserWarning)
         pipeline.fit(as_X(used), used["label"].to_numpy(dtype=object))
-    kept = pipeline["gallery"].gallery_indices_
+    gallery = pipeline["gallery"]
+    kept = gallery.gallery_indices_
     channels = options.channels
     if not isinstance(channels, dict):
         # By name: what "auto" takes in one file might be other channels in the next.
         found = pipeline["embed"]._channels
         # Vectors of measurements do not know their names.
         channels = channels if found is None else list(found)
+    left_out = gallery.leave_one_out()
+    n_right = int(np.sum(left_out[0] == gallery.gallery_labels_))
     training = {
         "fitted": datetime.now(timezone.utc).strftime("%Y-%m-%d %H:%M UTC"),
         "samples": sorted(set(table["sample_id"])),
         "n_particles": len(table),
         "n_pairs": int(complete.sum()),
         "n_labeled": int(labeled.sum()),
-        "left_out": pipeline["gallery"]._left_out,
+        "left_out": (n_right, len(kept)),
     }
     ids = used["object_id"].iloc[kept].tolist()
-    return Model(pipeline, ids, channels, versions(), training)
+    return Model(pipeline, ids, channels, versions(), training), left_out
 
 
 def _unknown(contamination: float) -> dict[str, Any]:

@@ -1,6 +1,7 @@
 """Classification of particles by nearest neighbors in a small labeled gallery."""
 
 import warnings
+from collections.abc import Callable
 from numbers import Integral, Real
 from typing import Any
 
@@ -498,6 +499,34 @@ class GalleryKNNClassifier(ClassifierMixin, BaseEstimator):
         """
         return self._votes(X)[1]
 
+    def leave_one_out(self) -> tuple[np.ndarray, np.ndarray]:
+        """Classify each gallery row by the other rows of the gallery.
+
+        What `predict` and `predict_proba` return for a gallery row if its own label is
+        not known: with `use_unlabeled`, the row is passed like an unlabeled one. So the
+        labels of the gallery also tell which classes are confused, as
+        :func:`skplankton.abundance.abundance_table` needs it. `view_scales_`, `offset_`
+        and what is usual for each class stay as they were learned from all rows.
+
+        Returns
+        -------
+        labels : ndarray of shape (n_gallery,)
+            The predicted labels. A row without a view in `query_modalities` gets
+            `missing_label_`. The only row of a class gets another class.
+        shares : ndarray of shape (n_gallery, n_classes)
+            The shares of the votes, in the order of `classes_`.
+
+        Notes
+        -----
+        A class has one label fewer than the others when one of its rows is left out:
+        with few labels per class, the predicted labels are wrong somewhat more often
+        than those of new particles.
+        """
+        check_is_fitted(self)
+        self._validate_params()
+        votes = self._votes_without()
+        return self._labels(*votes), votes[0]
+
     def kneighbors(
         self,
         X: ArrayLike,
@@ -612,6 +641,36 @@ class GalleryKNNClassifier(ClassifierMixin, BaseEstimator):
         The latter have equal shares, and no familiarity.
         """
         distances, rows = self.kneighbors(X)
+
+        def absorption(walk, has_view):
+            return walk.absorption(self._validate_embeddings(X, reset=False)[has_view])
+
+        return self._combine(distances, rows, absorption)
+
+    def _votes_without(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """`_votes` of the gallery rows, each without its own entries."""
+        views = self._views(self.gallery_, self.query_modalities)
+        present = present_views(views)
+        # At most two entries are a row's own.
+        n_neighbors = min(self.n_neighbors, len(self._entry_rows))
+        n_found = min(n_neighbors + 2, len(self._entry_rows))
+        distances, entries = neighbors_of_views(self._search, views, present, n_found)
+        rows = np.where(present[:, :, None], self._entry_rows[entries], -1)
+        is_own = rows == np.arange(len(rows))[:, None, None]
+        distances[is_own] = np.inf
+        nearest = np.argsort(distances, axis=2, kind="stable")[:, :, :n_neighbors]
+        distances, rows = (
+            np.take_along_axis(found, nearest, axis=2).reshape(len(rows), -1)
+            for found in (distances, rows)
+        )
+        return self._combine(
+            distances, rows, lambda walk, has_view: walk.absorption_without(has_view)
+        )
+
+    def _combine(
+        self, distances: np.ndarray, rows: np.ndarray, absorption: Callable
+    ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """`_votes` from the neighbors of each view, and the walks of some queries."""
         no_view = np.all(rows < 0, axis=1)
         distances[no_view] = 1.0  # any value: their votes are not used
         if self.query_modalities == "all":
@@ -622,13 +681,12 @@ class GalleryKNNClassifier(ClassifierMixin, BaseEstimator):
         )
         familiarity = -distances.min(axis=1)
         if self._walk is not None:
-            X = self._validate_embeddings(X, reset=False)
             has_view = np.flatnonzero(~no_view)
-            absorption = self._walk.absorption(X[has_view])
-            familiarity[has_view] = self._familiarity(absorption)
-            total = absorption.sum(axis=1)
+            ends = absorption(self._walk, has_view)
+            familiarity[has_view] = self._familiarity(ends)
+            total = ends.sum(axis=1)
             arrives = total > 0
-            shares[has_view[arrives]] = absorption[arrives] / total[arrives, None]
+            shares[has_view[arrives]] = ends[arrives] / total[arrives, None]
         shares[no_view] = 1 / len(self.classes_)
         familiarity[no_view] = -np.inf
         return shares, familiarity, no_view
@@ -653,14 +711,11 @@ class GalleryKNNClassifier(ClassifierMixin, BaseEstimator):
         n_of_class = np.bincount(self._codes)[self._codes]
         rows = _evenly_spaced(np.flatnonzero(n_of_class > 1), _N_LEFT_OUT)
         self._walk = None
-        self._left_out = (0, 0)  # how many of these rows would be classified correctly
         if self._use_unlabeled:
             self._walk = GalleryWalk(self.gallery_, pool, self._codes, self._metric)
             absorption = self._walk.absorption_without(rows)
             scores = log_odds(absorption.sum(axis=1))
             codes = self._codes[rows]
-            n_right = int(np.sum(absorption.argmax(axis=1) == codes))
-            self._left_out = (n_right, len(rows))
             self._class_levels = class_levels(scores, codes, len(self.classes_))
             scores = scores - self._class_levels[codes]
             if not len(scores) and len(pool):

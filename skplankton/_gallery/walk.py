@@ -3,6 +3,7 @@
 import numpy as np
 from scipy import sparse
 from scipy.sparse.linalg import cg
+from sklearn.utils import gen_batches
 
 from skplankton._gallery.nearest import NearestEntries
 
@@ -27,6 +28,9 @@ _TOLERANCE = 1e-10
 _NO_WEIGHT = 1e-12
 
 _QUERIES_AT_A_TIME = 4096
+
+# Gallery rows left out at a time: each takes as much memory as there are nodes.
+_ROWS_AT_A_TIME = 200
 
 
 class GalleryWalk:
@@ -56,7 +60,7 @@ class GalleryWalk:
         self.metric = metric
         self.nodes = np.vstack([gallery, pool])
         self.search = NearestEntries(self.nodes, metric)
-        self.n_gallery, self.codes = len(gallery), codes
+        self.n_gallery = len(gallery)
         distances, neighbors = self._neighbors_of_nodes()
         known = distances[distances > 0]
         self.smallest_scale = _SMALLEST_SCALE * np.median(known) if known.size else 1.0
@@ -83,20 +87,27 @@ class GalleryWalk:
         return found
 
     def absorption_without(self, rows: np.ndarray) -> np.ndarray:
-        """Probabilities that a walk from a gallery row ends at others of each class.
+        """Absorption probabilities of gallery rows, each without its own label.
 
-        It then passes through its own row like through an unlabeled one. Of shape
-        (n_rows, n_classes).
+        That a walk from the row ends at each class, of shape (n_rows, n_classes). It
+        passes through the row like through an unlabeled one.
         """
+        if not hasattr(self, "transitions"):  # unpickled
+            self._set_graph(*self._neighbors_of_nodes())
+        batches = gen_batches(len(rows), _ROWS_AT_A_TIME)
+        found = [self._absorption_without(rows[batch]) for batch in batches]
+        return np.concatenate([np.empty((0, self.node_absorption.shape[1])), *found])
+
+    def _absorption_without(self, rows: np.ndarray) -> np.ndarray:
         own = np.zeros((self.n_gallery, len(rows)))
         own[rows, np.arange(len(rows))] = 1
         steps = _CONTINUES * self.transitions[rows]
-        # From the row's neighbors, the probabilities to end there, and anywhere.
+        # From the row's neighbors, the probabilities to end there, and at each class.
         to_own = steps.multiply(self._absorption_of_nodes(own).T)
-        back = np.asarray(to_own.sum(axis=1)).ravel()
-        ends = steps @ self.node_absorption
-        ends[np.arange(len(rows)), self.codes[rows]] -= back
-        return ends / (1 - back[:, None])
+        back = np.asarray(to_own.sum(axis=1)).reshape(-1, 1)
+        to_class = steps @ self.node_absorption
+        is_own_class = self.node_absorption[rows]  # a gallery row ends where it is
+        return np.maximum(to_class - back * is_own_class, 0) / (1 - back)
 
     def _neighbors_of_nodes(self) -> tuple[np.ndarray, np.ndarray]:
         """Distances and positions of the other nodes nearest to each."""
@@ -158,7 +169,7 @@ class GalleryWalk:
 
     def __getstate__(self):
         # The search is quickly rebuilt, and the graph has served.
-        left_out = ("search", "transitions", "symmetric", "roots", "codes")
+        left_out = ("search", "transitions", "symmetric", "roots")
         return {k: v for k, v in self.__dict__.items() if k not in left_out}
 
     def __setstate__(self, state):

@@ -6,6 +6,7 @@ from skplankton.evaluation._displays.embedding import EmbeddingDisplay
 from skplankton.evaluation._displays.familiarity import FamiliarityDisplay
 from skplankton.evaluation._displays.gallery_size import GallerySizeDisplay
 from skplankton.evaluation._displays.neighbors import NeighborsDisplay
+from skplankton.evaluation._suspect_labels import suspect_labels
 from skplankton.evaluation._table import benchmark_table
 
 __all__ = [
@@ -16,4 +17,5 @@ __all__ = [
     "SetupConfusionDisplay",
     "benchmark_table",
     "cross_modal_benchmark",
+    "suspect_labels",
 ]
