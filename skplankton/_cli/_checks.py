@@ -7,7 +7,6 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from sklearn.metrics import accuracy_score
 
 from skplankton import GalleryKNNClassifier
 from skplankton._cli._reports import plural, print_message, print_result
@@ -44,15 +43,19 @@ def warn_of_scale_bar(images: pd.Series, crop_top: int) -> None:
     )
 
 
-def report_gallery(gallery: GalleryKNNClassifier, ids: list[str], path: Path) -> float:
-    """Print how well the gallery recognizes itself; return the accuracy.
+def report_gallery(
+    gallery: GalleryKNNClassifier,
+    left_out: tuple[np.ndarray, np.ndarray],
+    ids: list[str],
+    path: Path,
+) -> None:
+    """Print how well the gallery recognizes itself; write labels that may be wrong.
 
-    Each of its particles is classified without its own label. Labels that are probably
-    wrong are written to the file.
+    `left_out` is what its method `leave_one_out` returns.
     """
     labels = np.asarray(gallery.gallery_labels_)
-    predicted, shares = gallery.leave_one_out()
-    accuracy = float(accuracy_score(labels.astype(str), predicted.astype(str)))
+    predicted, shares = left_out
+    accuracy = np.mean(predicted == labels)
     table = pd.DataFrame({"label": labels.astype(str), "got": predicted.astype(str)})
     rows = []
     for label, group in table.groupby("label"):
@@ -79,7 +82,6 @@ def report_gallery(gallery: GalleryKNNClassifier, ids: list[str], path: Path) ->
             f"{plural(len(suspected), 'label')} may be wrong: see {path}, the most "
             "doubtful first"
         )
-    return accuracy
 
 
 def _write_suspected(rows, gallery, ids, predicted, shares, path) -> None:

@@ -240,10 +240,8 @@ def _training_facts(training: Mapping[str, Any]) -> list[tuple[str, str]]:
         ("Particles", numbers),
     ]
     n_right, n_left_out = training["left_out"]
-    if n_left_out:
-        accuracy = (
-            f"{n_right / n_left_out:.3f} of {n_left_out} labeled particles, each "
-            "classified by the others"
-        )
-        facts.append(("Leave-one-out accuracy", accuracy))
-    return facts
+    accuracy = (
+        f"{n_right / n_left_out:.3f} of {n_left_out} labeled particles, each classified "
+        "without its own label"
+    )
+    return [*facts, ("Leave-one-out accuracy", accuracy)]
