@@ -139,8 +139,9 @@ def votes(X_train, X, seed, shapes):
 # Alternatives to the defaults, each differing in one choice
 CHOICES = {
     "T=0.2": {"temperature": 0.2},
+    "T=0.3": {"temperature": 0.3},
     "T=1": {"temperature": 1.0},
-    "T learnt from 0.37": {"temperature": 0.37, "learn_temperature": True},
+    "T learned": {"learn_temperature": True},
     "projection": {"features": "projection"},
     "encoder": {"features": "encoder"},
     "15 epochs": {"max_epochs": 15},
@@ -181,6 +182,7 @@ IMAGE_CHOICES = {
 }
 # Of the choices above, those with which training takes another time.
 COST_CHOICES = ("15 epochs", "60 epochs", "batches of 32", "batches of 128")
+TEMPERATURES = ("T=0.3", "T learned")  # compared on each set by itself
 IMAGE_DATA = ("simulator, 600", "simulator, imbalanced", "FlowCam")
 
 METHODS = {
@@ -253,6 +255,8 @@ def is_shown(method, name):
     choice = method.partition(", ")[2] if method.startswith("ours, ") else None
     if choice is None:
         return method != "DINO" or not name.startswith("simulator, 2000")
+    if choice in TEMPERATURES:
+        return not name.startswith("simulator, 2000")
     if (choice, name) == ("4 stages", "digits"):
         return True
     is_image_choice = choice in (*IMAGE_CHOICES, *COST_CHOICES)
@@ -328,6 +332,7 @@ def write_tables(path):
         path.with_name("accuracy_choices.csv")
     )
     cost = choices(path, IMAGE_DATA, [*IMAGE_CHOICES, *COST_CHOICES])
+    temperatures(path).to_csv(path.with_name("accuracy_temperatures.csv"))
     # Where the whole shape counts: not particles, and so not a reason for the default.
     shape = choices(path, ("digits",), ["4 stages"])
     shape.index += ", digits"
@@ -386,6 +391,19 @@ def choices(path, data, names):
         }
     found = pd.DataFrame.from_dict(rows, orient="index").rename_axis("choice")
     return found.round(dict.fromkeys(found, 1) | {"seconds": 2})
+
+
+def temperatures(path):
+    """Gain of other temperatures over the default: a row per choice and data set."""
+    found = {
+        (choice, name): choices(path, (name,), [choice]).loc[choice]
+        for choice in TEMPERATURES
+        for name in DATA
+        if is_shown(f"ours, {choice}", name)
+    }
+    table = pd.DataFrame.from_dict(found, orient="index")
+    table.index.names = ["choice", "data"]
+    return table.drop(columns="seconds").rename(columns={"data × splits": "splits"})
 
 
 def _by_run(path, data, values="accuracy"):

@@ -38,6 +38,7 @@ from skplankton._cli import (
 from skplankton._cli._labels import read_labels
 from skplankton._cli._samples import IfcbSample, find_samples, load_all
 from skplankton._views.entries import image_pixels
+from skplankton.abundance import abundance_table, gallery_calibration
 from skplankton.datasets import (
     load_cyz_json,
     load_ifcb,
@@ -49,6 +50,7 @@ from skplankton.datasets import (
 )
 from skplankton.ecotaxa import read_ecotaxa, write_ecotaxa
 from skplankton.evaluation import suspect_labels
+from skplankton.exports import read_csv
 from skplankton.model_selection import select_to_label
 
 SPECIES = 3
@@ -655,7 +657,7 @@ def test_predicted_labels_are_those_of_the_pipeline(station, tmp_path):
         assert printed[printed > 0].to_dict() == table["name"].value_counts().to_dict()
     assert sorted(file.name for file in out.iterdir()) == [
         *(f"{name}.csv" for name in SAMPLES),
-        *("progress", "samples.csv", "species.csv"),
+        *("abundance.csv", "progress", "samples.csv", "species.csv"),
     ]
     assert not list((out / "progress" / "begun").iterdir())
 
@@ -1056,14 +1058,15 @@ def test_results_of_former_contents_are_removed(station, tmp_path):
     assert classify(station, out, samples=samples) == 0
     samples[0].write_text("{", encoding="utf-8")
     assert classify(station, out, samples=samples) == 1
-    assert sorted(results(out)) == ["cape.csv", "samples.csv", "species.csv"]
+    of_all = ["abundance.csv", "samples.csv", "species.csv"]
+    assert sorted(results(out)) == sorted(["cape.csv", *of_all])
     assert pd.read_csv(out / "species.csv")["sample"].tolist() == ["cape"]
 
 
 def test_files_of_others_are_not_replaced(station, tmp_path, capsys):
     out = tmp_path / "out"
     out.mkdir()
-    for name in ("species.csv", "samples.csv"):
+    for name in ("species.csv", "samples.csv", "abundance.csv"):
         (out / name).write_text("mine")
         assert classify(station, out) == 1
         (out / name).unlink()
@@ -1097,7 +1100,7 @@ def test_every_name_has_its_own_files(station, tiny, tmp_path, capsys):
     assert classify(station, out, samples=samples) == 0
     before = results(out)
     assert set(before) == {
-        *("samples.csv", "species.csv"),
+        *("abundance.csv", "samples.csv", "species.csv"),
         *(f"{name}.csv" for name in names),
     }
     # Each is classified again, and no other with it.
@@ -2093,7 +2096,8 @@ def test_report_of_a_day(station, other_model, tmp_path, capsys, monkeypatch):
     assert classify(station, out, "--report", samples=samples) == 0
     only = {"samples": samples[:1], "model": other_model}
     assert classify(station, out, "--overwrite", **only) == 0
-    assert sorted(results(out)) == ["bay.csv", "species.csv"]
+    of_all = ["abundance.csv", "samples.csv", "species.csv"]
+    assert sorted(results(out)) == sorted(["bay.csv", *of_all])
     assert not list((out / "progress" / "excerpts").iterdir())
 
 
@@ -2187,3 +2191,85 @@ def test_report_needs_jinja(command, station, tmp_path, capsys, monkeypatch):
     assert run(command, *words) == 1
     assert "pip install 'skplankton[report]'" in capsys.readouterr().err
     assert not (tmp_path / "out").exists()
+
+
+# Abundances
+
+
+@pytest.fixture(scope="module")
+def counted(station, tmp_path_factory):
+    """The folder of a run, and its table of abundances."""
+    out = tmp_path_factory.mktemp("counted")
+    metadata = out / "volumes.csv"
+    metadata.write_text("sample_id,analyzed_volume_ml\nbay,2\ncape,0\n")
+    assert classify(station, out / "names", "--metadata", metadata) == 0
+    return out / "names", read_csv(out / "names" / "abundance.csv")
+
+
+def test_abundances_are_those_of_the_predicted_labels(station, counted):
+    out, table = counted
+    model = _model.open_model(station.model.read_bytes(), station.model)
+    calibration = gallery_calibration(model.pipeline["gallery"])
+    samples = read_samples(out / "samples.csv")
+    for name in SAMPLES:
+        predicted = pd.read_csv(out / f"{name}.csv", keep_default_na=False)
+        has_image = load_cyz_json(station.season / f"{name}.json").set_index(
+            "object_id"
+        )
+        particles = pd.DataFrame(
+            {
+                "sample_id": name,
+                "predicted_label": predicted["name"],
+                "has_image": has_image.loc[predicted["object_id"]].array,
+            }
+        )
+        expected = abundance_table(
+            particles,
+            samples[samples["sample_id"] == name],
+            calibration=calibration,
+            random_state=0,
+        )
+        got = table[table["sample_id"] == name].reset_index(drop=True)
+        assert got["label"].tolist() == expected["label"].tolist()
+        for column in ("count", "count_low", "count_high", "concentration"):
+            np.testing.assert_allclose(got[column], expected[column], rtol=1e-9)
+        assert got["count_predicted"].sum() == len(predicted)
+        assert got["count_imaged"].sum() == particles["has_image"].sum()
+
+
+def test_concentrations_need_a_volume(counted):
+    table = counted[1].set_index("sample_id")
+    bay = table.loc["bay"]
+    np.testing.assert_allclose(bay["concentration"], bay["count"] / 2)
+    assert table.loc["cape", "concentration"].isna().all()
+    assert table.loc["cape", "note"].str.contains("zero").all()
+
+
+def test_counting_those_with_an_image_does_not_classify_again(
+    station, counted, monkeypatch, capsys
+):
+    out, table = counted
+
+    def classified_again(*_):
+        raise AssertionError
+
+    monkeypatch.setattr(CrossModalEmbedder, "transform", classified_again)
+    assert "by the profile alone" not in capsys.readouterr().err
+    assert classify(station, out, "--imaged-only") == 0
+    assert "counted by the profile" not in capsys.readouterr().err
+    imaged = read_csv(out / "abundance.csv")
+    assert not np.allclose(imaged["count"], table["count"])
+    assert imaged["count_predicted"].tolist() == table["count_predicted"].tolist()
+    totals = imaged.groupby("sample_id")["count"].sum()
+    np.testing.assert_allclose(totals, PER_SAMPLE, rtol=0.05)
+    assert classify(station, out) == 0
+    assert "counted by the profile" in capsys.readouterr().err
+    assert read_csv(out / "abundance.csv").equals(table)
+
+
+def test_a_model_of_one_label_per_species_has_nothing_to_correct_by(station, tmp_path):
+    model = tmp_path / "one.joblib"
+    assert fit(station, "--gallery-size", 1, "--output", model) == 0
+    assert classify(station, tmp_path / "names", model=model) == 0
+    table = read_csv(tmp_path / "names" / "abundance.csv")
+    assert (table["count"] == table["count_predicted"]).all()

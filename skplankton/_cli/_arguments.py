@@ -111,7 +111,10 @@ DIR/<sample>.csv           one row per particle, the most doubtful first: its pr
                            could be read), score (share of the votes, 0 to 1),
                            familiarity, and the nearest labeled particles with their
                            similarity (1: identical)
-DIR/species.csv            number of particles of each species in each sample
+DIR/species.csv            number of particles of each species in each sample, as
+                           predicted
+DIR/abundance.csv          counts corrected for the mistakes of the model, and
+                           concentrations per mL, with 95 % intervals
 DIR/samples.csv            volume, time, instrument and so on of each sample, and
                            whether it was read in part only
 DIR/ecotaxa_<sample>.zip   with --ecotaxa: predicted labels and images to import into
@@ -312,6 +315,12 @@ def _add_classify(commands) -> None:
         metavar="FILE.csv",
         help="volumes, times and places of the samples, one row each; its values come "
         "before those of the instrument",
+    )
+    parser.add_argument(
+        "--imaged-only",
+        action="store_true",
+        help="count the particles with an image only, and scale the counts to all: "
+        "more exact if particles are photographed whatever their species",
     )
     parser.add_argument(
         "--report",

@@ -17,6 +17,7 @@ import numpy as np
 import pandas as pd
 
 import skplankton
+from skplankton._cli._abundances import abundances, count_sample
 from skplankton._cli._arguments import DONE, FAILED, PROBLEMS
 from skplankton._cli._files import json_bytes, read_json, write_whole
 from skplankton._cli._metadata import Metadata
@@ -36,6 +37,7 @@ from skplankton._cli._model import (
 from skplankton._cli._output_folder import (
     PART_PATTERN,
     REPORT,
+    RESERVED,
     SAMPLES,
     SPECIES,
     OutputFolder,
@@ -100,7 +102,7 @@ def _check_sample_names(samples: list[Sample]) -> None:
     """Raise if a sample's name gives no valid names for its output files."""
     for sample in samples:
         # Some file systems are not case-sensitive.
-        if sample.name.casefold() in (SPECIES, SAMPLES):
+        if sample.name.casefold() in RESERVED:
             raise ValueError(
                 f"The sample {sample.name!r} would be written to {sample.name}.csv, "
                 f"like the table of all samples. Rename {sample.source}."
@@ -181,8 +183,10 @@ def _classify(
     if waiting or records:
         folder.write_species()
         folder.write_samples()
+        folder.write_abundance(options.imaged_only)
+        _report_profiles(records, options.imaged_only)
     if records and options.report:
-        page = write_day_report(folder, records, failed, model, content, options.model)
+        page = write_day_report(folder, records, failed, model, content, options)
         print_result(f"report: {page}")
     elif options.report:
         (folder.path / REPORT).unlink(missing_ok=True)  # of an earlier day
@@ -201,6 +205,21 @@ def _sample_errors(
             raise
         failed[sample.name] = error
         print_message(f"{sample.name} could not be classified: {error}")
+
+
+def _report_profiles(records: dict[str, Any], imaged_only: bool) -> None:
+    """Say what the counts of particles without an image rest on."""
+    if imaged_only:
+        return
+    counts = pd.concat([abundances({n: r}, False) for n, r in records.items()])
+    n_profiles = int(counts["count_profile_only"].fillna(0).sum())
+    if n_profiles and counts["count_imaged"].fillna(0).any():
+        print_message(
+            f"{plural(n_profiles, 'particle')} without an image: counted by the "
+            "profile alone, and corrected by the mistakes of the labeled particles, "
+            "which mostly have both. If particles are photographed whatever their "
+            "species, --imaged-only counts those with an image, and scales the counts."
+        )
 
 
 def _report_outcome(
@@ -262,7 +281,9 @@ class SampleJob:
         parts = list(self._parts(sample, table, work))
         names = result_names(sample.name)
         results = {"table": work / names["table"]}
-        counts = self._write_table(results["table"], parts)
+        rows = [row for part in parts for row in read_json(part)["rows"]]
+        has_image = table["image"].notna()
+        counts = self._write_table(results["table"], rows)
         for part in parts:
             problems += read_json(part)["problems"]
         if "ecotaxa" in self.wanted:
@@ -290,6 +311,7 @@ class SampleJob:
             "particles": len(table),
             "unnamed": n_unlabeled,
             "species": dict(sorted(counts.items())),
+            "abundance": count_sample(self.model, rows, has_image, samples),
             "problems": bool(problems),
             "sample": as_texts(samples.iloc[0]),
             "metadata": self.metadata.of(sample.name) or {},
@@ -342,17 +364,16 @@ class SampleJob:
         )
         return path
 
-    def _write_table(self, path: Path, parts: list[Path]) -> Counter[str]:
-        """Write the parts as one table, the least familiar particles first.
+    def _write_table(self, path: Path, rows: list[list[str]]) -> Counter[str]:
+        """Write the table of predicted labels, the least familiar particles first.
 
         Particles without a predicted label come last. Returns the count of each label.
         """
         labels = {str(label): 0 for label in self.model.pipeline["gallery"].classes_}
         counts = Counter(labels | {"": 0})
-        rows = [row for part in parts for row in read_json(part)["rows"]]
         counts.update(row[1] for row in rows)
         familiarity = columns(self.model).index(FAMILIARITY)
-        rows.sort(key=lambda row: float(row[familiarity] or "inf"))
+        rows = sorted(rows, key=lambda row: float(row[familiarity] or "inf"))
         with open(path, "w", encoding="utf-8", newline="") as file:
             writer = csv.writer(file, lineterminator="\n")
             writer.writerow(columns(self.model))

@@ -32,6 +32,7 @@ from skplankton._cli._work_folder import (
     work_folder,
 )
 from skplankton._utils.labels import check_two_classes
+from skplankton.abundance._calibration import calibration_of
 
 # Several times the size of a typical model with a gallery of 100,000 entries.
 _SPACE_FOR_MODEL = 64 * 2**20
@@ -126,6 +127,10 @@ def _fitted(
         channels = channels if found is None else list(found)
     left_out = gallery.leave_one_out()
     n_right = int(np.sum(left_out[0] == gallery.gallery_labels_))
+    try:
+        calibration = calibration_of(gallery, *left_out)
+    except ValueError:  # each species has one label: nothing is known of mistakes
+        calibration = None
     training = {
         "fitted": datetime.now(timezone.utc).strftime("%Y-%m-%d %H:%M UTC"),
         "samples": sorted(set(table["sample_id"])),
@@ -133,6 +138,9 @@ def _fitted(
         "n_pairs": int(complete.sum()),
         "n_labeled": int(labeled.sum()),
         "left_out": (n_right, len(kept)),
+        "calibration": None
+        if calibration is None
+        else calibration[["label", "predicted_label"]].to_dict("list"),
     }
     ids = used["object_id"].iloc[kept].tolist()
     return Model(pipeline, ids, channels, versions(), training), left_out

@@ -10,6 +10,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
+from skplankton._cli._abundances import abundances
 from skplankton._cli._files import (
     json_bytes,
     locked,
@@ -20,11 +21,15 @@ from skplankton._cli._files import (
     write_whole,
 )
 from skplankton.datasets._samples.table import COLUMNS
+from skplankton.exports import write_csv
 
 # The tables of all samples.
 SPECIES, SAMPLES = "species", "samples"
 REPORT = "report.html"
-_OF_ALL_SAMPLES = (f"{SPECIES}.csv", f"{SAMPLES}.csv", REPORT)
+ABUNDANCE = "abundance.csv"
+_OF_ALL_SAMPLES = (f"{SPECIES}.csv", f"{SAMPLES}.csv", ABUNDANCE, REPORT)
+# Names that a sample cannot have.
+RESERVED = tuple(Path(name).stem for name in _OF_ALL_SAMPLES)
 PART_PATTERN = "rows-*.json"
 _RECORD, _WORK = ".json", ".work"
 _EXCERPTS = "progress/excerpts"
@@ -191,6 +196,12 @@ class OutputFolder:
         names = [*COLUMNS, *others]
         rows = [[sample.get(name, "") for name in names] for sample in samples]
         self._write_table(SAMPLES, [names, *rows])
+
+    def write_abundance(self, imaged_only: bool) -> None:
+        """Write counts and concentrations with intervals."""
+        part = self.progress / ABUNDANCE
+        write_csv(part, abundances(self.records(), imaged_only), overwrite=True)
+        replace(part, self.path / ABUNDANCE)
 
     def _write_table(self, name: str, rows: list[list[Any]]) -> None:
         text = io.StringIO(newline="")

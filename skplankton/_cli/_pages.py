@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from argparse import Namespace
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from skplankton._cli._abundances import abundances, sample_rows
 from skplankton._cli._embedder import as_X
 from skplankton._cli._files import json_bytes, read_json, write_whole
 from skplankton._cli._labels import alike_labels
@@ -47,8 +49,6 @@ def write_excerpt(
             offset=float(model.pipeline["gallery"].offset_),
             embed=lambda rows: model.pipeline["embed"].transform(as_X(rows)),
         )
-    instrument = particles.get("instrument", pd.Series(dtype=object)).dropna()
-    excerpt["instrument"] = None if instrument.empty else str(instrument.iloc[0])
     write_whole(path, json_bytes(excerpt), path.parent)
     return excerpt
 
@@ -59,7 +59,7 @@ def write_day_report(
     failed: Mapping[str, Exception],
     model: Model,
     content: bytes,
-    model_path: Path,
+    options: Namespace,
 ) -> Path:
     """Write the page of these samples; return its path."""
     names = sorted(records)
@@ -72,9 +72,9 @@ def write_day_report(
 
     page = day_page(
         _samples(records, read_excerpt),
-        _counts(records),
+        abundances(records, options.imaged_only),
         read_excerpt,
-        model_card(model, content, model_path),
+        model_card(model, content, options.model),
         warnings,
     )
     path = folder.path / REPORT
@@ -139,33 +139,14 @@ def _gallery_labels(model: Model) -> dict[str, str]:
 
 
 def _samples(records: Mapping[str, Any], read_excerpt: Any) -> pd.DataFrame:
-    """The samples, as `day_page` takes them, with what is known about them."""
-    unknown = ["start", "duration_s", "analyzed_volume_ml", "pumped_volume_ml"]
-    unknown += ["is_partial", "volume_problem"]
-    rows = []
-    for name in sorted(records):
-        excerpt = read_excerpt(name)
-        row = {"sample_id": name, "instrument": excerpt["instrument"]}
-        row |= {"n_particles": records[name]["particles"]}
-        rows.append(row | {key: excerpt[key] for key in ("n_images", "n_read")})
-    return pd.DataFrame(rows).assign(**dict.fromkeys(unknown, np.nan))
-
-
-def _counts(records: Mapping[str, Any]) -> pd.DataFrame:
-    """Counts of predicted labels, as `day_page` takes them, without intervals."""
-    rows = []
-    for name in sorted(records):
-        record = records[name]
-        counts = {**record["species"], WITHOUT_VIEW: record["unnamed"]}
-        rows += [
-            (name, label, n, n / max(1, record["particles"]), n)
-            for label, n in counts.items()
-        ]
-    columns = ["sample_id", "label", "count", "share", "count_predicted"]
-    unknown = ["count_low", "count_high", "concentration", "concentration_low"]
-    unknown += ["concentration_high", "count_imaged", "count_profile_only"]
-    unknown += ["volume_ml", "is_partial", "note"]
-    return pd.DataFrame(rows, columns=columns).assign(**dict.fromkeys(unknown, np.nan))
+    """The table of samples, with the numbers of what could be read of them."""
+    names = sorted(records)
+    excerpts = [read_excerpt(name) for name in names]
+    return sample_rows(records[name] for name in names).assign(
+        n_particles=[records[name]["particles"] for name in names],
+        n_images=[excerpt["n_images"] for excerpt in excerpts],
+        n_read=[excerpt["n_read"] for excerpt in excerpts],
+    )
 
 
 def _unread_warnings(folder: OutputFolder, names: Iterable[str]) -> list[Warn]:
@@ -241,7 +222,7 @@ def _training_facts(training: Mapping[str, Any]) -> list[tuple[str, str]]:
     ]
     n_right, n_left_out = training["left_out"]
     accuracy = (
-        f"{n_right / n_left_out:.3f} of {n_left_out} labeled particles, each classified "
-        "without its own label"
+        f"{n_right / n_left_out:.3f} of {n_left_out} labeled particles, each "
+        "classified without its own label"
     )
     return [*facts, ("Leave-one-out accuracy", accuracy)]

@@ -68,7 +68,13 @@ def gallery_calibration(gallery: GalleryKNNClassifier) -> pd.DataFrame:
     ['ciliate', 'ciliate', 'ciliate', 'diatom', 'diatom', 'diatom']
     """
     check_is_fitted(gallery)
-    predicted, votes = gallery.leave_one_out()
+    return calibration_of(gallery, *gallery.leave_one_out())
+
+
+def calibration_of(
+    gallery: GalleryKNNClassifier, predicted: np.ndarray, votes: np.ndarray
+) -> pd.DataFrame:
+    """As `gallery_calibration`, from what `leave_one_out` returned."""
     labels, codes = np.unique(gallery.gallery_labels_, return_inverse=True)
     has_others = np.bincount(codes)[codes] > 1
     usable = has_others & (predicted != gallery.missing_label_)

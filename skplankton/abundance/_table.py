@@ -17,7 +17,7 @@ from skplankton.abundance._quantification import (
 )
 from skplankton.abundance._sample import Settings, sample_table
 
-_COLUMNS = {
+COLUMNS = {
     "sample_id": "object",
     "label": "object",
     "count": "float64",
@@ -246,7 +246,7 @@ def abundance_table(
                 "them. Pass the predicted labels of all samples, or leave it out."
             )
         part = sample_table(settings, sample, rows, seed)
-        parts.append(part[list(_COLUMNS)].astype(_COLUMNS))
+        parts.append(part[list(COLUMNS)].astype(COLUMNS))
     if not parts:
-        return pd.DataFrame(columns=list(_COLUMNS)).astype(_COLUMNS)
+        return pd.DataFrame(columns=list(COLUMNS)).astype(COLUMNS)
     return pd.concat(parts, ignore_index=True)
