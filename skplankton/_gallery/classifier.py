@@ -518,9 +518,9 @@ class GalleryKNNClassifier(ClassifierMixin, BaseEstimator):
 
         Notes
         -----
-        A class has one label fewer than the others when one of its rows is left out:
-        with few labels per class, the predicted labels are wrong somewhat more often
-        than those of new particles.
+        A class has one label fewer than the others when one of its rows is left out.
+        With few labels per class, how often the predicted labels are wrong is therefore
+        a rough estimate of how often those of new particles are.
         """
         check_is_fitted(self)
         self._validate_params()

@@ -52,10 +52,9 @@ def gallery_calibration(gallery: GalleryKNNClassifier) -> pd.DataFrame:
 
     Notes
     -----
-    A row is left out together with one label of its class. With few labels per class
-    that makes mistakes more frequent than they are among new particles, and which ones
-    are seen is left to chance; validated particles are better
-    (``benchmarks/abundance.py`` measures both).
+    A class has one label fewer than the others when one of its rows is left out, and
+    with few labels it is left to chance which mistakes are seen. Validated particles
+    are then the better calibration; ``benchmarks/abundance.py`` measures both.
 
     Examples
     --------
