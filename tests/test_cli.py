@@ -656,8 +656,9 @@ def test_predicted_labels_are_those_of_the_pipeline(station, tmp_path):
         printed = counts.loc[name].drop("(no name)")
         assert printed[printed > 0].to_dict() == table["name"].value_counts().to_dict()
     assert sorted(file.name for file in out.iterdir()) == [
+        "abundance.csv",
         *(f"{name}.csv" for name in SAMPLES),
-        *("abundance.csv", "progress", "samples.csv", "species.csv"),
+        *("progress", "samples.csv", "species.csv"),
     ]
     assert not list((out / "progress" / "begun").iterdir())
 
@@ -853,12 +854,13 @@ def test_a_label_that_is_called_unknown(station, tmp_path, capsys):
 @pytest.fixture
 def image_bins(bins, monkeypatch):
     """Bins without profiles: the model of the station has pulses."""
-    load = IfcbSample.load
+    load = IfcbSample.load_with_samples
 
     def without_profiles(sample, channels, **settings):
-        return load(sample, **settings).assign(profile=None)
+        table, samples = load(sample, **settings)
+        return table.assign(profile=None), samples
 
-    monkeypatch.setattr(IfcbSample, "load", without_profiles)
+    monkeypatch.setattr(IfcbSample, "load_with_samples", without_profiles)
     return bins
 
 
@@ -1073,7 +1075,7 @@ def test_files_of_others_are_not_replaced(station, tmp_path, capsys):
     (out / "bay.csv").write_text("mine")
     assert classify(station, out) == 1
     printed = capsys.readouterr().err
-    assert printed.count("exists and was not written by this command") == 3
+    assert printed.count("exists and was not written by this command") == 4
     assert (out / "bay.csv").read_text() == "mine"
     assert (out / "cape.csv").is_file()
     (tmp_path / "file").touch()
@@ -1127,7 +1129,7 @@ def test_long_names(station, tiny, tmp_path, capsys):
     break_an_image(longest, 1)
     out = tmp_path / "out"
     assert classify(station, out, "--ecotaxa", samples=[longest]) == 3
-    assert len(list(out.iterdir())) == 6  # all that a sample can have, and the folder's
+    assert len(list(out.iterdir())) == 7  # all that a sample can have, and the folder's
 
     too_long = tmp_path / f"{'é' * 121}n.json"
     too_long.write_text(tiny, encoding="utf-8")
@@ -2050,12 +2052,12 @@ def test_report_of_a_day(station, other_model, tmp_path, capsys, monkeypatch):
     assert f"report: {out / 'report.html'}" in capsys.readouterr().out
     text, tags = text_of(out / "report.html")
     counts = pd.read_csv(out / "species.csv", index_col="sample")
-    for species in counts.columns.drop("(no name)"):
-        n = counts[species]
-        if n.sum():
-            assert f"{species} {n['bay']} {n['cape']}" in section(
-                text, "Counts", "Check these first"
-            )
+    shown = section(text, "Counts", "Check these first")
+    table = read_csv(out / "abundance.csv").set_index(["label", "sample_id"])["count"]
+    for species in counts.columns.drop(["(no name)", "(partial)"]):
+        if counts[species].sum():
+            n = [f"{table[species, sample]:.3g}" for sample in ("bay", "cape")]
+            assert re.search(rf"{species} {n[0]} \S+ {n[1]} ", shown)
     assert "bay CytoSense 24 20 0" in text
     assert "not recorded" not in text
     assert "Leave-one-out accuracy" in text
@@ -2127,7 +2129,7 @@ def test_report_warns(station, tmp_path):
     assert "Unreadable bay: something could not be read" in warnings
     assert f"bay_{particle}" in warnings
     assert "No images blind <2>: classified by profiles alone" in warnings
-    assert "nothing – 0 0 0" in text
+    assert "nothing CytoSense 0 0 0" in text
 
 
 def test_report_escapes_names_and_finds_those_that_look_alike(station, tmp_path):
@@ -2201,7 +2203,7 @@ def counted(station, tmp_path_factory):
     """The folder of a run, and its table of abundances."""
     out = tmp_path_factory.mktemp("counted")
     metadata = out / "volumes.csv"
-    metadata.write_text("sample_id,analyzed_volume_ml\nbay,2\ncape,0\n")
+    metadata.write_text("sample_id,analyzed_volume_ml\nbay,2\ncape,\n")
     assert classify(station, out / "names", "--metadata", metadata) == 0
     return out / "names", read_csv(out / "names" / "abundance.csv")
 
@@ -2209,18 +2211,20 @@ def counted(station, tmp_path_factory):
 def test_abundances_are_those_of_the_predicted_labels(station, counted):
     out, table = counted
     model = _model.open_model(station.model.read_bytes(), station.model)
-    calibration = gallery_calibration(model.pipeline["gallery"])
+    calibration = pd.DataFrame(model.training["calibration"])
+    mistakes = ["label", "predicted_label"]
+    of_gallery = gallery_calibration(model.pipeline["gallery"])
+    assert calibration[mistakes].equals(of_gallery[mistakes])
+    assert calibration["has_image"].mean() == pytest.approx(5 / 6, abs=0.17)
     samples = read_samples(out / "samples.csv")
     for name in SAMPLES:
         predicted = pd.read_csv(out / f"{name}.csv", keep_default_na=False)
-        has_image = load_cyz_json(station.season / f"{name}.json").set_index(
-            "object_id"
-        )
+        read = load_cyz_json(station.season / f"{name}.json").set_index("object_id")
         particles = pd.DataFrame(
             {
                 "sample_id": name,
                 "predicted_label": predicted["name"],
-                "has_image": has_image.loc[predicted["object_id"]].array,
+                "has_image": read["has_image"][predicted["object_id"]].array,
             }
         )
         expected = abundance_table(
@@ -2242,7 +2246,7 @@ def test_concentrations_need_a_volume(counted):
     bay = table.loc["bay"]
     np.testing.assert_allclose(bay["concentration"], bay["count"] / 2)
     assert table.loc["cape", "concentration"].isna().all()
-    assert table.loc["cape", "note"].str.contains("zero").all()
+    assert table.loc["cape", "note"].str.contains("analysedVolume is missing").all()
 
 
 def test_counting_those_with_an_image_does_not_classify_again(
@@ -2254,16 +2258,15 @@ def test_counting_those_with_an_image_does_not_classify_again(
         raise AssertionError
 
     monkeypatch.setattr(CrossModalEmbedder, "transform", classified_again)
-    assert "by the profile alone" not in capsys.readouterr().err
     assert classify(station, out, "--imaged-only") == 0
-    assert "counted by the profile" not in capsys.readouterr().err
+    assert "counted by the profile" not in capsys.readouterr().out
     imaged = read_csv(out / "abundance.csv")
     assert not np.allclose(imaged["count"], table["count"])
     assert imaged["count_predicted"].tolist() == table["count_predicted"].tolist()
     totals = imaged.groupby("sample_id")["count"].sum()
     np.testing.assert_allclose(totals, PER_SAMPLE, rtol=0.05)
     assert classify(station, out) == 0
-    assert "counted by the profile" in capsys.readouterr().err
+    assert "counted by the profile" in capsys.readouterr().out
     assert read_csv(out / "abundance.csv").equals(table)
 
 

@@ -6,14 +6,39 @@ import json
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
+from skplankton import GalleryKNNClassifier
 from skplankton._cli._model import NAME, Model, columns
 from skplankton.abundance import abundance_table
+from skplankton.abundance._calibration import calibration_of
 from skplankton.abundance._table import COLUMNS
 from skplankton.datasets._samples.table import samples_table
 
 _ALL, _IMAGED = "all", "imaged"  # which particles are counted
+
+
+# What `GalleryKNNClassifier.leave_one_out` returns.
+LeftOut = tuple[np.ndarray, np.ndarray]
+
+
+def known_mistakes(
+    gallery: GalleryKNNClassifier, left_out: LeftOut, has_image: np.ndarray
+) -> dict[str, list[Any]] | None:
+    """What the gallery tells of the model's mistakes, for `count_sample`.
+
+    None if each species has one label.
+    """
+    try:
+        table = calibration_of(gallery, *left_out)
+    except ValueError:
+        return None
+    return {
+        "label": table["label"].tolist(),
+        "predicted_label": table["predicted_label"].tolist(),
+        "has_image": has_image[table.index].tolist(),
+    }
 
 
 def count_sample(
@@ -32,13 +57,17 @@ def count_sample(
         },
         index=range(len(rows)),
     )
-    calibration = (model.training or {}).get("calibration")
+    mistakes = (model.training or {}).get("calibration")
+    calibration = None if mistakes is None else pd.DataFrame(mistakes)
+    if calibration is not None and has_image.all():  # nothing to tell apart
+        calibration = calibration[calibration["has_image"]].drop(columns="has_image")
+        calibration = None if calibration.empty else calibration
     counted = [_ALL] if has_image.all() or not has_image.any() else [_ALL, _IMAGED]
     tables = {
         which: abundance_table(
             particles,
             sample,
-            calibration=None if calibration is None else pd.DataFrame(calibration),
+            calibration=calibration,
             imaged_only=which == _IMAGED,
             random_state=0,  # for each sample: others do not change its intervals
         )

@@ -114,7 +114,7 @@ DIR/<sample>.csv           one row per particle, the most doubtful first: its pr
 DIR/species.csv            number of particles of each species in each sample, as
                            predicted
 DIR/abundance.csv          counts corrected for the mistakes of the model, and
-                           concentrations per mL, with 95 % intervals
+                           concentrations per mL, with their intervals
 DIR/samples.csv            volume, time, instrument and so on of each sample, and
                            whether it was read in part only
 DIR/ecotaxa_<sample>.zip   with --ecotaxa: predicted labels and images to import into

@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 
 from skplankton import GalleryKNNClassifier
+from skplankton._cli._abundances import LeftOut
 from skplankton._cli._reports import plural, print_message, print_result
 from skplankton._views.entries import image_pixels
 from skplankton._views.scale_bar import find_scale_bar
@@ -45,14 +46,11 @@ def warn_of_scale_bar(images: pd.Series, crop_top: int) -> None:
 
 def report_gallery(
     gallery: GalleryKNNClassifier,
-    left_out: tuple[np.ndarray, np.ndarray],
+    left_out: LeftOut,
     ids: list[str],
     path: Path,
 ) -> None:
-    """Print how well the gallery recognizes itself; write labels that may be wrong.
-
-    `left_out` is what its method `leave_one_out` returns.
-    """
+    """Print how well the gallery recognizes itself; write labels that may be wrong."""
     labels = np.asarray(gallery.gallery_labels_)
     predicted, shares = left_out
     accuracy = np.mean(predicted == labels)

@@ -209,16 +209,16 @@ def _sample_errors(
 
 def _report_profiles(records: dict[str, Any], imaged_only: bool) -> None:
     """Say what the counts of particles without an image rest on."""
-    if imaged_only:
+    if imaged_only or not records:
         return
     counts = pd.concat([abundances({n: r}, False) for n, r in records.items()])
     n_profiles = int(counts["count_profile_only"].fillna(0).sum())
     if n_profiles and counts["count_imaged"].fillna(0).any():
-        print_message(
+        print_result(
             f"{plural(n_profiles, 'particle')} without an image: counted by the "
-            "profile alone, and corrected by the mistakes of the labeled particles, "
-            "which mostly have both. If particles are photographed whatever their "
-            "species, --imaged-only counts those with an image, and scales the counts."
+            "profile alone, mostly without correction, since the labeled particles "
+            "have images. If particles are photographed whatever their species, "
+            "--imaged-only counts those with an image, and scales the counts."
         )
 
 

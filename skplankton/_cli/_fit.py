@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import warnings
 from argparse import Namespace
+from dataclasses import replace
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ import pandas as pd
 from sklearn.pipeline import Pipeline
 
 from skplankton import GalleryKNNClassifier
+from skplankton._cli._abundances import LeftOut, known_mistakes
 from skplankton._cli._arguments import DONE, PROBLEMS
 from skplankton._cli._checks import report_gallery, warn_of_scale_bar
 from skplankton._cli._embedder import as_X, has_pair, new_embedder
@@ -32,7 +34,6 @@ from skplankton._cli._work_folder import (
     work_folder,
 )
 from skplankton._utils.labels import check_two_classes
-from skplankton.abundance._calibration import calibration_of
 
 # Several times the size of a typical model with a gallery of 100,000 entries.
 _SPACE_FOR_MODEL = 64 * 2**20
@@ -57,7 +58,9 @@ def run(options: Namespace) -> int:
                 cache=options.cache or work / VIEWS,
                 labels_cache=work / LABELS,
             )
-            model, left_out = _fitted(table, options)
+            model = _fitted(table, options)
+            left_out = model.pipeline["gallery"].leave_one_out()
+            model = _with_mistakes(model, left_out, table)
         save_model(model, options.output, work)
     gallery = model.pipeline["gallery"]
     print_result(
@@ -84,10 +87,7 @@ def _check_output(output: Path, overwrite: bool) -> None:
         )
 
 
-def _fitted(
-    table: pd.DataFrame, options: Namespace
-) -> tuple[Model, tuple[np.ndarray, np.ndarray]]:
-    """The model, and what `leave_one_out` says of its gallery."""
+def _fitted(table: pd.DataFrame, options: Namespace) -> Model:
     labeled = table["label"].notna()
     complete = has_pair(table)
     check_two_classes(table["label"][labeled].to_numpy(dtype=object))
@@ -117,33 +117,38 @@ def _fitted(
         # load_labeled has warned of it already, in terms of this command.
         warnings.filterwarnings("ignore", "y contains the text", UserWarning)
         pipeline.fit(as_X(used), used["label"].to_numpy(dtype=object))
-    gallery = pipeline["gallery"]
-    kept = gallery.gallery_indices_
+    kept = pipeline["gallery"].gallery_indices_
     channels = options.channels
     if not isinstance(channels, dict):
         # By name: what "auto" takes in one file might be other channels in the next.
         found = pipeline["embed"]._channels
         # Vectors of measurements do not know their names.
         channels = channels if found is None else list(found)
-    left_out = gallery.leave_one_out()
-    n_right = int(np.sum(left_out[0] == gallery.gallery_labels_))
-    try:
-        calibration = calibration_of(gallery, *left_out)
-    except ValueError:  # each species has one label: nothing is known of mistakes
-        calibration = None
     training = {
         "fitted": datetime.now(timezone.utc).strftime("%Y-%m-%d %H:%M UTC"),
         "samples": sorted(set(table["sample_id"])),
         "n_particles": len(table),
         "n_pairs": int(complete.sum()),
         "n_labeled": int(labeled.sum()),
-        "left_out": (n_right, len(kept)),
-        "calibration": None
-        if calibration is None
-        else calibration[["label", "predicted_label"]].to_dict("list"),
     }
     ids = used["object_id"].iloc[kept].tolist()
-    return Model(pipeline, ids, channels, versions(), training), left_out
+    return Model(pipeline, ids, channels, versions(), training)
+
+
+def _with_mistakes(model: Model, left_out: LeftOut, table: pd.DataFrame) -> Model:
+    """The model with what its gallery tells of its mistakes."""
+    gallery = model.pipeline["gallery"]
+    has_image = table.set_index("object_id")["image"].notna()
+    mistakes = {
+        "left_out": (
+            int(np.sum(left_out[0] == gallery.gallery_labels_)),
+            len(gallery.gallery_labels_),
+        ),
+        "calibration": known_mistakes(
+            gallery, left_out, has_image[model.gallery_ids].to_numpy()
+        ),
+    }
+    return replace(model, training={**(model.training or {}), **mistakes})
 
 
 def _unknown(contamination: float) -> dict[str, Any]:

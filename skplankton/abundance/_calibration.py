@@ -67,13 +67,17 @@ def gallery_calibration(gallery: GalleryKNNClassifier) -> pd.DataFrame:
     ['ciliate', 'ciliate', 'ciliate', 'diatom', 'diatom', 'diatom']
     """
     check_is_fitted(gallery)
-    return calibration_of(gallery, *gallery.leave_one_out())
+    table = calibration_of(gallery, *gallery.leave_one_out())
+    return table.reset_index(drop=True)
 
 
 def calibration_of(
     gallery: GalleryKNNClassifier, predicted: np.ndarray, votes: np.ndarray
 ) -> pd.DataFrame:
-    """As `gallery_calibration`, from what `leave_one_out` returned."""
+    """As `gallery_calibration`, from what `leave_one_out` returned.
+
+    The index of the table are the rows of the gallery.
+    """
     labels, codes = np.unique(gallery.gallery_labels_, return_inverse=True)
     has_others = np.bincount(codes)[codes] > 1
     usable = has_others & (predicted != gallery.missing_label_)
@@ -89,7 +93,7 @@ def calibration_of(
             **{f"{SHARE}{name}": votes[:, i] for i, name in enumerate(labels)},
         }
     )
-    return table[usable].reset_index(drop=True)
+    return table[usable]
 
 
 def read_calibration(calibration: pd.DataFrame) -> pd.DataFrame:

@@ -8,7 +8,7 @@ from sklearn.utils import check_consistent_length
 def suspect_labels(
     labels: ArrayLike, shares: ArrayLike, classes: ArrayLike
 ) -> np.ndarray:
-    """Rows whose label is probably wrong, the least likely label first.
+    """Find rows whose label is probably wrong, the least likely label first.
 
     A row is suspected if another class is as likely for it as for the rows labeled with
     that class, on average. That is the rule of confident learning, which allows for
