@@ -2195,6 +2195,29 @@ def test_report_needs_jinja(command, station, tmp_path, capsys, monkeypatch):
     assert not (tmp_path / "out").exists()
 
 
+def test_info(station, capsys):
+    assert run("info", station.model) == 0
+    printed = capsys.readouterr().out
+    content = joblib.load(station.model)
+    gallery = content["pipeline"]["gallery"]
+    for label in gallery.classes_:
+        n_labels = np.sum(gallery.gallery_labels_ == label)
+        assert re.search(rf"^{label} +{n_labels}$", printed, re.MULTILINE)
+    assert re.search(r"^Samples +bay, cape, delta$", printed, re.MULTILINE)
+    n_right, n_labels = content["training"]["left_out"]
+    accuracy = f"{n_right / n_labels:.3f} of {n_labels} labeled particles"
+    assert re.search(rf"^Leave-one-out accuracy +{accuracy}", printed, re.MULTILINE)
+    assert re.search(rf"skplankton {__version__}", printed)
+
+
+def test_info_about_something_else(tmp_path, capsys):
+    assert run("info", tmp_path / "none.joblib") == 1
+    assert "is not a file. Expected a model" in capsys.readouterr().err
+    (tmp_path / "other.joblib").write_text("x")
+    assert run("info", tmp_path / "other.joblib") == 1
+    assert "cannot be opened as a model" in capsys.readouterr().err
+
+
 # Abundances
 
 

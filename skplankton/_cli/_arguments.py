@@ -134,6 +134,10 @@ The file of --metadata has a column sample_id and others such as volume_ml, date
 latitude, longitude, depth_min, depth_max, and further ones for EcoTaxa that begin with
 sample_, acq_, process_ or object_. A sample whose row has changed is classified again.
 """
+_INFO = """\
+Print what a model was trained on, how well its labeled particles recognize one another,
+the number of them of each species, and the versions of the libraries.
+"""
 _EVALUATE = f"""\
 Compare the predicted labels with those validated in EcoTaxa. Particles of the model's
 gallery are left out: the model has seen their labels.
@@ -196,6 +200,7 @@ def _parser() -> tuple[argparse.ArgumentParser, argparse._SubParsersAction]:
     _add_fit(commands)
     _add_classify(commands)
     _add_evaluate(commands)
+    _add_info(commands)
     return parser, commands
 
 
@@ -368,6 +373,13 @@ def _add_evaluate(commands) -> None:
         "needs --output",
     )
     _add_common(parser, channels="those of the model")
+
+
+def _add_info(commands) -> None:
+    parser = _command(commands, "info", "what a model file contains", _INFO, _TRUST)
+    _add_model(parser)
+    parser.set_defaults(cache=None, device="auto", strict=False)
+    _add_debug(parser)
 
 
 def _command(commands, name: str, summary: str, description: str, *notes: str):
