@@ -142,7 +142,8 @@ is_right.groupby(today["image"].notna().rename("has an image")).mean().round(2)
 # %%
 # Species over the season
 # -----------------------
-# Particles per species and sample; the command writes them to ``names/species.csv``.
+# Particles per species and sample as predicted. The command writes them to
+# ``names/species.csv``, and with corrections and intervals to ``names/abundance.csv``.
 
 predictions = pd.concat(
     [

@@ -13,7 +13,7 @@ import pandas as pd
 from skplankton._report import day_page, evaluation_page, sample_excerpt
 from skplankton._report.checks import Warn
 from skplankton._report.day import ModelCard
-from skplankton._report.selection import UNKNOWN, WITHOUT_VIEW
+from skplankton._utils.labels import UNKNOWN, WITHOUT_VIEW
 from skplankton.datasets import make_particles
 
 OFFSET = -2.0

@@ -18,13 +18,12 @@ import pytest
 from PIL import Image
 from sklearn.metrics import confusion_matrix
 
-from skplankton._cli import _model
 from skplankton._report import day, evaluation, excerpt, figures, selection
 from skplankton._report.checks import sample_warnings
 from skplankton._report.groups import MOST_GROUPS, groups_of_alike, packed, unpacked
 from skplankton._report.page import check_jinja, count, fixed, number, share
 from skplankton._report.pictures import HEIGHT, WIDTH, level, sparkline, thumbnail
-from skplankton._report.selection import UNKNOWN, WITHOUT_VIEW
+from skplankton._utils.labels import UNKNOWN, WITHOUT_VIEW
 
 from .report_pages import (
     ODD,
@@ -388,10 +387,6 @@ def table(labels, familiarity, score=None, has_image=None):
             "has_image": np.full(n, True) if has_image is None else has_image,
         }
     )
-
-
-def test_constants_are_those_of_the_command_line():
-    assert UNKNOWN == _model.UNKNOWN
 
 
 def test_typical_ones_are_of_the_middle_half():

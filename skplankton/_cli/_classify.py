@@ -26,7 +26,6 @@ from skplankton._cli._model import (
     NAME,
     SCORE,
     SIMILARITY,
-    UNKNOWN,
     Model,
     classify_particles,
     columns,
@@ -54,6 +53,7 @@ from skplankton._cli._reports import (
 from skplankton._cli._samples import IfcbSample, Sample, find_samples
 from skplankton._report.page import check_jinja
 from skplankton._utils.files import disk_errors
+from skplankton._utils.labels import UNKNOWN
 from skplankton._utils.progress import progress
 from skplankton.datasets import write_ifcb_class_scores
 from skplankton.datasets._ifcb.class_scores import import_h5py

@@ -13,7 +13,6 @@ from skplankton._cli._files import make_folder, write_whole
 from skplankton._cli._model import (
     NAME,
     SCORE,
-    UNKNOWN,
     Model,
     classify_particles,
     columns,
@@ -30,6 +29,7 @@ from skplankton._cli._reports import (
 from skplankton._cli._samples import find_samples, load_labeled
 from skplankton._report.page import check_jinja
 from skplankton._utils.files import disk_errors
+from skplankton._utils.labels import UNKNOWN
 from skplankton._utils.progress import progress
 
 _CHUNK_SIZE = 4096

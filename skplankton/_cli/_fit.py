@@ -19,7 +19,7 @@ from skplankton._cli._arguments import DONE, PROBLEMS
 from skplankton._cli._checks import report_gallery, warn_of_scale_bar
 from skplankton._cli._embedder import as_X, has_pair, new_embedder
 from skplankton._cli._files import reserved
-from skplankton._cli._model import UNKNOWN, Model, save_model, versions
+from skplankton._cli._model import Model, save_model, versions
 from skplankton._cli._reports import (
     collected_reports,
     plural,
@@ -33,7 +33,7 @@ from skplankton._cli._work_folder import (
     reported_if_kept,
     work_folder,
 )
-from skplankton._utils.labels import check_two_classes
+from skplankton._utils.labels import UNKNOWN, check_two_classes
 
 # Several times the size of a typical model with a gallery of 100,000 entries.
 _SPACE_FOR_MODEL = 64 * 2**20

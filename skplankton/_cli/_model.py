@@ -125,7 +125,6 @@ def open_model(content: bytes, path: Path) -> Model:
 
 
 NAME, SCORE, FAMILIARITY, SIMILARITY = "name", "score", "familiarity", "similarity"
-UNKNOWN = "unknown"  # the predicted label of particles that are not familiar
 
 
 def n_neighbors(model: Model) -> int:

@@ -19,7 +19,6 @@ from skplankton._cli._model import (
     FAMILIARITY,
     NAME,
     SCORE,
-    UNKNOWN,
     Model,
     n_neighbors,
 )
@@ -28,7 +27,7 @@ from skplankton._cli._reports import collected_reports
 from skplankton._report import day_page, evaluation_page, sample_excerpt
 from skplankton._report.checks import Warn
 from skplankton._report.day import ModelCard
-from skplankton._report.selection import WITHOUT_VIEW
+from skplankton._utils.labels import UNKNOWN, WITHOUT_VIEW
 
 EVALUATION = "evaluation.html"
 _N_LINES = 50  # of a list of problems

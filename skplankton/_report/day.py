@@ -15,10 +15,10 @@ from skplankton._report.groups import groups_of_alike, unpacked
 from skplankton._report.page import render
 from skplankton._report.selection import (
     NOT_SPECIES,
-    UNKNOWN,
     evenly_spaced,
     is_species,
 )
+from skplankton._utils.labels import UNKNOWN
 
 # Numbers of particles on the page: some 4 kB each.
 MOST_TYPICAL, MOST_TYPICAL_OF_SPECIES = 600, 10

@@ -20,7 +20,8 @@ from skplankton._report.figures import (
     worst_confusions,
 )
 from skplankton._report.page import render
-from skplankton._report.selection import UNKNOWN, WITHOUT_VIEW, is_species
+from skplankton._report.selection import is_species
+from skplankton._utils.labels import UNKNOWN, WITHOUT_VIEW
 
 MOST_LABELS = 40  # in the confusion matrix: more cannot be read
 MOST_CONFUSIONS, MOST_OF_CONFUSION = 20, 8

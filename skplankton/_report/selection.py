@@ -12,8 +12,9 @@ import math
 import numpy as np
 import pandas as pd
 
+from skplankton._utils.labels import UNKNOWN, WITHOUT_VIEW
+
 # Labels of particles that have not been given the name of a species.
-UNKNOWN, WITHOUT_VIEW = "unknown", "without a readable view"
 NOT_SPECIES = (UNKNOWN, WITHOUT_VIEW)
 
 

@@ -13,6 +13,10 @@ from sklearn.utils.validation import column_or_1d
 from skplankton._utils.random import fresh_random_state
 from skplankton._utils.sklearn import num_samples
 
+# In results: particles that are probably of no class of the gallery, and those with
+# neither a readable image nor a readable profile.
+UNKNOWN, WITHOUT_VIEW = "unknown", "without a readable view"
+
 # How tables and programs write "missing" in text.
 _MISSING_STRINGS = ("None", "nan", "NaN", "NA", "<NA>", "null")
 

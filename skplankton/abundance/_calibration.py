@@ -5,10 +5,10 @@ import pandas as pd
 from sklearn.utils.validation import check_is_fitted
 
 from skplankton._gallery.classifier import GalleryKNNClassifier
+from skplankton._utils.labels import UNKNOWN
 from skplankton.abundance._particles import (
     NO_VIEW,
     SHARE,
-    UNKNOWN,
     as_labels,
     check_columns,
     has_image,

@@ -5,10 +5,10 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
+from skplankton._utils.labels import UNKNOWN
 from skplankton.abundance._calibration import check_taxonomy, confusion_of
 from skplankton.abundance._particles import (
     NO_VIEW,
-    UNKNOWN,
     as_labels,
     check_columns,
     has_image,

@@ -5,7 +5,6 @@ from collections.abc import Iterable, Sequence
 import numpy as np
 import pandas as pd
 
-UNKNOWN = "unknown"  # the predicted label of particles that are not familiar
 NO_VIEW = ""  # the predicted label of particles without a readable view
 SHARE = "share_"  # and a label: the name of a column of shares
 

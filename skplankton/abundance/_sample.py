@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from skplankton._utils.labels import WITHOUT_VIEW
 from skplankton.abundance._groups import Predictions, ViewGroup
 from skplankton.abundance._quantification import (
     PRIOR_SHAPE,
@@ -15,8 +16,6 @@ from skplankton.abundance._quantification import (
     interval,
     poisson_draws,
 )
-
-WITHOUT_VIEW = "without a readable view"
 
 
 @dataclass(frozen=True)

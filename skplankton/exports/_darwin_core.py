@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 
 from skplankton import __version__
+from skplankton._utils.labels import UNKNOWN, WITHOUT_VIEW
 from skplankton._utils.reports import Problems
 from skplankton._views.entries import is_missing
 from skplankton.exports._events import events_of, shown
@@ -26,7 +27,6 @@ from skplankton.exports._terms import (
 )
 
 # Labels of the table of abundance that are no species.
-UNKNOWN, NOT_READ = "unknown", "without a readable view"
 
 _ABUNDANCE = (
     "sample_id",
@@ -238,7 +238,7 @@ def to_darwin_core(
                     "concentration",
                     ML_PER_CUBIC_METRE,
                 )
-    problems.report("The samples", done="exported")
+    problems.report("The table of samples", done="exported")
     return DarwinCore(
         events,
         pd.DataFrame(occurrences, columns=list(OCCURRENCE_COLUMNS)),
@@ -303,13 +303,15 @@ def _taxon_of_labels(abundance: pd.DataFrame, taxa: Any) -> dict[str, Taxon | No
         found: dict[str, Taxon | None] = {label: Taxon(label, "") for label in labels}
     else:
         found = read_taxa(taxa)
-        lost = [label for label in labels if label not in {*found, UNKNOWN, NOT_READ}]
+        lost = [
+            label for label in labels if label not in {*found, UNKNOWN, WITHOUT_VIEW}
+        ]
         if lost:
             raise ValueError(
                 f"taxa has no row for {len(lost)} labels: {shown(lost)}. Add them with "
                 "their AphiaID, or with an empty one if the label is no taxon."
             )
-    return found | {UNKNOWN: None, NOT_READ: None}
+    return found | {UNKNOWN: None, WITHOUT_VIEW: None}
 
 
 def _of_event(event_id: str, sample: dict[Hashable, Any]) -> list[tuple]:
