@@ -142,6 +142,13 @@ def flowcam(seed):
     return X, y, shapes
 
 
+def flowcam_all(seed):
+    """Gray images, and all measurements. The particle's size is in both views."""
+    images, measurements, _, y = flowcam_particles()
+    X, shapes = as_array(images, measurements, FLOWCAM_SIDE)
+    return X, y, shapes
+
+
 def as_array(images, vectors, side):
     """Gray images of any size and vectors as one array, and the shape parameters."""
     squares = [np.ravel(fit_to_square(Image.fromarray(i), side)) for i in images]
@@ -163,9 +170,12 @@ REAL = {
     "numerals, Fourier and Karhunen-Loève": numerals("fou", "kar"),
     "numerals, pixels and Zernike": numerals("pix", "zer"),
     "FlowCam": flowcam,
+    "FlowCam, all measurements": flowcam_all,
 }
 DATA = {**SIMULATED, **REAL}
-AVAILABLE = [name for name in DATA if name != "FlowCam" or "FLOWCAM" in os.environ]
+AVAILABLE = [
+    name for name in DATA if not name.startswith("FlowCam") or "FLOWCAM" in os.environ
+]
 
 
 def take(X, rows):

@@ -182,6 +182,7 @@ IMAGE_CHOICES = {
 }
 # Of the choices above, those with which training takes another time.
 COST_CHOICES = ("15 epochs", "60 epochs", "batches of 32", "batches of 128")
+LATEST = "FlowCam, all measurements"  # compared with the rivals only
 TEMPERATURES = ("T=0.3", "T learned")  # compared on each set by itself
 IMAGE_DATA = ("simulator, 600", "simulator, imbalanced", "FlowCam")
 
@@ -256,7 +257,7 @@ def is_shown(method, name):
     if choice is None:
         return method != "DINO" or not name.startswith("simulator, 2000")
     if choice in TEMPERATURES:
-        return not name.startswith("simulator, 2000")
+        return not name.startswith("simulator, 2000") and name != LATEST
     if (choice, name) == ("4 stages", "digits"):
         return True
     is_image_choice = choice in (*IMAGE_CHOICES, *COST_CHOICES)

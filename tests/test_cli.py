@@ -52,6 +52,7 @@ from skplankton.ecotaxa import read_ecotaxa, write_ecotaxa
 from skplankton.evaluation import suspect_labels
 from skplankton.exports import read_csv
 from skplankton.model_selection import select_to_label
+from skplankton.size import measure_particles
 
 SPECIES = 3
 PER_SAMPLE = 24
@@ -2299,3 +2300,46 @@ def test_a_model_of_one_label_per_species_has_nothing_to_correct_by(station, tmp
     assert classify(station, tmp_path / "names", model=model) == 0
     table = read_csv(tmp_path / "names" / "abundance.csv")
     assert (table["count"] == table["count_predicted"]).all()
+
+
+def test_sizes(station, counted, tmp_path):
+    out = tmp_path / "names"
+    words = ("--metadata", counted[0].parent / "volumes.csv", "--pixel-size", "0.7")
+    assert classify(station, out, *words) == 0
+    totals = read_csv(out / "biovolume.csv").set_index(["sample_id", "label"])
+    concentrations = read_csv(out / "abundance.csv").set_index(["sample_id", "label"])
+    for name in SAMPLES:
+        X = load_cyz_json(station.season / f"{name}.json", cache=tmp_path / "cache")
+        sizes = read_csv(out / f"{name}_sizes.csv")
+        expected = measure_particles(X, pixel_size=0.7)
+        assert sizes["object_id"].tolist() == X["object_id"].tolist()
+        np.testing.assert_allclose(sizes["biovolume_um3"], expected["biovolume_um3"])
+        assert (sizes["note"] == "no image").sum() == X["image"].isna().sum()
+        predicted = pd.read_csv(out / f"{name}.csv", index_col="object_id")["name"]
+        assert sizes["name"].tolist() == predicted[sizes["object_id"]].tolist()
+        measured = sizes[sizes["biovolume_um3"].notna()]
+        for label, group in measured.groupby("name"):
+            row = totals.loc[name, label]
+            assert row["n_measured"] == len(group)
+            mean = group["biovolume_um3"].mean()
+            assert row["biovolume_um3"] == pytest.approx(mean)
+            per_ml = mean * concentrations.loc[(name, label), "concentration"]
+            assert row["biovolume_um3_per_ml"] == pytest.approx(per_ml, nan_ok=True)
+    assert totals.loc["bay", "biovolume_um3_per_ml"].notna().all()
+
+    # Another pixel size is another measurement; without one, the former stays.
+    before = (out / "bay_sizes.csv").read_bytes()
+    assert classify(station, out) == 0
+    assert (out / "bay_sizes.csv").read_bytes() == before
+    assert classify(station, out, "--pixel-size", "1.4") == 0
+    doubled = read_csv(out / "bay_sizes.csv")
+    bay = load_cyz_json(station.season / "bay.json", cache=tmp_path / "cache")
+    twice = 2 * measure_particles(bay, pixel_size=0.7)["equivalent_diameter_um"]
+    np.testing.assert_allclose(doubled["equivalent_diameter_um"], twice)
+
+
+@pytest.mark.parametrize("size", ["0", "-1", "nan", "small"])
+def test_impossible_pixel_sizes(station, tmp_path, size, capsys):
+    with pytest.raises(SystemExit):
+        classify(station, tmp_path, f"--pixel-size={size}")
+    assert "expected a number of µm above 0" in capsys.readouterr().err

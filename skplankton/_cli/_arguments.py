@@ -115,6 +115,10 @@ DIR/species.csv            number of particles of each species in each sample, a
                            predicted
 DIR/abundance.csv          counts corrected for the mistakes of the model, and
                            concentrations per mL, with their intervals
+DIR/<sample>_sizes.csv     with --pixel-size: diameter, biovolume and so on of each
+                           particle that could be measured in its image
+DIR/biovolume.csv          with --pixel-size: their means by species, and the biovolume
+                           per mL
 DIR/samples.csv            volume, time, instrument and so on of each sample, and
                            whether it was read in part only
 DIR/ecotaxa_<sample>.zip   with --ecotaxa: predicted labels and images to import into
@@ -322,6 +326,12 @@ def _add_classify(commands) -> None:
         "before those of the instrument",
     )
     parser.add_argument(
+        "--pixel-size",
+        type=_pixel_size,
+        metavar="UM",
+        help="size of a pixel in µm: also measure sizes and biovolumes in the images",
+    )
+    parser.add_argument(
         "--imaged-only",
         action="store_true",
         help="count the particles with an image only, and scale the counts to all: "
@@ -526,6 +536,10 @@ def _n_jobs(text: str) -> int:
 
 def _positive_float(text: str) -> float:
     return _number(float, text, "a number of 0.01 or more", 0.01)
+
+
+def _pixel_size(text: str) -> float:
+    return _number(float, text, "a number of µm above 0", 1e-6)
 
 
 def _contamination(text: str) -> float:

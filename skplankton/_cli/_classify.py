@@ -51,6 +51,7 @@ from skplankton._cli._reports import (
     print_result,
 )
 from skplankton._cli._samples import IfcbSample, Sample, find_samples
+from skplankton._cli._sizes import measure_sample
 from skplankton._report.page import check_jinja
 from skplankton._utils.files import disk_errors
 from skplankton._utils.labels import UNKNOWN
@@ -60,6 +61,7 @@ from skplankton.datasets._ifcb.class_scores import import_h5py
 from skplankton.datasets._samples.table import as_texts
 from skplankton.ecotaxa import write_ecotaxa
 from skplankton.ecotaxa._writer import NoImageError
+from skplankton.size._measure import import_skimage
 
 _LONGEST_NAME = 255  # of a file, in bytes
 # Errors of one sample, after which the other samples are still classified.
@@ -72,6 +74,8 @@ def run(options: Namespace) -> int:
         check_jinja()
     if options.ifcb:
         import_h5py()
+    if options.pixel_size is not None:
+        import_skimage()
     samples = find_samples(options.samples)
     _check_sample_names(samples)
     metadata = _read_metadata(options)
@@ -143,6 +147,8 @@ def _classify(
     wanted = {"table"} | ({"ecotaxa"} if options.ecotaxa else set())
     wanted |= {"excerpt"} if options.report else set()
     wanted |= {"ifcb"} if options.ifcb else set()
+    if options.pixel_size is not None:
+        wanted |= {"sizes", f"sizes at {options.pixel_size} µm"}  # other ones are not
     failed: dict[str, Exception] = {}
     records: dict[str, Any] = {}
     waiting: list[tuple[Sample, str]] = []
@@ -299,6 +305,12 @@ class SampleJob:
             write_excerpt(self.model, table, results["table"], results["excerpt"])
         if "ifcb" in self.wanted and isinstance(sample, IfcbSample) and parts:
             results["ifcb"] = self._write_class_scores(parts, work)
+        sizes = None
+        if "sizes" in self.wanted:
+            results["sizes"] = work / names["sizes"]
+            sizes = measure_sample(
+                self.model, table, rows, self.options, results["sizes"]
+            )
         if problems:
             results["problems"] = work / names["problems"]
             text = "\n\n".join(problems) + "\n"
@@ -312,6 +324,7 @@ class SampleJob:
             "unnamed": n_unlabeled,
             "species": dict(sorted(counts.items())),
             "abundance": count_sample(self.model, rows, has_image, samples),
+            "sizes": sizes,
             "problems": bool(problems),
             "sample": as_texts(samples.iloc[0]),
             "metadata": self.metadata.of(sample.name) or {},

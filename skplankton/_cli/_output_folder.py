@@ -10,6 +10,8 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
+
 from skplankton._cli._abundances import abundances
 from skplankton._cli._files import (
     json_bytes,
@@ -20,14 +22,18 @@ from skplankton._cli._files import (
     replace,
     write_whole,
 )
+from skplankton._cli._sizes import biovolumes
 from skplankton.datasets._samples.table import COLUMNS
 from skplankton.exports import write_csv
 
 # The tables of all samples.
 SPECIES, SAMPLES = "species", "samples"
 REPORT = "report.html"
-ABUNDANCE = "abundance.csv"
-_OF_ALL_SAMPLES = (f"{SPECIES}.csv", f"{SAMPLES}.csv", ABUNDANCE, REPORT)
+ABUNDANCE, BIOVOLUME = "abundance.csv", "biovolume.csv"
+_OF_ALL_SAMPLES = (
+    *(f"{SPECIES}.csv", f"{SAMPLES}.csv"),
+    *(ABUNDANCE, BIOVOLUME, REPORT),
+)
 # Names that a sample cannot have.
 RESERVED = tuple(Path(name).stem for name in _OF_ALL_SAMPLES)
 PART_PATTERN = "rows-*.json"
@@ -41,6 +47,7 @@ def result_names(sample: str) -> dict[str, str]:
         "table": f"{sample}.csv",
         "ecotaxa": f"ecotaxa_{sample}.zip",
         "ifcb": f"{sample}_class.h5",  # the name by which other programs find it
+        "sizes": f"{sample}_sizes.csv",
         "problems": f"{sample}_problems.txt",
         "excerpt": f"{_EXCERPTS}/{sample}{_RECORD}",
     }
@@ -198,10 +205,16 @@ class OutputFolder:
         self._write_table(SAMPLES, [names, *rows])
 
     def write_abundance(self, imaged_only: bool) -> None:
-        """Write counts and concentrations with intervals."""
-        part = self.progress / ABUNDANCE
-        write_csv(part, abundances(self.records(), imaged_only), overwrite=True)
-        replace(part, self.path / ABUNDANCE)
+        """Write counts and concentrations, and biovolumes if some were measured."""
+        records = self.records()
+        self._write_csv(ABUNDANCE, abundances(records, imaged_only))
+        if any(record["sizes"] is not None for record in records.values()):
+            self._write_csv(BIOVOLUME, biovolumes(records, imaged_only))
+
+    def _write_csv(self, name: str, table: pd.DataFrame) -> None:
+        part = self.progress / name
+        write_csv(part, table, overwrite=True)
+        replace(part, self.path / name)
 
     def _write_table(self, name: str, rows: list[list[Any]]) -> None:
         text = io.StringIO(newline="")

@@ -152,7 +152,7 @@ def measure_particles(
     >>> sizes["note"].tolist()
     ['', '', '', '', '', 'no image']
     """
-    _import_skimage()
+    import_skimage()
     X = as_table_or_array(X)
     if not isinstance(X, pd.DataFrame):
         raise TypeError(
@@ -239,7 +239,7 @@ def _measure_entry(entry: Any, *, crop_top: int) -> Measured:
     return Measured(measure_silhouette(silhouette))
 
 
-def _import_skimage() -> None:
+def import_skimage() -> None:
     try:
         importlib.import_module("skimage.measure")
     except ImportError as error:
