@@ -170,12 +170,17 @@ REAL = {
     "numerals, Fourier and Karhunen-Loève": numerals("fou", "kar"),
     "numerals, pixels and Zernike": numerals("pix", "zer"),
     "FlowCam": flowcam,
-    "FlowCam, all measurements": flowcam_all,
 }
-DATA = {**SIMULATED, **REAL}
-AVAILABLE = [
-    name for name in DATA if not name.startswith("FlowCam") or "FLOWCAM" in os.environ
-]
+DATA = {**SIMULATED, **REAL, "FlowCam, all measurements": flowcam_all}
+
+
+def available(names):
+    """The sets of these whose files are here."""
+    has_flowcam = "FLOWCAM" in os.environ
+    return [name for name in names if has_flowcam or not name.startswith("FlowCam")]
+
+
+AVAILABLE = available([*SIMULATED, *REAL])
 
 
 def take(X, rows):

@@ -20,7 +20,7 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from _sets import AVAILABLE, DATA, TEST_SHARE, take
+from _sets import DATA, TEST_SHARE, available, take
 from PIL import Image
 from sklearn.cross_decomposition import CCA
 from sklearn.decomposition import PCA
@@ -456,7 +456,7 @@ def draw_cost(path):
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--methods", nargs="+", choices=METHODS, default=[*METHODS])
-    parser.add_argument("--data", nargs="+", choices=DATA, default=AVAILABLE)
+    parser.add_argument("--data", nargs="+", choices=DATA, default=available(DATA))
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--results", type=Path, default=RESULTS / "accuracy.csv")
     options = parser.parse_args()

@@ -142,28 +142,48 @@ is_right.groupby(today["image"].notna().rename("has an image")).mean().round(2)
 # %%
 # Species over the season
 # -----------------------
-# Particles per species and sample as predicted. The command writes them to
-# ``names/species.csv``, and with corrections and intervals to ``names/abundance.csv``.
+# Predicted labels are biased counts: a rare species seems more abundant while another
+# blooms that is sometimes mistaken for it. They are corrected for the mistakes that the
+# gallery makes among its own particles, each classified without its own label. Bars are
+# intervals that contain this and the counting error. The command writes the table to
+# ``names/abundance.csv``, with concentrations where the volume is known.
+
+from skplankton.abundance import abundance_table, gallery_calibration
 
 predictions = pd.concat(
     [
-        pd.DataFrame({"sample": table["sample_id"], "species": pipe.predict(table)})
+        pd.DataFrame(
+            {
+                "sample_id": table["sample_id"],
+                "predicted_label": pipe.predict(table),
+                "has_image": table["image"].notna(),
+            }
+        )
         for table in (particles, today)
     ]
 )
-counts = pd.crosstab(predictions["species"], predictions["sample"])[DAYS]
+calibration = gallery_calibration(pipe["gallery"])
+counts = abundance_table(predictions, calibration=calibration, random_state=0)
+counts = counts.set_index(["label", "sample_id"]).sort_index()
 
-figure, axis = plt.subplots(figsize=(7, 3.6), layout="constrained")
-figure.suptitle("Particles classified in each sample", fontsize=11)
-axis.imshow(counts, cmap="Blues", vmin=0, vmax=1.4 * counts.to_numpy().max())
-axis.set_xticks(range(len(DAYS)), DAYS)
-axis.set_yticks(range(len(counts)), counts.index.str.replace("_", " "))
-axis.xaxis.tick_top()
-axis.tick_params(length=0)
-axis.spines[:].set_visible(False)
-axis.set_aspect("auto")
-for (row, column), count in np.ndenumerate(counts.to_numpy()):
-    axis.text(column, row, count, ha="center", va="center")
+figure, axes = plt.subplots(2, 3, figsize=(8, 4.6), sharex=True, layout="constrained")
+figure.suptitle("Particles in each sample, with 95 % intervals", fontsize=11)
+for axis, name in zip(axes.flat, species, strict=True):
+    of_species = counts.loc[name].loc[DAYS]
+    error = [
+        of_species["count"] - of_species["count_low"],
+        of_species["count_high"] - of_species["count"],
+    ]
+    axis.errorbar(
+        DAYS, of_species["count"], error, fmt="o-", capsize=3, label="counted"
+    )
+    true = [np.sum(y[day == sample] == name) for sample in DAYS]
+    axis.plot(DAYS, true, "kx", label="true")
+    axis.set_title(name.replace("_", " "), fontsize=9)
+    axis.set_ylim(bottom=0)
+    axis.tick_params(labelsize=8)
+    axis.spines[["top", "right"]].set_visible(False)
+axes.flat[0].legend(frameon=False, fontsize=8)
 
 # %%
 # The report
