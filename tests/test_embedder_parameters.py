@@ -48,6 +48,7 @@ ELSEWHERE = {
     "patience": "test_patience_is_counted_in_epochs",
     "n_jobs": "test_jobs_reach_the_decoding",
     "warm_start": "test_embedder.py::test_warm_start",
+    "checkpoint": "test_checkpoint.py",
     "verbose": "test_embedder.py::test_progress_is_shown_if_verbose",
 }
 

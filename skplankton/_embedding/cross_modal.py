@@ -1,5 +1,6 @@
 """CrossModalEmbedder: the scikit-learn transformer around the dual encoder."""
 
+import os
 from collections.abc import Callable
 from numbers import Integral, Real
 
@@ -13,6 +14,14 @@ from skplankton._views.table import MODALITIES, ParticleTable
 
 # Queries compared with all targets at a time, in score.
 QUERIES_PER_CHUNK = 512
+
+
+# Parameters with which a training ends the same, so that it can go on with others. How
+# X is read is known from what was read.
+_NOT_OF_THE_TRAINING = (
+    *("output", "features", "device", "errors", "n_jobs", "verbose", "checkpoint"),
+    *("warm_start", "image_shape", "profile_shape"),
+)
 
 
 class CrossModalEmbedder(ParticleTransformer):
@@ -139,6 +148,12 @@ class CrossModalEmbedder(ParticleTransformer):
         (another number of threads changes the last bits of each step, and thereby the
         model a little). No global random state is changed: None draws a fresh seed from
         the operating system. Fits in threads of one process take turns.
+    checkpoint : path-like, default=None
+        A folder in which `fit` keeps the state of the training after each epoch. If its
+        process ends before the fit, the same fit goes on from there, and ends with the
+        same model, bit for bit. It must have the same X, parameters and versions, and
+        `random_state` an int. A finished training is kept too: remove the folder when
+        it has served.
     verbose : int, default=0
         1 shows the progress of reading and training, 2 prints one line per epoch.
 
@@ -252,6 +267,7 @@ class CrossModalEmbedder(ParticleTransformer):
         "n_jobs": [Integral, None],
         "warm_start": ["boolean"],
         "random_state": ["random_state"],
+        "checkpoint": [str, os.PathLike, None],
         "verbose": ["verbose"],
     }
 
@@ -292,6 +308,7 @@ class CrossModalEmbedder(ParticleTransformer):
         n_jobs=None,
         warm_start=False,
         random_state=None,
+        checkpoint=None,
         verbose=0,
     ):
         self.n_components = n_components
@@ -328,6 +345,7 @@ class CrossModalEmbedder(ParticleTransformer):
         self.n_jobs = n_jobs
         self.warm_start = warm_start
         self.random_state = random_state
+        self.checkpoint = checkpoint
         self.verbose = verbose
 
     @fit_context(prefer_skip_nested_validation=True)
@@ -439,6 +457,11 @@ class CrossModalEmbedder(ParticleTransformer):
         # torch takes seconds to import: load it at the first fit, not with the class.
         from skplankton._training.contrastive import train_dual_encoder
 
+        if self.checkpoint is not None and not isinstance(self.random_state, Integral):
+            raise ValueError(
+                f"checkpoint={str(self.checkpoint)!r} needs an int as random_state, "
+                f"got {self.random_state!r}: a fit with another seed is another one."
+            )
         random_state = fresh_random_state(self.random_state)
         rows = self._pairs(source, at_least=2)
         valid_arrays = None
@@ -465,11 +488,27 @@ class CrossModalEmbedder(ParticleTransformer):
             loss=self.loss,
             augment=self.augment,
             flip=self._flip(source),
+            checkpoint=self.checkpoint,
+            identity=self._identity(),
             micro_batch_size=self.micro_batch_size,
             **self._hardware(),
         )
         self.n_iter_ = len(self.history_)
         self.temperature_ = self.net_.module_.temperature
+
+    def _identity(self) -> dict[str, str] | None:
+        """What must be the same for a training to go on from a checkpoint."""
+        from skplankton import __version__
+        from skplankton._training.checkpoint import digest_of_parameter
+
+        if self.checkpoint is None:
+            return None
+        parameters = self.get_params(deep=False)
+        for name in _NOT_OF_THE_TRAINING:
+            del parameters[name]
+        parameters["precision"] = self._hardware()["precision"]
+        digests = {name: digest_of_parameter(v) for name, v in parameters.items()}
+        return {**digests, "skplankton": __version__}
 
     def _flip(self, source) -> str | None:
         if self.orientation == "keep" or not isinstance(source, ParticleTable):
@@ -567,7 +606,7 @@ class CrossModalEmbedder(ParticleTransformer):
 
     def __setstate__(self, state):
         # Models saved before there was a choice were trained and used like this.
-        super().__setstate__({"orientation": "shared", **state})
+        super().__setstate__({"orientation": "shared", "checkpoint": None, **state})
 
     @property
     def _n_features_out(self) -> int:

@@ -1,6 +1,8 @@
 """Contrastive training: the only module that uses skorch."""
 
 import math
+import os
+from collections.abc import Mapping
 from contextlib import suppress
 
 import numpy as np
@@ -17,6 +19,7 @@ from skplankton import losses
 from skplankton._nn.augmentation import augment_pairs
 from skplankton._nn.dual_encoder import DualEncoder
 from skplankton._training.batches import BalancedBatches, PairDataset
+from skplankton._training.checkpoint import Checkpoint, digest_of
 from skplankton._training.devices import (
     autocast,
     get_random_state,
@@ -197,6 +200,11 @@ class _StepProgress(Callback):
             total=n_steps, desc="training", unit="steps", disable=False
         )
 
+    def on_epoch_begin(self, net, **kwargs):
+        if self.bar_.n == 0 and len(net.history) > 1:  # a training that goes on
+            n_before = sum(row["train_batch_count"] for row in net.history[:-1])
+            self.bar_.update(n_before)
+
     def on_batch_end(self, net, training=False, **kwargs):
         self.bar_.update(int(training))
 
@@ -226,9 +234,14 @@ def train_dual_encoder(
     patience: int,
     seed: int,
     verbose: int,
+    checkpoint: str | os.PathLike | None = None,
+    identity: Mapping[str, str] | None = None,
     **net_params,
 ) -> tuple[ContrastiveNet, list[dict]]:
     """Train on the pairs in `arrays`; return the net, for inference, and a history.
+
+    With a folder as `checkpoint`, go on from the last epoch of the training with the
+    same `identity` (of the parameters) and data, if one is there.
 
     torch's global random states are not changed.
     """
@@ -249,6 +262,11 @@ def train_dual_encoder(
             patience=patience, threshold=0, load_best=True, sink=noop
         )
         callbacks.append(("early_stopping", stopping))
+    if checkpoint is not None:
+        data = digest_of(arrays, valid_arrays, _as_arrays(initial_weights))
+        identity = {**(identity or {}), "X": data, "torch": str(torch.__version__)}
+        # The last one: it stores what the others have learned from the epoch.
+        callbacks.append(("checkpoint", Checkpoint(checkpoint, identity)))
 
     optimizer_class, optimizer_params = OPTIMIZERS.get(optimizer, (optimizer, {}))
     if optimizer in OPTIMIZERS and torch.device(device).type == "cuda":
@@ -284,7 +302,7 @@ def train_dual_encoder(
         net.notify("on_train_begin", X=dataset)
         # Not net.fit, which ignores Ctrl-C and would return a half-trained net.
         with suppress(_EnoughTraining):
-            net.fit_loop(dataset)
+            net.fit_loop(dataset, epochs=max_epochs - len(net.history))
         net.notify("on_train_end", X=dataset)
         # The estimator checks pass on an untrained net, hence this check.
         if not net.history or not net.history[-1].get("train_batch_count"):
@@ -305,6 +323,10 @@ def train_dual_encoder(
     net.device = "cpu"
     net.module_.to("cpu")
     return net, history
+
+
+def _as_arrays(weights: dict[str, Tensor] | None) -> dict[str, np.ndarray]:
+    return {name: w.cpu().numpy().ravel() for name, w in (weights or {}).items()}
 
 
 def _scale_to_data(net: ContrastiveNet, dataset: PairDataset) -> None:
