@@ -398,7 +398,7 @@ def test_bins_of_one_table_have_the_same_measurements(bins):
     vectors = pd.DataFrame({"image": [None], "profile": [np.zeros(4)]})
     write_ifcb(vectors, bins.parent / "old" / old)
     mixed = [*find_samples([bins]), *find_samples([bins.parent / "old"])]
-    with pytest.raises(ValueError, match=rf"{old}: there is no measurement 'PMTA'"):
+    with pytest.raises(ValueError, match=rf"{old} has the measurements Fluo"):
         load_all(mixed, options, **settings)
 
 

@@ -269,6 +269,7 @@ class SampleJob:
 
     def classify_sample(self, sample: Sample, state: str) -> dict[str, Any]:
         """Classify the particles that are not classified yet; return the record."""
+        self.model.check_sample(sample)
         work = self.folder.begin(sample.name, state)
         with collected_reports() as problems:
             table, samples = sample.load_with_samples(
