@@ -154,6 +154,7 @@ print((counts / volumes).round(1))
 # %%
 # What to read next
 # -----------------
-# :ref:`ifcb` has the same on the command line, with a report and with
-# tables for EcoTaxa; :doc:`plot_label_eight` chooses which particles to label.
+# :ref:`ifcb_commands` does the same without Python, with a report and with archives for
+# EcoTaxa. :doc:`plot_label_eight` chooses which particles to label.
+
 folder.cleanup()

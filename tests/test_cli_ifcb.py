@@ -1,6 +1,8 @@
 """Bins of an Imaging FlowCytobot on the command line, from labels to class scores."""
 
 import io
+import shutil
+import sys
 import zipfile
 from types import SimpleNamespace
 
@@ -11,13 +13,14 @@ import pytest
 from scipy.io import savemat
 
 from skplankton import _cli
-from skplankton._cli import _classify
+from skplankton._cli import _arguments, _classify
 from skplankton.datasets import (
     load_ifcb,
     make_particles,
     write_cyz_json,
     write_ifcb,
     write_ifcb_class_scores,
+    write_particles,
 )
 from skplankton.ecotaxa import read_ecotaxa
 
@@ -264,6 +267,51 @@ def test_killed_between_parts(season, results, tmp_path, monkeypatch):
     # Parts of 10, 10 and 3: two were kept of the first bin.
     assert calls == [10, 10, 3, 3, 10, 10, 3]
     assert contents(output) == contents(results)
+
+
+def test_class_scores_of_bins_only(season, X, y, tmp_path, capsys):
+    """With a damaged image, whose particle is classified by its measurements."""
+    h5py = pytest.importorskip("h5py")
+    bin, output = tmp_path / BINS[0], tmp_path / "out"
+    for suffix in (".adc", ".hdr", ".roi"):
+        shutil.copy(season.first.with_suffix(suffix), bin.with_suffix(suffix))
+    roi = bin.with_suffix(".roi")
+    roi.write_bytes(roi.read_bytes()[:-1])
+    images = X[:3].assign(profile=None)
+    samples = [bin, write_particles(images, y[:3], tmp_path / "LAB")]
+    assert classify(season, output, "--ifcb", samples=samples) == _arguments.PROBLEMS
+    assert [file.name for file in output.glob("*.h5")] == [f"{BINS[0]}_class.h5"]
+    table = pd.read_csv(output / f"{BINS[0]}.csv").sort_values("object_id")
+    with h5py.File(output / f"{BINS[0]}_class.h5") as file:
+        scores = file["output_scores"][()]
+        ids = [f"{BINS[0]}_{number:05d}" for number in file["roi_numbers"]]
+    assert ids == table["object_id"].tolist()
+    assert len(ids) == PER_BIN - 1
+    np.testing.assert_allclose(scores.max(axis=1), table["score"], atol=1e-4)
+    capsys.readouterr()
+    assert classify(season, output, "--ifcb", samples=samples) == _arguments.PROBLEMS
+    assert "2 samples classified before" in capsys.readouterr().out
+
+
+def test_class_scores_after_a_run_without(season, results, tmp_path, monkeypatch):
+    """What was saved before an interruption has no scores."""
+
+    def no_table(*arguments):
+        raise KeyboardInterrupt
+
+    output = tmp_path / "out"
+    with monkeypatch.context() as patch:
+        patch.setattr(_classify.SampleJob, "_write_table", no_table)
+        assert classify(season, output, *EVERYTHING[1:]) == 130
+    assert classify(season, output, *EVERYTHING) == 0
+    assert contents(output) == contents(results)
+
+
+def test_class_scores_need_h5py(season, tmp_path, capsys, monkeypatch):
+    monkeypatch.setitem(sys.modules, "h5py", None)
+    assert classify(season, tmp_path / "out", "--ifcb") == 1
+    assert "pip install 'skplankton[ifcb]'" in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()
 
 
 # What cannot be mixed
