@@ -83,7 +83,7 @@ print(pd.Series(particles["label"]).value_counts(dropna=False))
 # All particles train the embedder, which needs no labels. The labeled ones are the
 # gallery, with which all others are compared.
 
-embedder = CrossModalEmbedder(image_size=32, max_epochs=20, random_state=0)
+embedder = CrossModalEmbedder(image_size=32, max_epochs=15, random_state=0)
 embeddings = embedder.fit(particles).transform(particles)
 is_labeled = particles["label"].notna().to_numpy()
 known, new = particles[is_labeled], particles[~is_labeled]
@@ -95,7 +95,7 @@ print(f"accuracy with {len(known)} labels: {is_right.mean():.2f}")
 
 # %%
 # Without the image, or without the measurements, a particle is compared all the same.
-# The simulated species differ by shape, by pigment or by both.
+# The images tell more of these few species than the measurements do.
 
 for lacking in ("profile", "image"):
     half = embedder.transform(new.assign(**{lacking: None}))

@@ -245,8 +245,8 @@ def _report_outcome(
     ]
     if partial:
         print_message(
-            f"{plural(len(partial), 'sample')} read in part only, so that counts are "
-            f"too low: {', '.join(partial)}. See {folder.path / SAMPLES}.csv"
+            f"{plural(len(partial), 'sample')} read in part only, so that counts may "
+            f"be too low: {', '.join(partial)}. See {folder.path / SAMPLES}.csv"
         )
     if failed:
         print_message(

@@ -35,7 +35,7 @@ def sample_warnings(samples: pd.DataFrame, contamination: float) -> list[Warn]:
         if pd.notna(sample.is_partial) and sample.is_partial:
             add(
                 "Incomplete",
-                "could be read in part only, so that counts are too low",
+                "read in part only, so that counts may be too low",
                 name,
             )
         if isinstance(sample.volume_problem, str) and sample.volume_problem:
