@@ -1309,10 +1309,8 @@ def test_partial_samples_are_marked(station, tmp_path, capsys):
     for _ in range(2):
         assert classify(station, out, "--ecotaxa", samples=samples) == 3
         printed = capsys.readouterr()
-        assert (
-            "1 sample read in part only, so that counts may be too low: bay. See"
-            in (printed.err)
-        )
+        words = "1 sample read in part only, so that counts may be too low: bay. See"
+        assert words in printed.err
     counts = pd.read_csv(out / "species.csv", index_col="sample")
     assert counts["(partial)"].to_dict() == {"bay": True, "cape": False}
     assert table_of_samples(out)["is_partial"].to_dict() == {"bay": True, "cape": False}
