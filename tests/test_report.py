@@ -23,13 +23,8 @@ from skplankton._report.checks import sample_warnings
 from skplankton._report.excerpt import add_pictures
 from skplankton._report.groups import MOST_GROUPS, groups_of_alike, packed, unpacked
 from skplankton._report.page import check_jinja, count, fixed, number, share
-<<<<<<< HEAD
-from skplankton._report.pictures import HEIGHT, WIDTH, level, sparkline, thumbnail
-from skplankton._utils.labels import UNKNOWN, WITHOUT_VIEW
-=======
 from skplankton._report.pictures import HEIGHT, WIDTH, bars, level, sparkline, thumbnail
-from skplankton._report.selection import UNKNOWN, WITHOUT_VIEW
->>>>>>> ifcb2
+from skplankton._utils.labels import UNKNOWN, WITHOUT_VIEW
 
 from .report_pages import (
     ODD,
