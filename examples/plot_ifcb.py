@@ -3,8 +3,8 @@ Bins of an Imaging FlowCytobot
 ==============================
 
 An Imaging FlowCytobot keeps an image of each particle and some numbers of how it
-scatters and fluoresces. Here, two bins are simulated, opened, and joined with a few
-labels.
+scatters and fluoresces. Here, two bins are simulated and opened, the particles are
+classified with a few labels, and the class scores are written for other programs.
 """
 
 # %%
@@ -19,6 +19,7 @@ from tempfile import TemporaryDirectory
 import numpy as np
 import pandas as pd
 
+from skplankton import CrossModalEmbedder, GalleryKNNClassifier
 from skplankton.datasets import (
     load_ifcb,
     make_particles,
@@ -26,6 +27,7 @@ from skplankton.datasets import (
     write_ifcb,
     write_ifcb_class_scores,
 )
+from skplankton.evaluation import NeighborsDisplay
 
 folder = TemporaryDirectory()
 data = Path(folder.name, "data")
@@ -51,14 +53,15 @@ for name, rows in zip(NAMES, (X[:200], X[200:]), strict=True):
 
 particles, samples = load_ifcb(data, return_samples=True)
 print(particles[["object_id", "image"]].head(3))
-print("\nmeasurements:", *particles.attrs["measurements"])
+measurements = particles.attrs["measurements"]
+print("\nmeasurements:", *measurements)
 print(samples[["sample_id", "start", "n_images", "analyzed_volume_ml"]].T)
 
 # %%
 # Labels
 # ------
 # They are kept as images in folders of classes, as manual .mat files or, as here, as a
-# table per bin. They are joined by the particle's id.
+# table per bin. They are joined by the particle's id. Every tenth particle has one.
 
 species, codes = np.unique(y.astype(str), return_inverse=True)
 scores = np.eye(len(species))[codes]
@@ -75,4 +78,83 @@ particles = particles.merge(labels, on="object_id", how="left")
 print(pd.Series(particles["label"]).value_counts(dropna=False))
 
 # %%
+# Train and classify
+# ------------------
+# All particles train the embedder, which needs no labels. The labeled ones are the
+# gallery, with which all others are compared.
+
+embedder = CrossModalEmbedder(image_size=32, max_epochs=15, random_state=0)
+embeddings = embedder.fit(particles).transform(particles)
+is_labeled = particles["label"].notna().to_numpy()
+known, new = particles[is_labeled], particles[~is_labeled]
+gallery = GalleryKNNClassifier()
+gallery.fit(embeddings[is_labeled], known["label"].to_numpy(dtype=str))
+predicted = gallery.predict(embeddings[~is_labeled])
+is_right = predicted == y[~is_labeled]
+print(f"accuracy with {len(known)} labels: {is_right.mean():.2f}")
+
+# %%
+# Without the image, or without the measurements, a particle is compared all the same.
+# The images tell more of these few species than the measurements do.
+
+for lacking in ("profile", "image"):
+    half = embedder.transform(new.assign(**{lacking: None}))
+    accuracy = np.mean(gallery.predict(half) == y[~is_labeled])
+    print(f"accuracy without the {lacking:7}: {accuracy:.2f}")
+
+# %%
+# Nearest neighbors
+# -----------------
+# Two particles that are right and, in the last row, a wrong one if there is any. The
+# bars are the percentiles of the measurements, among the particles shown and the
+# gallery.
+
+shown = [*np.flatnonzero(is_right)[[0, -1]], *np.flatnonzero(~is_right)[:1]]
+NeighborsDisplay.from_estimator(
+    gallery,
+    embeddings[~is_labeled][shown],
+    new.iloc[shown],
+    known,
+    y[~is_labeled][shown],
+    channel_names=measurements,
+)
+
+# %%
+# Class scores
+# ------------
+# One file per bin, in which the scores are the shares of the votes. Particles with less
+# than two thirds are "unclassified". The files of ClassiPyR, in CSV, can be read as
+# labels; ``file_format="h5"`` are those of the IFCB Dashboard and iRfcb.
+
+files = write_ifcb_class_scores(
+    new["object_id"],
+    gallery.predict_proba(embeddings[~is_labeled]),
+    gallery.classes_,
+    Path(folder.name, "class2022"),
+    thresholds=0.66,
+    file_format="csv",
+)
+print(*(file.name for file in files))
+written = read_ifcb_labels(files[0].parent).set_index("object_id")["label"]
+accepted = written[new["object_id"]].to_numpy()
+is_accepted = pd.notna(accepted)
+accuracy = np.mean(accepted[is_accepted] == y[~is_labeled][is_accepted])
+print(f"{is_accepted.mean():.0%} are classified, {accuracy:.0%} of these correctly")
+
+# %%
+# Particles per mL, as they were classified. :doc:`../user_guide/abundance` corrects for
+# the mistakes of the classifier.
+
+particles["predicted_label"] = particles["label"]
+particles.loc[~is_labeled, "predicted_label"] = predicted
+counts = pd.crosstab(particles["predicted_label"], particles["sample_id"])
+volumes = samples.set_index("sample_id")["analyzed_volume_ml"]
+print((counts / volumes).round(1))
+
+# %%
+# What to read next
+# -----------------
+# :ref:`ifcb_commands` does the same without Python, with a report and with archives for
+# EcoTaxa. :doc:`plot_label_eight` chooses which particles to label.
+
 folder.cleanup()

@@ -20,9 +20,10 @@ from sklearn.metrics import confusion_matrix
 
 from skplankton._report import day, evaluation, excerpt, figures, selection
 from skplankton._report.checks import sample_warnings
+from skplankton._report.excerpt import add_pictures
 from skplankton._report.groups import MOST_GROUPS, groups_of_alike, packed, unpacked
 from skplankton._report.page import check_jinja, count, fixed, number, share
-from skplankton._report.pictures import HEIGHT, WIDTH, level, sparkline, thumbnail
+from skplankton._report.pictures import HEIGHT, WIDTH, bars, level, sparkline, thumbnail
 from skplankton._utils.labels import UNKNOWN, WITHOUT_VIEW
 
 from .report_pages import (
@@ -488,11 +489,27 @@ def test_sparkline(length):
     assert sparkline(np.zeros((3, 1)), 0.0) == sparkline(np.zeros((3, 1)), 1.0)
 
 
-@pytest.mark.parametrize("samples", [np.array([1.0, 0.0, 3.0]), np.ones((1, 3))])
-def test_sparkline_of_a_vector(samples):
-    (bars,) = sparkline(samples, float(level(samples).max()))
-    assert bars.count("M") == 3
-    assert bars.startswith(f"M16 {HEIGHT}V")
+def test_bars():
+    highest, lowest = 1, HEIGHT - 1
+    path = f"M12 {HEIGHT}V{highest}M60 {HEIGHT}V{lowest}M84 {HEIGHT}V16"
+    assert bars(np.array([1.0, np.nan, 0.0, 0.5])) == path
+    # Pulses of one sample have no line.
+    (one,) = sparkline(np.array([[1.0, 0.0, 3.0]]), float(np.log1p(3.0)))
+    assert one.count("M") == 3
+    assert one.endswith(f"M80 {HEIGHT}V{highest}")
+
+
+def test_vectors_have_bars_of_percentiles():
+    """Whatever their units; without what is missing."""
+    vectors = [[0.001, 5e4], [0.002, np.nan], [0.003, 9e4], [0.004, 7e4]]
+    particles = pd.DataFrame({"image": [None] * 4, "profile": map(np.array, vectors)})
+    particles.attrs["measurements"] = ["PMTA", "TimeOfFlight"]
+    shown = [{}, {}]
+    legend = add_pictures(shown, particles[1:3], particles)
+    assert legend == {"names": ["PMTA", "TimeOfFlight"], "bars": True}
+    expected = ([1.5 / 4, np.nan], [2.5 / 4, 2.5 / 3])
+    for particle, shares in zip(shown, expected, strict=True):
+        assert particle["profile"] == [bars(np.array(shares))]
 
 
 def test_log_axis():

@@ -251,8 +251,8 @@ def _report_outcome(
     ]
     if partial:
         print_message(
-            f"{plural(len(partial), 'sample')} read in part only, so that counts are "
-            f"too low: {', '.join(partial)}. See {folder.path / SAMPLES}.csv"
+            f"{plural(len(partial), 'sample')} read in part only, so that counts may "
+            f"be too low: {', '.join(partial)}. See {folder.path / SAMPLES}.csv"
         )
     if failed:
         print_message(
@@ -275,6 +275,7 @@ class SampleJob:
 
     def classify_sample(self, sample: Sample, state: str) -> dict[str, Any]:
         """Classify the particles that are not classified yet; return the record."""
+        self.model.check_sample(sample)
         work = self.folder.begin(sample.name, state)
         with collected_reports() as problems:
             table, samples = sample.load_with_samples(

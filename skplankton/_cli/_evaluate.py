@@ -45,6 +45,8 @@ def run(options: Namespace) -> int:
     content = read_model_file(options.model)
     model = open_model(content, options.model)
     model.configure(device=options.device, n_jobs=options.n_jobs, strict=options.strict)
+    for sample in samples:
+        model.check_sample(sample)
     with collected_reports() as reports:
         table = load_labeled(
             samples,

@@ -121,8 +121,8 @@ def _fitted(table: pd.DataFrame, options: Namespace) -> Model:
     channels = options.channels
     if not isinstance(channels, dict):
         # By name: what "auto" takes in one file might be other channels in the next.
-        found = pipeline["embed"]._channels
-        # Vectors of measurements do not know their names.
+        # Vectors of measurements do not know their names, but their table does.
+        found = pipeline["embed"]._channels or table.attrs.get("measurements")
         channels = channels if found is None else list(found)
     training = {
         "fitted": datetime.now(timezone.utc).strftime("%Y-%m-%d %H:%M UTC"),

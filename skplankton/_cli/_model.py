@@ -18,6 +18,7 @@ from sklearn.pipeline import Pipeline
 
 from skplankton._cli._embedder import as_X
 from skplankton._cli._files import write_whole
+from skplankton._cli._samples import Sample, described
 
 _FORMAT = "skplankton model 1"
 
@@ -45,6 +46,20 @@ class Model:
             embed__errors="raise" if strict else "coerce",
             embed__verbose=0,
         )
+
+    def check_sample(self, sample: Sample) -> None:
+        """Raise if the sample's instrument measures other things than the model's."""
+        found = sample.measurements
+        if found is None:
+            return
+        is_vector = self.pipeline["embed"]._is_vector
+        trained = tuple(self.channels or ()) if is_vector else ()
+        if bool(found) != is_vector or not set(trained) <= set(found):
+            raise ValueError(
+                f"{sample.source} has {described(found)}, and the model was trained on "
+                f"other data: {described(trained)}. Pass samples of the instrument "
+                "that the model was trained with, or a model of this one."
+            )
 
 
 def versions() -> dict[str, str]:

@@ -24,6 +24,8 @@ from skplankton.datasets import (
 )
 from skplankton.datasets._cytoprocess import _SUFFIXES, _sources
 from skplankton.datasets._ifcb.bins import SUFFIXES, files_of, find_bins
+from skplankton.datasets._ifcb.dialects import NEW, OLD
+from skplankton.datasets._ifcb.names import parse_bin
 from skplankton.datasets._lab.reader import FOLDERS, TABLE_NAME
 from skplankton.datasets._samples.table import NO_VOLUME, samples_table
 
@@ -43,6 +45,11 @@ class Sample:
 
     name: str
     source: Path
+
+    @property
+    def measurements(self) -> tuple[str, ...] | None:
+        """Those of the instrument, empty if it records pulses; None if unknown."""
+        return None
 
     def files(self) -> Iterable[str | Path]:
         """The files that the sample is read from, the indispensable one first."""
@@ -81,6 +88,8 @@ class Sample:
 class CyzSample(Sample):
     """A file of cyz2json."""
 
+    measurements = ()
+
     def files(self) -> Iterable[str | Path]:
         return [self.source]
 
@@ -94,6 +103,8 @@ class CyzSample(Sample):
 
 class CytoProcessSample(Sample):
     """A sample of the CytoProcess project in the folder `source`."""
+
+    measurements = ()
 
     def files(self) -> Iterable[str | Path]:
         sources, extracted = _sources(self.source)
@@ -115,6 +126,11 @@ class CytoProcessSample(Sample):
 
 class IfcbSample(Sample):
     """An IFCB bin, whose channels are measurements; `source` has no suffix."""
+
+    @property
+    def measurements(self) -> tuple[str, ...]:
+        dialect = OLD if parse_bin(self.name).is_old else NEW
+        return dialect.measurements
 
     def files(self) -> Iterable[str | Path]:
         return files_of(self.source)
@@ -317,6 +333,7 @@ def _concatenated(
     cache: Path | None,
 ) -> pd.DataFrame:
     tables = []
+    _check_alike(samples)
     for sample in samples:
         table = sample.load(
             channels=channels or "auto",
@@ -328,7 +345,29 @@ def _concatenated(
         channels = channels or _channels_of(table)
         tables.append(table)
     wanted = ["image", "profile", "object_id", "sample_id", "label"]
-    return pd.concat([table[wanted] for table in tables], ignore_index=True)
+    whole = pd.concat([table[wanted] for table in tables], ignore_index=True)
+    whole.attrs = tables[0].attrs  # the names of the measurements
+    return whole
+
+
+def _check_alike(samples: Sequence[Sample]) -> None:
+    """Raise if the samples are of instruments that measure different things."""
+    first: dict[tuple[str, ...], Sample] = {}
+    for sample in samples:
+        if sample.measurements is not None:
+            first.setdefault(sample.measurements, sample)
+    if len(first) > 1:
+        one, other = list(first.values())[:2]
+        raise ValueError(
+            f"{one.source} has {described(one.measurements)}, and {other.source} has "
+            f"{described(other.measurements)}. They cannot be compared: pass samples "
+            "of one kind, and train a model for each kind."
+        )
+
+
+def described(measurements: Sequence[str] | None) -> str:
+    """What a sample has besides images, in words."""
+    return f"the measurements {', '.join(measurements)}" if measurements else "pulses"
 
 
 def _channels_of(table: pd.DataFrame) -> list[str] | None:

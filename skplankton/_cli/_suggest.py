@@ -54,6 +54,8 @@ def run(options: Namespace) -> int:
         model.configure(
             device=options.device, n_jobs=options.n_jobs, strict=options.strict
         )
+        for sample in samples:
+            model.check_sample(sample)
     channels = options.channels or (model.channels if model else None)
     make_folder(options.output, "--output")
     work = options.output / "suggest.work"

@@ -33,7 +33,11 @@ def sample_warnings(samples: pd.DataFrame, contamination: float) -> list[Warn]:
     for sample in samples.itertuples(index=False):
         name, n_read = sample.sample_id, sample.n_read
         if pd.notna(sample.is_partial) and sample.is_partial:
-            add("Incomplete", "the file ends before the measurement does", name)
+            add(
+                "Incomplete",
+                "read in part only, so that counts may be too low",
+                name,
+            )
         if isinstance(sample.volume_problem, str) and sample.volume_problem:
             add("Volume", sample.volume_problem, name)
         if n_unread := sample.n_particles - n_read:

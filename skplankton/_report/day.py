@@ -83,7 +83,7 @@ def day_page(
     ImportError
         If Jinja2 is not installed.
     """
-    samples, particles, channels = _read(samples, read_excerpt)
+    samples, particles, legend = _read(samples, read_excerpt)
     shown = _Shown.chosen(particles)
     shown.add_pictures(samples["sample_id"], read_excerpt)
     n_of_label = counts.groupby("label")["count"].sum()
@@ -105,28 +105,28 @@ def day_page(
         n_unknown=int(n_of_label.get(UNKNOWN, 0)),
         species=shown.species(n_of_label),
         n_hidden=shown.n_hidden,
-        channels=channels,
+        legend=legend,
         model=model,
     )
 
 
 def _read(samples: pd.DataFrame, read_excerpt: Callable) -> tuple:
-    """Samples with what excerpts add; the particles, without pictures; channels."""
+    """Samples with what excerpts add; the particles, without pictures; legend."""
     rows: list[dict[str, Any]] = []
     found: dict[str, list] = {"n_below": [], "quantiles": []}
-    channels = None
+    legend = None
     for sample in samples["sample_id"]:
         excerpt = read_excerpt(sample)
         found["n_below"].append(excerpt["n_below"])
         found["quantiles"].append(excerpt["familiarity"])
-        channels = channels or excerpt["channels"]
+        legend = legend or excerpt["legend"]
         rows += [
             {key: value for key, value in particle.items() if key not in _PICTURE}
             | {"sample_id": sample}
             for particle in excerpt["shown"]
         ]
     particles = pd.DataFrame(rows, columns=_COLUMNS)
-    return samples.assign(**found), particles, channels
+    return samples.assign(**found), particles, legend
 
 
 _PICTURE = ("image", "size", "profile")

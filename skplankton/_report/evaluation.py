@@ -63,7 +63,7 @@ def evaluation_page(
     """
     predicted = predicted.reset_index(drop=True)
     is_right = (predicted["truth"] == predicted["label"]).to_numpy()
-    confusions, channels = _confusions(particles, predicted)
+    confusions, legend = _confusions(particles, predicted)
     return render(
         "evaluation.html",
         total=_totals(predicted, is_right, scores),
@@ -75,7 +75,7 @@ def evaluation_page(
         n_confusions=int(
             predicted.loc[~is_right, ["truth", "label"]].drop_duplicates().shape[0]
         ),
-        channels=channels,
+        legend=legend,
         model=model,
         warnings=list(warnings),
         not_in_gallery=sorted(set(predicted["truth"]) - set(model.gallery)),
@@ -141,7 +141,7 @@ def _by_modality(particles: pd.DataFrame, is_right: np.ndarray) -> list[dict]:
 
 def _confusions(
     particles: pd.DataFrame, predicted: pd.DataFrame
-) -> tuple[list[dict], list[str] | None]:
+) -> tuple[list[dict], dict[str, Any] | None]:
     """The most frequent confusions, each with its particles of the highest score."""
     found: list[dict] = []
     rows: list[int] = []
@@ -154,4 +154,4 @@ def _confusions(
         rows += own.index.tolist()
         found.append({"truth": truth, "label": label, "n": n, "particles": shown})
     every = [particle for pair in found for particle in pair["particles"]]
-    return found, add_pictures(every, particles.iloc[rows])
+    return found, add_pictures(every, particles.iloc[rows], particles)

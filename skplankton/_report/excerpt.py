@@ -14,8 +14,9 @@ import pandas as pd
 
 from skplankton._report import selection
 from skplankton._report.groups import packed
-from skplankton._report.pictures import level, sparkline, thumbnail
+from skplankton._report.pictures import bars, level, sparkline, thumbnail
 from skplankton._views.entries import Profile, is_missing, read_profile
+from skplankton.evaluation._displays.particle import measurements_of, percentiles
 
 # Numbers of particles per sample: a page has more room than that for one sample only if
 # other samples leave it.
@@ -70,13 +71,13 @@ def sample_excerpt(
         }
         for row in rows
     ]
-    channels = add_pictures(shown, particles.iloc[rows])
+    legend = add_pictures(shown, particles.iloc[rows], particles)
     _add_embeddings(shown, particles.iloc[rows], embed)
     familiarity = predicted["familiarity"].dropna().to_numpy()
     quantiles = np.quantile(familiarity, QUANTILES).tolist() if len(familiarity) else []
     return {
         "shown": shown,
-        "channels": channels,
+        "legend": legend,
         "n_images": int(particles["image"].notna().sum()),
         "n_read": len(familiarity),
         "n_below": int((familiarity < offset).sum()),
@@ -104,24 +105,40 @@ def _roles(predicted: pd.DataFrame) -> dict[int, set[str]]:
 
 
 def add_pictures(
-    shown: list[dict[str, Any]], particles: pd.DataFrame
-) -> list[str] | None:
-    """Add the pictures of particles; return the names of the channels, if known.
+    shown: list[dict[str, Any]], particles: pd.DataFrame, every: pd.DataFrame
+) -> dict[str, Any] | None:
+    """Add the pictures of particles; return what the legend of the profiles says.
 
     The keys are image and size, a data URI and a text, and profile, the paths of the
-    lines; None where there is none that can be read.
+    lines; None where there is none that can be read. A vector of measurements has bars,
+    its percentiles among `every` particle: the measurements have no unit in common.
+
+    The legend has the names of the channels or measurements, and whether these are
+    bars; None if the channels are not known.
     """
     profiles = [_profile(entry) for entry in particles["profile"]]
     known = [profile for profile in profiles if profile is not None]
-    top = max((float(level(p.samples).max()) for p in known), default=1.0)
+    measurements = measurements_of(every)
+    pulses = [p.samples for p in known if p.samples.ndim == 2]
+    top = max((float(level(samples).max()) for samples in pulses), default=1.0)
     for particle, entry, profile in zip(
         shown, particles["image"], profiles, strict=True
     ):
         particle["image"], particle["size"] = _thumbnail(entry)
-        particle["profile"] = profile and sparkline(profile.samples, top)
+        particle["profile"] = profile and _drawn(profile.samples, top, measurements)
+    if measurements is not None:
+        return {"names": every.attrs.get("measurements", []), "bars": True}
     named = (p.channels for p in known if p.channels is not None)
     channels = next(named, None)
-    return None if channels is None else list(channels)
+    return None if channels is None else {"names": list(channels), "bars": False}
+
+
+def _drawn(
+    samples: np.ndarray, top: float, measurements: np.ndarray | None
+) -> list[str]:
+    if samples.ndim == 1 and measurements is not None:
+        return [bars(percentiles(samples, measurements) / 100)]
+    return sparkline(samples, top)
 
 
 def _thumbnail(entry: Any) -> tuple[str | None, str | None]:

@@ -45,13 +45,13 @@ def level(samples: np.ndarray) -> np.ndarray:
 def sparkline(samples: np.ndarray, top: float) -> list[str]:
     """A profile as lines in the commands of an SVG path, one per channel.
 
-    `samples` of (length, n_channels); or (n_values,), a vector, drawn as bars. `top` is
-    the `level` at the upper edge, the same for all particles that are to be compared.
+    `samples` of (length, n_channels); one sample is drawn as bars. `top` is the `level`
+    at the upper edge, the same for all particles that are to be compared.
     """
     values = level(np.asarray(samples, dtype=np.float64)) / (top or 1.0)
-    heights = np.round((1 - np.clip(values, 0, 1)) * (HEIGHT - 2) + 1).astype(int)
-    if heights.ndim == 1 or len(heights) == 1:
-        return [_bars(heights.ravel())]
+    if len(values) == 1:
+        return [bars(values[0])]
+    heights = _heights(values)
     n_points = min(_N_POINTS, len(heights))
     x = np.round(np.linspace(0, WIDTH, n_points)).astype(int)
     # The highest of the samples that one point stands for: peaks must not get lost.
@@ -59,12 +59,19 @@ def sparkline(samples: np.ndarray, top: float) -> list[str]:
     return [_line(x, y) for y in np.minimum.reduceat(heights, starts).T]
 
 
+def _heights(shares: np.ndarray) -> np.ndarray:
+    return np.round((1 - np.clip(shares, 0, 1)) * (HEIGHT - 2) + 1).astype(int)
+
+
 def _line(x: np.ndarray, y: np.ndarray) -> str:
     steps = zip(np.diff(x).tolist(), np.diff(y).tolist(), strict=True)
     return f"M{x[0]} {y[0]}l" + " ".join(f"{dx} {dy}" for dx, dy in steps)
 
 
-def _bars(heights: np.ndarray) -> str:
-    x = np.round((np.arange(len(heights)) + 0.5) * WIDTH / len(heights)).astype(int)
-    pairs = zip(x.tolist(), heights.tolist(), strict=True)
+def bars(shares: np.ndarray) -> str:
+    """Numbers from 0 to 1 as bars, in the commands of an SVG path; NaN has none."""
+    is_known = ~np.isnan(shares)
+    x = np.round((np.arange(len(shares)) + 0.5) * WIDTH / len(shares)).astype(int)
+    heights = _heights(shares[is_known])
+    pairs = zip(x[is_known].tolist(), heights.tolist(), strict=True)
     return "".join(f"M{column} {HEIGHT}V{height}" for column, height in pairs)

@@ -76,7 +76,8 @@ def _draw_bars(
     vector = profile.samples
     names = _names(profile, channel_names, [str(n) for n in range(len(vector))])
     places = np.arange(len(vector))
-    ax.barh(places, _percentiles(vector, measurements), height=0.7, color=BLUE)
+    widths = np.nan_to_num(percentiles(vector, measurements))
+    ax.barh(places, widths, height=0.7, color=BLUE)
     for place in places[np.isnan(vector)]:
         ax.text(
             2, place, "missing", va="center", fontsize=_TICK_FONT_SIZE - 1, color="0.4"
@@ -87,13 +88,16 @@ def _draw_bars(
     ax.set_yticks(places, names)
 
 
-def _percentiles(vector: np.ndarray, measurements: np.ndarray) -> np.ndarray:
-    """The share in % of the particles with a lower value, and half of those equal."""
+def percentiles(vector: np.ndarray, measurements: np.ndarray) -> np.ndarray:
+    """The share in % of the particles with a lower value, and half of those equal.
+
+    NaN where the value is missing.
+    """
     n_known = (~np.isnan(measurements)).sum(axis=0)
     lower = (measurements < vector).sum(axis=0)
     equal = (measurements == vector).sum(axis=0)
-    percentiles = 100 * (lower + equal / 2) / np.maximum(n_known, 1)
-    return np.where(np.isnan(vector), 0, percentiles)
+    shares = 100 * (lower + equal / 2) / np.maximum(n_known, 1)
+    return np.where(np.isnan(vector), np.nan, shares)
 
 
 def _names(profile: Profile, given: Any, numbered: Sequence[str]) -> list[str]:
