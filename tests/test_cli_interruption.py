@@ -13,14 +13,19 @@ import tempfile
 import textwrap
 from pathlib import Path
 
+import joblib
+import numpy as np
 import pandas as pd
 import pytest
 
 from skplankton import _cli
 from skplankton._cli import _files, _fit, _output_folder
 from skplankton._cli._model import classify_particles, open_model, read_model_file
+from skplankton._training.contrastive import ContrastiveNet
 from skplankton.datasets import make_particles, write_cyz_json
 from skplankton.ecotaxa import read_ecotaxa
+
+from .helpers import weights
 
 N_KILLS = int(os.environ.get("SKPLANKTON_KILLS", "3"))
 # All samples are processed alike: a few of the steps cover every kind.
@@ -393,6 +398,37 @@ def test_fit_checks_disk_space_first(station, tmp_path, capsys, monkeypatch):
         f"to write {tmp_path / 'm.joblib.work'}. 67 MB are reserved for the" in printed
     )
     assert [f.name for f in (tmp_path / "m.joblib.work").iterdir()] == ["lock"]
+
+
+def test_a_training_goes_on(station, tmp_path, monkeypatch):
+    words = [*fit_arguments(station, tmp_path / "m.joblib")[:-1], "3"]
+    others = [*fit_arguments(station, tmp_path / "other.joblib")[:-1], "3"]
+    assert _cli.main(others) == 0
+    train_step = ContrastiveNet.train_step
+    steps = []
+
+    def some_steps(net, *args, **kwargs):
+        steps.append(1)
+        if len(steps) == n_steps:
+            raise KeyboardInterrupt
+        return train_step(net, *args, **kwargs)
+
+    monkeypatch.setattr(ContrastiveNet, "train_step", some_steps)
+    n_steps = 2  # of one step per epoch
+    assert _cli.main(words) == 130
+    assert (tmp_path / "m.joblib.work" / "training" / "training.pt").is_file()
+    steps.clear()
+    n_steps = None
+    assert _cli.main(words) == 0
+    assert len(steps) == 2
+    assert not (tmp_path / "m.joblib.work").exists()
+    first, second = (
+        joblib.load(tmp_path / f"{name}.joblib")["pipeline"]["embed"]
+        for name in ("m", "other")
+    )
+    assert first.checkpoint is None
+    for name, value in weights(first).items():
+        np.testing.assert_array_equal(value, weights(second)[name])
 
 
 def test_fit_reserves_disk_space_and_frees_it(station, tmp_path, monkeypatch):

@@ -3,20 +3,26 @@
 from __future__ import annotations
 
 from argparse import Namespace
+from pathlib import Path
 
 import pandas as pd
 
 from skplankton import CrossModalEmbedder
 from skplankton._cli._reports import errors
+from skplankton._cli._work_folder import TRAINING
 
 
-def new_embedder(options: Namespace) -> CrossModalEmbedder:
-    """An embedder with the options of training, not yet fitted."""
+def new_embedder(options: Namespace, work: Path) -> CrossModalEmbedder:
+    """An embedder with the options of training, not yet fitted.
+
+    The state of its training is kept in the folder `work`.
+    """
     return CrossModalEmbedder(
         max_epochs=options.max_epochs,
         temperature=options.temperature,
         crop_top=options.crop_top,
         random_state=options.random_state,
+        checkpoint=work / TRAINING,
         device=options.device,
         n_jobs=options.n_jobs,
         errors=errors(options.strict),

@@ -58,7 +58,7 @@ def run(options: Namespace) -> int:
                 cache=options.cache or work / VIEWS,
                 labels_cache=work / LABELS,
             )
-            model = _fitted(table, options)
+            model = _fitted(table, options, work)
             left_out = model.pipeline["gallery"].leave_one_out()
             model = _with_mistakes(model, left_out, table)
         save_model(model, options.output, work)
@@ -87,7 +87,7 @@ def _check_output(output: Path, overwrite: bool) -> None:
         )
 
 
-def _fitted(table: pd.DataFrame, options: Namespace) -> Model:
+def _fitted(table: pd.DataFrame, options: Namespace, work: Path) -> Model:
     labeled = table["label"].notna()
     complete = has_pair(table)
     check_two_classes(table["label"][labeled].to_numpy(dtype=object))
@@ -100,7 +100,7 @@ def _fitted(table: pd.DataFrame, options: Namespace) -> Model:
     used = table[labeled | complete].reset_index(drop=True)
     pipeline = Pipeline(
         [
-            ("embed", new_embedder(options)),
+            ("embed", new_embedder(options, work)),
             (
                 "gallery",
                 GalleryKNNClassifier(
@@ -117,6 +117,7 @@ def _fitted(table: pd.DataFrame, options: Namespace) -> Model:
         # load_labeled has warned of it already, in terms of this command.
         warnings.filterwarnings("ignore", "y contains the text", UserWarning)
         pipeline.fit(as_X(used), used["label"].to_numpy(dtype=object))
+    pipeline.set_params(embed__checkpoint=None)  # the folder will be removed
     kept = pipeline["gallery"].gallery_indices_
     channels = options.channels
     if not isinstance(channels, dict):

@@ -76,7 +76,7 @@ def run(options: Namespace) -> int:
             )
             is_labeled = _is_labeled(table, model)
             _check_number(table, is_labeled, options.n)
-            embeddings = _embeddings(table, model, options)
+            embeddings = _embeddings(table, model, options, work)
             chosen = _chosen(table, embeddings, is_labeled, options.n)
         _write(chosen, work, options)
     _print_next_step(options, model)
@@ -129,7 +129,7 @@ def _check_number(table: pd.DataFrame, is_labeled: np.ndarray, n: int) -> None:
 
 
 def _embeddings(
-    table: pd.DataFrame, model: Model | None, options: Namespace
+    table: pd.DataFrame, model: Model | None, options: Namespace, work: Path
 ) -> np.ndarray:
     if model is not None:
         print_result(f"{plural(len(table), 'particle')}, embedded by {options.model}")
@@ -139,7 +139,7 @@ def _embeddings(
         f"{plural(len(table), 'particle')}: {is_pair.sum()} with image and profile, "
         "to train on"
     )
-    embedder = new_embedder(options).fit(as_X(table[is_pair]))
+    embedder = new_embedder(options, work).fit(as_X(table[is_pair]))
     return embedder.transform(as_X(table))
 
 

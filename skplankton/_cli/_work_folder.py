@@ -10,7 +10,7 @@ from pathlib import Path
 from skplankton._cli._files import locked, make_folder, remove_unfinished
 from skplankton._cli._reports import print_message
 
-VIEWS, LABELS = "views", "labels"
+VIEWS, LABELS, TRAINING = "views", "labels", "training"
 
 
 @contextmanager
@@ -32,6 +32,7 @@ def reported_if_kept(work: Path, lacking: str) -> Iterator[None]:
         if (work / VIEWS).is_dir():
             print_message(
                 f"{lacking} was written. Data read from the samples is kept in {work} "
-                "for the next run; remove it if there will be none."
+                "for the next run, and so are the finished epochs of a training; "
+                "remove it if there will be none."
             )
         raise
