@@ -7,6 +7,15 @@ from collections.abc import Mapping
 
 POLICIES = ("raise", "warn", "coerce")
 N_SHOWN = 3  # examples of each kind of problem; the total is counted
+_LONGEST = 150  # characters of what messages quote
+
+
+def shortened(text: str, longest: int = _LONGEST) -> str:
+    """A text as it is, or its start and end if it is too long for a message."""
+    if len(text) <= longest:
+        return text
+    half = (longest - 3) // 2
+    return f"{text[:half]}...{text[-half:]}"
 
 
 def check_policy(errors: str) -> None:
