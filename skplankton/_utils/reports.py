@@ -11,11 +11,15 @@ _LONGEST = 150  # characters of what messages quote
 
 
 def shortened(text: str, longest: int = _LONGEST) -> str:
-    """A text as it is, or its start and end if it is too long for a message."""
+    """A text as it is, or its start and end if it is too long for a message.
+
+    What is too long may be no text at all, but bytes: "?" stands for odd characters.
+    """
     if len(text) <= longest:
         return text
     half = (longest - 3) // 2
-    return f"{text[:half]}...{text[-half:]}"
+    text = f"{text[:half]}...{text[-half:]}"
+    return "".join(sign if sign.isprintable() else "?" for sign in text)
 
 
 def check_policy(errors: str) -> None:

@@ -173,7 +173,7 @@ def _check_vector(measurements: np.ndarray, names: tuple[str, ...] | None) -> No
 def _array_of(entry: Any, modality: str) -> np.ndarray:
     try:
         array = np.asarray(entry)
-        if array.dtype == object and array.ndim == 1 and np.ndim(array[0]):
+        if array.dtype == object and array.size and np.ndim(array.flat[0]):
             # Of a nested column of Parquet: an array of arrays.
             array = np.stack([_array_of(part, modality) for part in array])
     except ValueError as error:
