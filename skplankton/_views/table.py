@@ -142,7 +142,7 @@ def select_modality_columns(X: pd.DataFrame, needed=MODALITIES) -> pd.DataFrame:
 
 
 class ParticleTable:
-    """A table with paths, arrays or missing entries as image and profile.
+    """A table with entries of any kind as image and profile.
 
     Its profiles are either all sequences, or all vectors of measurements.
     """
