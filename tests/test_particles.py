@@ -223,17 +223,42 @@ def test_polars_tables(X, X_paths):
     nested = [p.tolist() for p in pixels]
     lists = polars.Series(nested, dtype=polars.List(polars.List(uint8)))
     arrays = polars.Series(nested, dtype=polars.Array(uint8, (4, 5)))
+    pixels_and_none = [None, *pixels[1:]]
+    colors = [np.dstack([gray, gray, gray + 9]) for gray in pixels]
+    deep = polars.Series(
+        [color.tolist() for color in colors],
+        dtype=polars.List(polars.List(polars.List(uint8))),
+    )
     for image, plain in (
         (images, images),
         (dicts, images),
         (lists, pixels),
+        ([None, *lists[1:]], pixels_and_none),
         (arrays, pixels),
+        (deep, colors),
     ):
         for profile in (profiles, vectors):
             got = polars.DataFrame(
                 {"profile": profile, "image": image, "other": [None] * n}
             )
             assert_read_alike(got, pd.DataFrame({"image": plain, "profile": profile}))
+
+
+@pytest.mark.parametrize(
+    ("profile", "message"),
+    [
+        ([[1.0, 2.0], [3.0]], "row 1: the profile could .* must have one length"),
+        ([[1.0, 2.0], None], "row 1: the profile could not"),
+        ([[1.0, 2.0], [None, 3.0]], "first at sample 1, channel 0"),
+        ([[], []], r"row 1: the profile could not be read: .*got \(2, 0\)"),
+        ([], r"row 1: the profile could not be read: .*got \(0,\)"),
+    ],
+)
+def test_invalid_lists_of_polars(profile, message):
+    profiles = [[[1.0, 2.0], [3.0, 4.0]], profile]
+    X = polars.DataFrame({"image": [None, None], "profile": profiles})
+    with pytest.raises((ValueError, TypeError), match=message):
+        read_all(table(select_modality_columns(as_table_or_array(X))))
 
 
 def test_arrow_tables_and_arrow_columns_of_pandas(X, X_paths):

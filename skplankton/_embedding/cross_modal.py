@@ -361,9 +361,10 @@ class CrossModalEmbedder(ParticleTransformer):
             not available, the weights for `warm_start` do not match, or training
             diverges.
         FileNotFoundError
-            If a file does not exist.
+            If a file, or what a URL names, does not exist.
         ImportError
-            If the encoder is a timm model and timm is not installed.
+            If the encoder is a timm model and timm is not installed, or a URL needs
+            fsspec or another package that is not, whatever `errors` says.
         """
         self._fit_particles(X, y)
         return self
@@ -390,6 +391,8 @@ class CrossModalEmbedder(ParticleTransformer):
             profile, X has other columns, channels or measurements than in `fit`, a
             parameter set since `fit` is invalid, or an embedding overflows its number
             format.
+        FileNotFoundError, ImportError
+            As in `fit`.
         """
         return self._transform_particles(X)
 

@@ -99,11 +99,23 @@ def as_table_or_array(X):
 
 
 def _cells(column) -> list:
-    """The values of a polars column; nested ones as arrays, which keep their dtype."""
-    is_nested = hasattr(column.dtype, "inner")  # List and Array
-    if not is_nested:
+    """The values of a polars column; lists as arrays, which keep their dtype."""
+    if not hasattr(column.dtype, "inner"):  # neither List nor Array
         return column.to_list()
-    return [None if cell is None else np.asarray(cell) for cell in column]
+    return [None if cell is None else _unnested(cell) for cell in column]
+
+
+def _unnested(values):
+    """A polars Series as an array, or as a list of arrays if they differ in length."""
+    if not str(values.dtype).startswith("List"):
+        return values.to_numpy()
+    # One level after the other: polars 1.0 returns wrong values of lists in lists.
+    lengths = values.list.len()
+    if lengths.n_unique() == 1 and lengths[0]:
+        parts = _unnested(values.explode())
+        if isinstance(parts, np.ndarray):
+            return parts.reshape(len(values), lengths[0], *parts.shape[1:])
+    return _cells(values)
 
 
 def reject_non_numeric(X) -> None:
