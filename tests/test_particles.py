@@ -137,6 +137,22 @@ def test_messages_never_print_the_content_of_an_entry(X, modality, entry):
     assert message.count("\\x") <= 8  # of the first bytes of a file, at most
 
 
+@pytest.mark.parametrize(
+    ("entry", "name"),
+    [
+        ({"bytes": b"a", "path": "a.png"}, " 'a.png'"),
+        ({"bytes": b"a", "path": np.nan}, ""),
+        ({"bytes": None, "path": "memory://no.png"}, " 'memory://no.png'"),
+        (b"a", ""),
+    ],
+)
+def test_messages_name_the_path_of_an_entry(X, entry, name):
+    X = X.head(3).astype(object)
+    X.iat[1, X.columns.get_loc("image")] = entry
+    with pytest.raises((ValueError, FileNotFoundError), match=f"the image{name} could"):
+        read_all(table(X))
+
+
 def test_long_channel_names_are_shortened(X):
     for content in (b"A" * 1_000_000 + b"\n1\n", b"A" * 99 + b",A" * 9_999):
         lines = content if content.endswith(b"\n") else content + b"\n1" + b",1" * 9_999

@@ -63,8 +63,9 @@ def open_source(source: Source) -> IO[bytes]:
 
 
 def place_of(entry: Any) -> Any:
-    """An entry, or of a dict the path or URL where its bytes are from."""
-    return entry.get("path") if _is_file_dict(entry) else entry
+    """An entry, or of a dict the path or URL of its bytes; None if it is missing."""
+    place = entry.get("path") if _is_file_dict(entry) else entry
+    return None if is_missing(place) else place
 
 
 def _is_file_dict(entry: Any) -> bool:

@@ -26,10 +26,10 @@ from skplankton._views.contents import (
 from skplankton._views.images import read_image
 from skplankton._views.stored import StoredImage, StoredPixels, StoredProfile
 
+STORED = (StoredImage, StoredPixels, StoredProfile)
 _GRAY_MODES = ("1", "L", "LA", "La")
 _DEEPEST = np.iinfo(np.uint16).max
 _SHOWN = 60  # characters of a line, in an error
-_STORED = (StoredImage, StoredPixels, StoredProfile)
 
 
 class Profile(NamedTuple):
@@ -50,7 +50,7 @@ def entry_name(entry: Any) -> str:
     """
     place = place_of(entry)
     is_number = isinstance(place, int | float | np.number)
-    if is_path(place) or is_url(place) or is_number or isinstance(place, _STORED):
+    if is_path(place) or is_url(place) or is_number or isinstance(place, STORED):
         return f" {shortened(str(place))!r}"
     return ""
 

@@ -23,11 +23,9 @@ from skplankton._views.decoding import (
     decode_profile,
     fit_to_square,
 )
-from skplankton._views.entries import entry_name, is_missing
-from skplankton._views.stored import StoredImage, StoredPixels, StoredProfile
+from skplankton._views.entries import STORED, entry_name, is_missing
 
 MODALITIES = ("image", "profile")
-STORED = (StoredImage, StoredPixels, StoredProfile)
 # Enough to hide the cost of passing a task to a worker, few enough for the memory.
 ENTRIES_PER_TASK = 256
 _LONGEST_NAMES = 200  # characters of the names of a profile's channels, in errors
