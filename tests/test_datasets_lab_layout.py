@@ -356,6 +356,8 @@ GRAY, PULSES = np.zeros((4, 5), np.uint8), np.zeros((7, 6))
         (GRAY, PULSES.astype(str), TypeError, "expected numbers in mV"),
         (GRAY, PULSES[:, :5], ValueError, r"Profiles have \[5, 6\] channels"),
         (GRAY, 3.0, TypeError, "expected an array, a path or None, got float"),
+        (b"a", PULSES, TypeError, "expected an array, a path or None, got bytes"),
+        ("s3://a", PULSES, TypeError, "expected an array, a path or None, got a URL"),
         ("absent.png", PULSES, FileNotFoundError, "row 1 .* no such file: absent.png"),
     ],
 )

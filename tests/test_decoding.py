@@ -233,6 +233,82 @@ def test_pillow_images_are_read_like_their_files(gray, tmp_path):
     )
 
 
+def as_cells(content, path):
+    """The same file in every kind of cell."""
+    return [
+        content,
+        bytearray(content),
+        memoryview(content),
+        {"bytes": content, "path": None},
+        {"bytes": content, "path": "not_there.png"},
+        {"bytes": None, "path": str(path)},
+        {"bytes": None, "path": f"file://{path}"},
+        f"file://{path}",
+    ]
+
+
+@pytest.mark.parametrize("form", FORMATS)
+def test_the_bytes_of_an_image_are_read_like_its_file(gray, tmp_path, form):
+    Image.fromarray(gray).save(tmp_path / "a", form)
+    expected = decode_image(tmp_path / "a", image_size=20)
+    for cell in as_cells((tmp_path / "a").read_bytes(), tmp_path / "a"):
+        got = decode_image(cell, image_size=20)
+        assert_array_equal(got.values, expected.values)
+        assert got.size == expected.size
+
+
+def test_the_bytes_of_a_profile_are_read_like_its_file(tmp_path):
+    content = "\ufeffFWS,FL Red\r\n1.5,2\r\n3,-4\r\n".encode()
+    (tmp_path / "a.csv").write_bytes(content)
+    expected = decode_profile(tmp_path / "a.csv", profile_length=8)
+    for cell in as_cells(content, tmp_path / "a.csv"):
+        got = decode_profile(cell, profile_length=8)
+        assert_array_equal(got.values, expected.values)
+        assert got.channels == expected.channels == ("FWS", "FL Red")
+
+
+def nested(array):
+    """An array as Parquet returns a nested list: an array of arrays."""
+    if array.ndim == 1:
+        return array
+    parts = np.empty(len(array), dtype=object)
+    parts[:] = [nested(part) for part in array]
+    return parts
+
+
+def test_nested_lists_are_arrays(gray):
+    color = np.dstack([gray, gray // 2, gray // 3])
+    for pixels in (gray, color, gray.astype(np.uint16) * 257, gray / 255):
+        expected = decode_image(pixels, image_size=20).values
+        for cell in (nested(pixels), list(pixels), [nested(row) for row in pixels]):
+            assert_array_equal(decode_image(cell, image_size=20).values, expected)
+    samples = np.arange(12.0).reshape(6, 2)
+    expected = decode_profile(samples, profile_length=8).values
+    for cell in (nested(samples), samples.tolist(), list(samples), tuple(samples)):
+        assert_array_equal(decode_profile(cell, profile_length=8).values, expected)
+
+
+@pytest.mark.parametrize("ragged", [[[1, 2], [3]], [np.zeros(2), np.zeros(3)]])
+def test_ragged_lists(ragged):
+    with pytest.raises(ValueError, match="the parts of a nested profile must have one"):
+        decode_profile(ragged, profile_length=8)
+    parts = np.empty(2, dtype=object)
+    parts[:] = ragged
+    with pytest.raises(ValueError, match="the parts of a nested image must have one"):
+        decode_image(parts, image_size=8)
+
+
+def test_values_that_are_missing_in_a_nested_list():
+    for cell in ([[1, 2], [3, None]], nested(np.array([[1, 2], [3, np.nan]]))):
+        with pytest.raises(ValueError, match=r"first at sample 1, channel 1"):
+            decode_profile(cell, profile_length=8)
+
+
+def test_a_list_of_integers_has_lost_the_depth_of_the_image(gray):
+    with pytest.raises(TypeError, match=r"got int64. .*asarray\(image, 'uint8'\)"):
+        decode_image(gray.astype(np.int64).tolist(), image_size=8)
+
+
 def test_profile_is_compressed_and_keeps_its_zero_and_sign():
     profile = np.tile([0.0, 99.0, -99.0], (50, 1))
     values, size, channels = decode_profile(profile, profile_length=16)

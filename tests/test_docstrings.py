@@ -8,7 +8,9 @@ import ast
 import doctest
 import inspect
 import re
+import sys
 from pathlib import Path
+from unittest import mock
 
 import numpy as np
 import pandas as pd
@@ -230,6 +232,11 @@ def fit_classifier(y, X=None, **params):
     return GalleryKNNClassifier(**params).fit(X, y)
 
 
+def fit_without_fsspec(X):
+    with mock.patch.dict(sys.modules, {"fsspec.core": None}):
+        return fit(X, errors="coerce")
+
+
 FLAT = np.arange(24.0).reshape(4, 6)
 BOTH_BUT_ONE = np.array([[np.nan, np.nan, 1, 2], [1, 2, 3, 4], [2, 1, 4, 3]])
 # Each mistake of docs/user_guide/errors.rst, in its order.
@@ -238,6 +245,8 @@ MISTAKES = {
     "no profile column": lambda: fit(table().drop(columns="profile")),
     "empty row": lambda: fit(table(image=None, profile=None)),
     "no such file": lambda: fit(table(image="nowhere.png")),
+    "no such object": lambda: fit(table(image="memory://nowhere.png")),
+    "no fsspec": lambda: fit_without_fsspec(table(image="s3://bucket/a.png")),
     "broken file": lambda: fit(table(profile=np.full((8, 6), np.nan))),
     "other channels": lambda: fit(
         pd.concat([table(), table(profile=np.zeros((8, 3)))], ignore_index=True)

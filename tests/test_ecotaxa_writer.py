@@ -57,6 +57,25 @@ def as_ecotaxa_reads(path):
     return rows
 
 
+def test_bytes_and_urls_are_copied_like_files(tmp_path):
+    Image.fromarray(COLOR).save(tmp_path / "a.jpg")
+    content = (tmp_path / "a.jpg").read_bytes()
+    urls = [f"file://{tmp_path / name}" for name in ("a.jpg", "no.jpg")]
+    images = [content, {"bytes": content, "path": None}, *urls]
+    with pytest.warns(UserWarning, match="p3.*there is no such file or object"):
+        written = write(
+            tmp_path / "out",
+            particles(images),
+            without_image="aside",
+            errors="warn",
+        )
+    rows = as_ecotaxa_reads(written)
+    assert [row["object_id"] for row in rows] == ["p0", "p1", "p2"]
+    for row in rows:
+        assert row["img_file_name"].endswith(".jpg")
+        assert (written / row["img_file_name"]).read_bytes() == content
+
+
 def test_what_is_written(tmp_path):
     table = particles(
         object_lat=[60.5, np.nan],

@@ -3,6 +3,7 @@ import random
 import re
 import sys
 import warnings
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -532,17 +533,57 @@ def test_models_saved_before_there_was_a_choice(X, fitted):
         (["a.png", "b.png"], "list of str"),
         (pd.Series(["a.png", "b.png"]), "Series of str"),
         ([{"image": "a.png"}] * 2, "list of dict"),
+        ([b"PNG", b"PNG"], "list of bytes"),
         ((["a.png", "b.png"], ["a.csv", "b.csv"]), "tuple of list"),
         ([[np.zeros((2, 3))] * 2] * 2, "list of list"),
         ({"image": ["a.png"], "profile": ["a.csv"]}, r"Pass pandas.DataFrame\(X\)"),
         (make_particles(2, n_species=2), "Pass X = particles.data, y = particles.tar"),
     ],
-    ids=["list", "Series", "dicts", "pair of lists", "pair of arrays", "dict", "Bunch"],
+    ids=[
+        "list",
+        "Series",
+        "dicts",
+        "bytes",
+        "pair of lists",
+        "pair of arrays",
+        "dict",
+        "Bunch",
+    ],
 )
 def test_images_and_profiles_without_a_table(X, hint):
     with pytest.raises(TypeError, match=r"pandas.DataFrame\(\{'image': ima") as caught:
         CrossModalEmbedder().fit(X)
     assert re.search(hint, str(caught.value))
+
+
+def test_tables_of_bytes_are_embedded_like_their_files(X_paths, y):
+    as_bytes = pd.DataFrame(
+        {
+            "image": [Path(path).read_bytes() for path in X_paths["image"]],
+            "profile": [
+                {"bytes": Path(path).read_bytes(), "path": None}
+                for path in X_paths["profile"]
+            ],
+        }
+    )
+    embedder = quick(max_epochs=1).fit(X_paths)
+    expected = embedder.transform(X_paths)
+    assert_array_equal(embedder.transform(as_bytes), expected)
+    from_bytes = quick(max_epochs=1, n_jobs=2).fit(as_bytes, y)
+    assert_array_equal(
+        from_bytes.transform(polars.DataFrame(as_bytes.to_dict("list"))), expected
+    )
+    assert from_bytes.score(as_bytes) == embedder.score(X_paths)
+
+
+def test_arrow_tables(X_paths):
+    pyarrow = pytest.importorskip("pyarrow")
+    table = pyarrow.table({name: X_paths[name].tolist() for name in X_paths})
+    embedder = quick(max_epochs=1)
+    expected = embedder.fit_transform(X_paths)
+    assert_array_equal(embedder.fit_transform(table), expected)
+    embedder.set_output(transform="pandas")
+    assert_array_equal(embedder.transform(table).to_numpy(), expected)
 
 
 def test_tables_of_other_libraries(X_paths):

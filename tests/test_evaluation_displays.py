@@ -381,6 +381,20 @@ def labels_of(ax):
     return [label.get_text() for label in ax.get_yticklabels() if label.get_visible()]
 
 
+def test_neighbors_with_nested_lists_have_lines(X, y):
+    for row, profile in enumerate(X["profile"]):
+        parts = np.empty(len(profile), dtype=object)
+        parts[:] = list(profile)
+        X.at[row, "profile"] = parts
+    gallery = GalleryKNNClassifier().fit(np.eye(60), y)
+    display = NeighborsDisplay.from_estimator(
+        gallery, np.eye(60)[:1], X[:1], X, n_neighbors=1
+    )
+    ax = display.axes_[1, 0]
+    assert len(ax.get_lines()) == 6
+    assert len(ax.patches) == 0
+
+
 def test_neighbors_with_vectors_have_bars(vectors):
     X, names = vectors.data, vectors.channel_names
     (no_vector,) = np.flatnonzero(X["profile"].isna())

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from numpy.testing import assert_array_equal
 from PIL import Image
 
 from skplankton._views.decoding import decode_image, decode_profile
@@ -44,7 +45,9 @@ PROFILE = b"FWS,SWS,Fl Red\n" + b"".join(
 
 
 def decoded(read, path, content, **params):
-    """The result, or None after a documented error; only Pillow may warn.
+    """The result, also from bytes, or None after a documented error.
+
+    Only Pillow may warn.
 
     Pillow warns of invalid metadata (tags, EXIF), which the pixels do not need, and of
     a GIF whose picture is far larger than its screen, which then raises an error.
@@ -53,7 +56,9 @@ def decoded(read, path, content, **params):
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         try:
-            return read(path, **params)
+            result = read(path, **params)
+            assert_array_equal(read(content, **params).values, result.values)
+            return result
         except (ValueError, TypeError, OSError):
             return None
         finally:

@@ -18,7 +18,7 @@ import skplankton
 ROOT = Path(__file__).parent.parent
 PACKAGE = Path(skplankton.__file__).parent
 DEPENDENCIES = {"PIL", "joblib", "numpy", "pandas", "scipy", "skorch", "sklearn"}
-DEPENDENCIES |= {"jinja2", "lightly", "matplotlib", "skimage", "timm"}
+DEPENDENCIES |= {"fsspec", "jinja2", "lightly", "matplotlib", "skimage", "timm"}
 DEPENDENCIES |= {"torch", "tqdm"}
 LINT = "from importlinter.cli import lint_imports; exit(lint_imports(no_cache=True))"
 

@@ -1,13 +1,18 @@
+import re
+import sys
+import zipfile
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import polars
 import pytest
 from numpy.testing import assert_array_equal
 
 from skplankton._views.table import (
     ParticleArray,
     ParticleTable,
+    as_table_or_array,
     is_particle_table,
     select_modality_columns,
     split_columns,
@@ -85,6 +90,211 @@ def test_errors_contain_row_file_and_reason(X_paths, tmp_path):
         X.iat[7, X.columns.get_loc(modality)] = entry
         with pytest.raises(error, match=message):
             read_all(table(X))
+
+
+GARBAGE = np.random.default_rng(0).bytes(1_000_000)
+NUMBERS = list(range(100_000))
+
+
+@pytest.mark.parametrize(
+    "entry",
+    [
+        GARBAGE,
+        bytearray(GARBAGE),
+        memoryview(GARBAGE),
+        {"bytes": GARBAGE, "path": None},
+        {"bytes": GARBAGE, "path": "x" * 1_000_000},
+        {"image": GARBAGE},
+        [GARBAGE],
+        [NUMBERS, NUMBERS[1:]],
+        [[NUMBERS]],
+        tuple(map(str, NUMBERS)),
+        dict.fromkeys(NUMBERS),
+        "x" * 1_000_000,
+        "x/" * 1_000,
+        "memory://" + "x" * 1_000_000,
+        "krill://" + "x" * 1_000_000,
+        b"1" * 1_000_000,
+        b"A\n" + b"x" * 1_000_000,
+        b"A,B\n" + b"1," * 1_000_000,
+        b"," * 1_000_000 + b"\n1",
+        GARBAGE.decode("latin-1"),
+        object(),
+    ],
+    ids=lambda entry: type(entry).__name__,
+)
+@pytest.mark.parametrize("modality", ["image", "profile"])
+def test_messages_never_print_the_content_of_an_entry(X, modality, entry):
+    X = X.head(3).astype(object)
+    X.iat[1, X.columns.get_loc(modality)] = entry
+    with pytest.raises((ValueError, FileNotFoundError, TypeError)) as raised:
+        read_all(table(X))
+    message = str(raised.value)
+    assert message.startswith(f"row 1: the {modality}")
+    assert len(message) < 700
+    quoted = re.findall(r"'[^']*'|\"[^\"]*\"", message)
+    assert max(map(len, quoted), default=0) < 200
+    assert message.count("\\x") <= 8  # of the first bytes of a file, at most
+
+
+@pytest.mark.parametrize(
+    ("entry", "name"),
+    [
+        ({"bytes": b"a", "path": "a.png"}, " 'a.png'"),
+        ({"bytes": b"a", "path": np.nan}, ""),
+        ({"bytes": None, "path": "memory://no.png"}, " 'memory://no.png'"),
+        (b"a", ""),
+    ],
+)
+def test_messages_name_the_path_of_an_entry(X, entry, name):
+    X = X.head(3).astype(object)
+    X.iat[1, X.columns.get_loc("image")] = entry
+    with pytest.raises((ValueError, FileNotFoundError), match=f"the image{name} could"):
+        read_all(table(X))
+
+
+def test_long_channel_names_are_shortened(X):
+    for content in (b"A" * 1_000_000 + b"\n1\n", b"A" * 99 + b",A" * 9_999):
+        lines = content if content.endswith(b"\n") else content + b"\n1" + b",1" * 9_999
+        entries = [b"FWS\n1\n", {"bytes": lines, "path": "a.csv"}]
+        source = table(pd.DataFrame({"image": None, "profile": entries}))
+        message = r"row 1: the profile 'a.csv' has the channels \('A.*Keep the"
+        with pytest.raises(ValueError, match=message) as raised:
+            read_all(source)
+        assert len(str(raised.value)) < 700
+
+
+@pytest.fixture
+def X_zip(X_paths, tmp_path):
+    """The same table, of URLs in an archive."""
+    archive = tmp_path / "particles.zip"
+    urls = {}
+    with zipfile.ZipFile(archive, "w") as file:
+        for name in X_paths:
+            members = [f"{name}/{Path(path).name}" for path in X_paths[name]]
+            for path, member in zip(X_paths[name], members, strict=True):
+                file.write(path, member)
+            urls[name] = [f"zip://{member}::{archive}" for member in members]
+    return pd.DataFrame(urls)
+
+
+def test_urls_give_the_same_values_in_any_number_of_processes(
+    X_paths, X_zip, monkeypatch
+):
+    monkeypatch.setattr("skplankton._views.table.ENTRIES_PER_TASK", 25)
+    expected = read_all(table(X_paths))
+    for n_jobs in (1, 2):
+        got = read_all(table(X_zip, n_jobs=n_jobs))
+        for modality in ("image", "profile"):
+            assert_array_equal(got[modality].values, expected[modality].values)
+
+
+@pytest.mark.parametrize("n_jobs", [1, 2])
+def test_missing_objects_are_missing_files(X_zip, monkeypatch, n_jobs):
+    monkeypatch.setattr("skplankton._views.table.ENTRIES_PER_TASK", 25)
+    X_zip.loc[7, "image"] = X_zip.loc[7, "image"].replace("000007", "krill")
+    message = r"row 7: the image 'zip://.*krill.*' could not be read: there is no such"
+    with pytest.raises(FileNotFoundError, match=message):
+        read_all(table(X_zip, n_jobs=n_jobs))
+    source = table(X_zip, n_jobs=n_jobs, errors="coerce")
+    view = read_all(source)["image"]
+    assert_array_equal(view.rows, np.delete(np.arange(60), 7))
+    assert source.problems.counts.total() == 1
+
+
+def test_a_missing_package_is_no_missing_file(X_zip, monkeypatch):
+    monkeypatch.setitem(sys.modules, "fsspec.core", None)
+    with pytest.raises(ImportError, match=r"pip install 'skplankton\[remote\]'"):
+        read_all(table(X_zip, errors="coerce"))
+
+
+def test_dicts_of_nothing_are_missing(X):
+    X = X.astype(object)
+    X.iat[3, X.columns.get_loc("image")] = {"bytes": None, "path": None}
+    assert_array_equal(np.flatnonzero(~table(X).present["image"]), [3])
+
+
+def columns_of(X, X_paths):
+    """Columns for tables of other libraries, with what they should be read as."""
+    images = [Path(path).read_bytes() for path in X_paths["image"]]
+    images[2] = None
+    profiles = [profile.tolist() for profile in X["profile"]]
+    profiles[3] = None
+    dicts = [image and {"bytes": image, "path": "a.png"} for image in images]
+    pixels = [np.full((4, 5), row, np.uint8) for row in range(len(X))]
+    vectors = [[float(row), None, 2.0] for row in range(len(X))]
+    return images, profiles, dicts, pixels, vectors
+
+
+def assert_read_alike(got, expected):
+    got, expected = (read_all(table(as_table_or_array(X))) for X in (got, expected))
+    for modality in ("image", "profile"):
+        assert_array_equal(got[modality].rows, expected[modality].rows)
+        assert_array_equal(got[modality].values, expected[modality].values)
+
+
+def test_polars_tables(X, X_paths):
+    images, profiles, dicts, pixels, vectors = columns_of(X, X_paths)
+    n, uint8 = len(X), polars.UInt8
+    nested = [p.tolist() for p in pixels]
+    lists = polars.Series(nested, dtype=polars.List(polars.List(uint8)))
+    arrays = polars.Series(nested, dtype=polars.Array(uint8, (4, 5)))
+    pixels_and_none = [None, *pixels[1:]]
+    colors = [np.dstack([gray, gray, gray + 9]) for gray in pixels]
+    deep = polars.Series(
+        [color.tolist() for color in colors],
+        dtype=polars.List(polars.List(polars.List(uint8))),
+    )
+    for image, plain in (
+        (images, images),
+        (dicts, images),
+        (lists, pixels),
+        ([None, *lists[1:]], pixels_and_none),
+        (arrays, pixels),
+        (deep, colors),
+    ):
+        for profile in (profiles, vectors):
+            got = polars.DataFrame(
+                {"profile": profile, "image": image, "other": [None] * n}
+            )
+            assert_read_alike(got, pd.DataFrame({"image": plain, "profile": profile}))
+
+
+@pytest.mark.parametrize(
+    ("profile", "message"),
+    [
+        ([[1.0, 2.0], [3.0]], "row 1: the profile could .* must have one length"),
+        ([[1.0, 2.0], None], "row 1: the profile could not"),
+        ([[1.0, 2.0], [None, 3.0]], "first at sample 1, channel 0"),
+        ([[], []], r"row 1: the profile could not be read: .*got \(2, 0\)"),
+        ([], r"row 1: the profile could not be read: .*got \(0,\)"),
+    ],
+)
+def test_invalid_lists_of_polars(profile, message):
+    profiles = [[[1.0, 2.0], [3.0, 4.0]], profile]
+    X = polars.DataFrame({"image": [None, None], "profile": profiles})
+    with pytest.raises((ValueError, TypeError), match=message):
+        read_all(table(select_modality_columns(as_table_or_array(X))))
+
+
+def test_arrow_tables_and_arrow_columns_of_pandas(X, X_paths):
+    pa = pytest.importorskip("pyarrow")
+    images, profiles, dicts, pixels, vectors = columns_of(X, X_paths)
+    nested = pa.array([p.tolist() for p in pixels], pa.list_(pa.list_(pa.uint8())))
+    paths = X_paths["image"].tolist()
+    for image, plain in (
+        (images, images),
+        (dicts, images),
+        (nested, pixels),
+        (paths, paths),
+    ):
+        for profile in (profiles, vectors):
+            got = pa.table({"profile": profile, "image": image, "other": paths})
+            expected = pd.DataFrame({"image": plain, "profile": profile})
+            assert_read_alike(got, expected)
+            assert_read_alike(got.to_pandas(types_mapper=pd.ArrowDtype), expected)
+    numbers = pa.table({"a": [1.0, 2.0]})
+    assert as_table_or_array(numbers).to_numpy().tolist() == [[1.0], [2.0]]
 
 
 def test_a_truncated_png_is_an_error(X_paths, tmp_path):

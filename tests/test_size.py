@@ -5,6 +5,7 @@ import sys
 
 import numpy as np
 import pandas as pd
+import polars
 import pytest
 from PIL import Image
 from scipy import ndimage
@@ -200,6 +201,19 @@ def test_images_stored_in_an_instruments_file(tmp_path):
     # The file has 8 bits and is compressed, hence the bound.
     expected = measure_particles(X, pixel_size=0.7)
     np.testing.assert_allclose(sizes["area_um2"], expected["area_um2"], rtol=0.05)
+
+
+def test_images_as_bytes_urls_and_in_a_polars_table(tmp_path):
+    image = photograph(ellipse([30, 22]))
+    Image.fromarray(image).save(tmp_path / "a.png")
+    content = (tmp_path / "a.png").read_bytes()
+    expected = measure(image, image)
+    as_dict = {"bytes": content, "path": None}
+    for entry in (content, as_dict, f"file://{tmp_path}/a.png"):
+        pd.testing.assert_frame_equal(measure(entry, image), expected)
+    table = polars.DataFrame({"image": [content, None]})
+    notes = measure_particles(table, pixel_size=1)["note"]
+    assert notes.tolist() == ["", "no image"]
 
 
 def test_the_darkest_of_several_particles():

@@ -179,15 +179,17 @@ class CrossModalEmbedder(ParticleTransformer):
 
     Notes
     -----
-    X has one of two forms. A pandas DataFrame has one row per particle and the columns
-    ``image`` and ``profile``, whose entries are file paths, arrays or missing (None,
-    NaN). An image is (height, width) or (height, width, 3), uint8, uint16 or float in
-    [0, 1]; a profile is (length, n_channels) in mV; a profile file is a CSV with a
-    header of channel names. `fit` decodes each pair once and holds all of them: beyond
-    2 GiB per modality in a file that is removed when `fit` ends (in the folder for
-    temporary files, see :func:`tempfile.gettempdir`). `transform` decodes some hundreds
-    of rows at a time. Or X is a 2-D array with the columns
-    ``[image | profile]``, see `image_shape` and `profile_shape`.
+    X has one of two forms. A DataFrame of pandas or polars, or a ``pyarrow.Table``, has
+    one row per particle and the columns ``image`` and ``profile``. An entry is the
+    path, URL or bytes of a file, or a dict ``{"bytes": …, "path": …}``; an array or
+    nested list; or missing (None, NaN). URLs need fsspec, the extra ``remote``. An
+    image is (height, width) or (height, width, 3), uint8, uint16 or float in [0, 1]; a
+    profile is (length, n_channels) in mV; a profile file is a CSV with a header of
+    channel names. `fit` decodes each pair once and holds all of them: beyond 2 GiB per
+    modality in a file that is removed when `fit` ends (in the folder for temporary
+    files, see :func:`tempfile.gettempdir`). `transform` decodes some hundreds of rows
+    at a time. Or X is a 2-D array with the columns ``[image | profile]``, see
+    `image_shape` and `profile_shape`.
 
     Instead of pulses, the profiles of a DataFrame may be vectors of measurements, all
     of the same ones: arrays, lists, tuples or pandas Series of shape
@@ -377,9 +379,10 @@ class CrossModalEmbedder(ParticleTransformer):
             not available, the weights for `warm_start` do not match, or training
             diverges.
         FileNotFoundError
-            If a file does not exist.
+            If a file, or what a URL names, does not exist.
         ImportError
-            If the encoder is a timm model and timm is not installed.
+            If the encoder is a timm model and timm is not installed, or a URL needs
+            fsspec or another package that is not, whatever `errors` says.
         """
         self._fit_particles(X, y)
         return self
@@ -406,6 +409,8 @@ class CrossModalEmbedder(ParticleTransformer):
             profile, X has other columns, channels or measurements than in `fit`, a
             parameter set since `fit` is invalid, or an embedding overflows its number
             format.
+        FileNotFoundError, ImportError
+            As in `fit`.
         """
         return self._transform_particles(X)
 

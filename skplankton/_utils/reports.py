@@ -7,6 +7,19 @@ from collections.abc import Mapping
 
 POLICIES = ("raise", "warn", "coerce")
 N_SHOWN = 3  # examples of each kind of problem; the total is counted
+_LONGEST = 150  # characters of what messages quote
+
+
+def shortened(text: str, longest: int = _LONGEST) -> str:
+    """A text as it is, or its start and end if it is too long for a message.
+
+    What is too long may be no text at all, but bytes: "?" stands for odd characters.
+    """
+    if len(text) <= longest:
+        return text
+    half = (longest - 3) // 2
+    text = f"{text[:half]}...{text[-half:]}"
+    return "".join(sign if sign.isprintable() else "?" for sign in text)
 
 
 def check_policy(errors: str) -> None:

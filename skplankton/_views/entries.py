@@ -1,21 +1,32 @@
 """Read the entries of a particle table, of every kind: pixels or samples.
 
-An entry is missing, the path of a file, an array or nested list, or a stored image or
-profile (a position in a larger file). A profile of one dimension is a vector of
-measurements, of which some may be missing. An entry that cannot be read raises an error
-with the reason; the caller adds the row.
+An entry is missing, the path, URL or bytes of a file, an array or nested list, or a
+stored image or profile (a position in a larger file). A profile of one dimension is a
+vector of measurements, of which some may be missing. An entry that cannot be read
+raises an error with the reason; the caller adds the row.
 """
 
-import os
+import io
 from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
 from PIL import Image
 
+from skplankton._utils.reports import shortened
+from skplankton._views.contents import (
+    Source,
+    is_missing,
+    is_path,
+    is_url,
+    open_source,
+    place_of,
+    source_of,
+)
 from skplankton._views.images import read_image
 from skplankton._views.stored import StoredImage, StoredPixels, StoredProfile
 
+STORED = (StoredImage, StoredPixels, StoredProfile)
 _GRAY_MODES = ("1", "L", "LA", "La")
 _DEEPEST = np.iinfo(np.uint16).max
 _SHOWN = 60  # characters of a line, in an error
@@ -32,14 +43,16 @@ class Profile(NamedTuple):
     channels: tuple[str, ...] | None
 
 
-def is_missing(entry: Any) -> bool:
-    """Whether an entry is None, NaN, NaT or NA."""
-    return entry is None or (pd.api.types.is_scalar(entry) and bool(pd.isna(entry)))
+def entry_name(entry: Any) -> str:
+    """What messages call an entry: ' ' and its place in quotes; '' if it has none.
 
-
-def is_path(entry: Any) -> bool:
-    """Whether an entry is the path of a file."""
-    return isinstance(entry, str | os.PathLike)
+    Never its content, which may be long, or bytes.
+    """
+    place = place_of(entry)
+    is_number = isinstance(place, int | float | np.number)
+    if is_path(place) or is_url(place) or is_number or isinstance(place, STORED):
+        return f" {shortened(str(place))!r}"
+    return ""
 
 
 def image_pixels(entry: Any) -> np.ndarray:
@@ -52,8 +65,8 @@ def image_pixels(entry: Any) -> np.ndarray:
         return entry.read()
     if isinstance(entry, StoredImage):
         entry = entry.open()
-    elif is_path(entry):
-        entry = read_image(entry)
+    elif (source := source_of(entry)) is not None:
+        entry = read_image(source)
     if isinstance(entry, Image.Image):
         return _checked_pixels(_pixels_of(entry))
     return _checked_pixels(_array_of(entry, "image"))
@@ -91,7 +104,8 @@ def _checked_pixels(pixels: np.ndarray) -> np.ndarray:
         return pixels.astype(np.float32) / _DEEPEST
     if pixels.dtype.kind != "f":
         raise TypeError(
-            f"an image must be uint8, uint16 or float in [0, 1], got {pixels.dtype}"
+            f"an image must be uint8, uint16 or float in [0, 1], got {pixels.dtype}. "
+            "If its values are of 8 bits, convert it by numpy.asarray(image, 'uint8')"
         )
     with np.errstate(over="ignore"):  # overflow becomes infinite: an error below
         pixels = pixels.astype(np.float32)
@@ -109,12 +123,13 @@ def read_profile(entry: Any) -> Profile:
     channels = None
     if isinstance(entry, StoredProfile):
         samples, channels = entry.read(), entry.channels
-    elif is_path(entry):
-        samples, channels = _read_csv(entry)
+    elif (source := source_of(entry)) is not None:
+        samples, channels = _read_csv(source)
     else:
         samples = _array_of(entry, "profile")
-        if samples.dtype == object and samples.ndim == 1:  # None and NA among numbers
-            samples = np.array([np.nan if is_missing(v) else v for v in samples])
+        if samples.dtype == object:  # None and NA among numbers
+            numbers = [np.nan if is_missing(v) else v for v in samples.flat]
+            samples = np.array(numbers).reshape(samples.shape)
         if samples.dtype.kind not in "fiu":
             raise TypeError(f"a profile must be numeric, got dtype {samples.dtype}")
         if isinstance(entry, pd.Series) and not isinstance(entry.index, pd.RangeIndex):
@@ -156,7 +171,15 @@ def _check_vector(measurements: np.ndarray, names: tuple[str, ...] | None) -> No
 
 
 def _array_of(entry: Any, modality: str) -> np.ndarray:
-    array = np.asarray(entry)
+    try:
+        array = np.asarray(entry)
+        if array.dtype == object and array.size and np.ndim(array.flat[0]):
+            # Of a nested column of Parquet: an array of arrays.
+            array = np.stack([_array_of(part, modality) for part in array])
+    except ValueError as error:
+        raise ValueError(
+            f"the parts of a nested {modality} must have one length ({error})"
+        ) from error
     if not array.ndim:
         raise TypeError(
             f"expected an array, the path of a file or a stored {modality}, got "
@@ -165,10 +188,10 @@ def _array_of(entry: Any, modality: str) -> np.ndarray:
     return array
 
 
-def _read_csv(path: str | os.PathLike) -> tuple[np.ndarray, tuple[str, ...]]:
+def _read_csv(source: Source) -> tuple[np.ndarray, tuple[str, ...]]:
     """Samples and channel names of a CSV file: a header, one row per time sample."""
     try:
-        with open(path, encoding="utf-8-sig") as file:
+        with io.TextIOWrapper(open_source(source), encoding="utf-8-sig") as file:
             header, lines = file.readline().strip(), file.readlines()
     except UnicodeDecodeError as error:
         raise ValueError(
@@ -178,13 +201,15 @@ def _read_csv(path: str | os.PathLike) -> tuple[np.ndarray, tuple[str, ...]]:
         raise ValueError("the profile is empty")
     channels = tuple(name.strip().strip('"') for name in header.split(","))
     if all(_is_number(name) for name in channels):
-        raise ValueError(f"the first row must hold the channel names, got {header!r}")
+        shown = shortened(header)
+        raise ValueError(f"the first row must hold the channel names, got {shown!r}")
     if not any(line.strip() for line in lines):
         raise ValueError("the profile has a header and no samples")
     try:
         samples = np.loadtxt(lines, np.float32, delimiter=",", ndmin=2, comments=None)
     except ValueError as error:
-        message = _first_invalid_line(header, lines, len(channels)) or str(error)
+        invalid = _first_invalid_line(header, lines, len(channels))
+        message = invalid or shortened(str(error))
         raise ValueError(message) from error
     if samples.shape[1] != len(channels):
         raise ValueError(_first_invalid_line(header, lines, len(channels)))

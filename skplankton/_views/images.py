@@ -1,7 +1,6 @@
 """Read image files, within limits of format and size; encode arrays as PNG."""
 
 import io
-import os
 from typing import IO
 
 import numpy as np
@@ -18,6 +17,9 @@ from PIL import (  # noqa: F401
     WebPImagePlugin,
 )
 
+from skplankton._utils.reports import shortened
+from skplankton._views.contents import Source, open_source
+
 # Not all formats of Pillow: for an EPS it starts Ghostscript, another program.
 FORMATS = ("PNG", "JPEG", "TIFF", "BMP", "GIF", "PPM", "WEBP")
 # 33 megapixels, more than any camera frame of an instrument. Decoding takes from 4
@@ -27,12 +29,12 @@ MAX_PIXELS = 2**25
 _PREFIX_LENGTH = 16  # bytes by which Pillow's readers recognize their formats
 
 
-def read_image(file: str | os.PathLike | bytes) -> Image.Image:
-    """The first image in a file, or in the bytes of one, decoded.
+def read_image(source: Source) -> Image.Image:
+    """The first image in a file, by its path, URL or bytes, decoded.
 
-    Invalid content raises a ValueError; a path that cannot be opened, an OSError.
+    Invalid content raises a ValueError; what cannot be opened, an OSError.
     """
-    with io.BytesIO(file) if isinstance(file, bytes) else open(file, "rb") as content:
+    with open_source(source) as content:
         image = _parsed(content, FORMATS)
         width, height = image.size
         if width * height > MAX_PIXELS:
@@ -45,7 +47,8 @@ def read_image(file: str | os.PathLike | bytes) -> Image.Image:
             image.load()
         except Exception as error:  # Pillow raises many kinds at invalid pixels
             raise ValueError(
-                f"the {image.format} image is corrupt or truncated ({error!r})"
+                f"the {image.format} image is corrupt or truncated "
+                f"({shortened(repr(error))})"
             ) from error
     return image
 
@@ -85,7 +88,8 @@ def _parsed(file: IO[bytes], formats: tuple[str, ...]) -> Image.Image:
                 return reader(file, "")
             except Exception as error:  # Pillow raises many kinds at invalid headers
                 raise ValueError(
-                    f"the {name} image is corrupt or truncated ({error!r})"
+                    f"the {name} image is corrupt or truncated "
+                    f"({shortened(repr(error))})"
                 ) from error
     raise ValueError(
         f"it is not an image in a supported format, {', '.join(formats)}; it begins "

@@ -15,7 +15,7 @@ from joblib import Parallel, delayed, effective_n_jobs
 from PIL import Image
 from scipy.sparse import issparse
 
-from skplankton._utils.reports import Problems
+from skplankton._utils.reports import Problems, shortened
 from skplankton._views.decoding import (
     Decoded,
     compress_profile,
@@ -23,13 +23,12 @@ from skplankton._views.decoding import (
     decode_profile,
     fit_to_square,
 )
-from skplankton._views.entries import is_missing
-from skplankton._views.stored import StoredImage, StoredPixels, StoredProfile
+from skplankton._views.entries import STORED, entry_name, is_missing
 
 MODALITIES = ("image", "profile")
-STORED = (StoredImage, StoredPixels, StoredProfile)
 # Enough to hide the cost of passing a task to a worker, few enough for the memory.
 ENTRIES_PER_TASK = 256
+_LONGEST_NAMES = 200  # characters of the names of a profile's channels, in errors
 MAX_ENLARGEMENT = 4  # of images and profiles of an array
 
 
@@ -63,7 +62,7 @@ EXPECTED = (
 
 
 def as_table_or_array(X):
-    """X itself, or a pandas table of the images and profiles of a polars table.
+    """X itself, or as a pandas table if it is one of polars or Arrow.
 
     Raises
     ------
@@ -73,7 +72,10 @@ def as_table_or_array(X):
     kind = f"{type(X).__module__.partition('.')[0]}.{type(X).__name__}"
     if kind == "polars.DataFrame":
         names = [name for name in MODALITIES if name in X.columns]
-        return pd.DataFrame({n: X[n].to_list() for n in names}) if names else X
+        return pd.DataFrame({n: _cells(X[n]) for n in names}) if names else X
+    if kind == "pyarrow.Table":
+        names = [name for name in MODALITIES if name in X.column_names]
+        return (X.select(names) if names else X).to_pandas(ignore_metadata=True)
     if kind.endswith(".LazyFrame"):
         raise TypeError(f"X is a {kind}; {EXPECTED}. Pass X.collect().")
     # A Bunch is a mapping, and so are some sparse arrays, which are rejected as such.
@@ -94,6 +96,26 @@ def as_table_or_array(X):
     return X
 
 
+def _cells(column) -> list:
+    """The values of a polars column; lists as arrays, which keep their dtype."""
+    if not hasattr(column.dtype, "inner"):  # neither List nor Array
+        return column.to_list()
+    return [None if cell is None else _unnested(cell) for cell in column]
+
+
+def _unnested(values):
+    """A polars Series as an array, or as a list of arrays if they differ in length."""
+    if not str(values.dtype).startswith("List"):
+        return values.to_numpy()
+    # One level after the other: polars 1.0 returns wrong values of lists in lists.
+    lengths = values.list.len()
+    if lengths.n_unique() == 1 and lengths[0]:
+        parts = _unnested(values.explode())
+        if isinstance(parts, np.ndarray):
+            return parts.reshape(len(values), lengths[0], *parts.shape[1:])
+    return _cells(values)
+
+
 def reject_non_numeric(X) -> None:
     """Raise with the expected columns, where numpy would only fail to read a string."""
     if isinstance(X, list | tuple | pd.Series) and len(X):
@@ -101,7 +123,8 @@ def reject_non_numeric(X) -> None:
         is_list = isinstance(first, list | tuple) and len(first) > 0
         inner = first[0] if is_list else first  # of a pair of lists, for example
         is_entry = isinstance(inner, np.ndarray) and inner.ndim > 1
-        if is_entry or isinstance(inner, (str, os.PathLike, dict, *STORED)):
+        is_file = isinstance(inner, (str, os.PathLike, bytes, bytearray, memoryview))
+        if is_entry or is_file or isinstance(inner, (dict, *STORED)):
             raise TypeError(
                 f"X is a {type(X).__name__} of {type(first).__name__}; {EXPECTED}."
             )
@@ -129,7 +152,7 @@ def select_modality_columns(X: pd.DataFrame, needed=MODALITIES) -> pd.DataFrame:
 
 
 class ParticleTable:
-    """A table with paths, arrays or missing entries as image and profile.
+    """A table with entries of any kind as image and profile.
 
     Its profiles are either all sequences, or all vectors of measurements.
     """
@@ -241,11 +264,12 @@ class ParticleTable:
                 if entry.channels != self.channels:
                     shared = [name for name in self.channels if name in entry.channels]
                     raise ValueError(
-                        f"{self._row_label(row)}: '{self.entries['profile'][row]}' has "
-                        f"the channels {entry.channels}, where {self.channels} were "
+                        f"{self._row_label(row)}: the profile"
+                        f"{entry_name(self.entries['profile'][row])} has the channels "
+                        f"{_shown(entry.channels)}, where {_shown(self.channels)} were "
                         "expected as in the other profiles. Keep the channels that all "
                         "profiles have, in one order; load instrument files with "
-                        f"channels={shared}."
+                        f"channels={_shown(shared)}."
                     )
             elif n_channels != self.n_channels:
                 raise ValueError(
@@ -268,8 +292,9 @@ class ParticleTable:
         if entry.channels not in (None, self.channels):
             raise ValueError(
                 f"{self._row_label(row)}: the profile has the measurements "
-                f"{entry.channels}, where {self.channels} were expected as in the "
-                "other profiles. Bring them into one order; a missing one is NaN."
+                f"{_shown(entry.channels)}, where {_shown(self.channels)} were "
+                "expected as in the other profiles. Bring them into one order; a "
+                "missing one is NaN."
             )
 
     def _row_label(self, row: int) -> str:
@@ -348,11 +373,17 @@ def decode_entries(decode, entries, stop_at_error: bool) -> list[Decoded | Excep
     for entry in entries:
         try:
             results.append(decode(entry))
+        except ImportError:  # not a fault of the entry
+            raise
         except Exception as error:
             results.append(error)
             if stop_at_error:
                 break
     return results
+
+
+def _shown(names) -> str:
+    return shortened(str(names), _LONGEST_NAMES)
 
 
 def _kind_of_profile(is_vector: bool) -> str:
@@ -379,8 +410,7 @@ def add_unreadable(
     consequence: str,
 ) -> None:
     """Raise or record the error of an entry that cannot be read."""
-    is_array = isinstance(entry, np.ndarray | list | tuple | pd.Series)
-    which = f"the {modality}" + ("" if is_array else f" {str(entry)!r}")
+    which = f"the {modality}{entry_name(entry)}"
     kinds = (FileNotFoundError, TypeError)
     kind = next((k for k in kinds if isinstance(error, k)), ValueError)
     try:

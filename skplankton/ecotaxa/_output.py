@@ -14,7 +14,8 @@ from typing import Any
 import numpy as np
 
 from skplankton._utils.files import unfinished
-from skplankton._views.entries import image_pixels, is_path
+from skplankton._views.contents import open_source, source_of
+from skplankton._views.entries import image_pixels
 from skplankton._views.images import png_bytes, read_image
 from skplankton._views.stored import StoredImage
 
@@ -139,8 +140,8 @@ def image_file(entry: Any) -> tuple[str, bytes]:
     content = None
     if isinstance(entry, StoredImage) and entry.crop is None:
         content = entry.read_bytes()
-    elif is_path(entry):
-        with open(entry, "rb") as file:
+    elif (source := source_of(entry)) is not None:
+        with open_source(source) as file:
             content = file.read()
     if content is not None:
         entry = read_image(content)

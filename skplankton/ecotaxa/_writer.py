@@ -14,7 +14,7 @@ import pandas as pd
 from numpy.typing import ArrayLike
 
 from skplankton._utils.reports import Problems
-from skplankton._views.entries import is_missing, is_path
+from skplankton._views.contents import is_missing, is_path
 from skplankton.ecotaxa._columns import (
     FILE_NAME,
     NUMBER,

@@ -63,9 +63,9 @@ def measure_particles(
     Parameters
     ----------
     X : DataFrame of shape (n_samples, n_columns)
-        The particles. Only the column `image` is used: arrays, paths, images stored in
-        an instrument's file, or missing. Dark on a bright background, gray or color,
-        uneven lighting included.
+        The particles. Only the column `image` is used: arrays, paths, URLs, bytes,
+        images stored in an instrument's file, or missing. Dark on a bright background,
+        gray or color, uneven lighting included.
     pixel_size : float
         Size of a pixel in µm, from the instrument's calibration. One instrument at a
         time.

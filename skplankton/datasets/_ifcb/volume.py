@@ -39,7 +39,11 @@ def volume_of(
         duration, looking = _times_of_old(values)
     else:
         duration, blind = number(header, "runTime"), number(header, "inhibitTime")
-        if not (duration - blind > 0) and len(values) and values.shape[1] > RUN_TIME:
+        if (
+            not (duration - blind > 0)
+            and len(values)
+            and values.shape[1] > INHIBIT_TIME
+        ):
             duration, blind = values[-1, [RUN_TIME, INHIBIT_TIME]]
         looking = duration - blind
     if not 0 < looking <= duration:

@@ -13,7 +13,7 @@ import pandas as pd
 from numpy.typing import ArrayLike
 
 from skplankton._utils.files import unfinished
-from skplankton._views.entries import is_missing, is_path
+from skplankton._views.contents import is_missing, is_path, is_url
 from skplankton._views.images import png_bytes
 from skplankton.datasets._lab.reader import (
     CLASS,
@@ -169,9 +169,9 @@ def _checked_entries(X: pd.DataFrame, folder: Path) -> pd.DataFrame:
             elif isinstance(entry, np.ndarray):
                 check(entry, where)
             elif entry is not None:
+                kind = "a URL" if is_url(entry) else type(entry).__name__
                 raise TypeError(
-                    f"{where}: expected an array, a path or None, got "
-                    f"{type(entry).__name__}."
+                    f"{where}: expected an array, a path or None, got {kind}."
                 )
     _check_one_channel_count(entries["profile"])
     return entries

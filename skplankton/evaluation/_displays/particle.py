@@ -25,7 +25,8 @@ def measurements_of(*tables: pd.DataFrame) -> np.ndarray | None:
         for entry in table["profile"]:
             with suppress(TypeError, ValueError):
                 if np.ndim(entry) == 1:
-                    vectors.append(read_profile(entry).samples)
+                    samples = read_profile(entry).samples
+                    vectors += [samples] if samples.ndim == 1 else []  # else nested
     return np.stack(vectors) if vectors else None
 
 
