@@ -199,8 +199,8 @@ def test_fit_trains():
     ).fit(X[:300])
     assert embedder.n_iter_ == 10
     assert embedder.history_[-1]["train_loss"] < embedder.history_[0]["train_loss"] - 1
-    # 10 to 14 with the seeds 0, 1 and 2.
-    assert embedder.score(X[300:]) > 6 / 60
+    # 6 to 14 with the seeds 0, 1 and 2 on several processors and versions of PyTorch.
+    assert embedder.score(X[300:]) > 4 / 60
 
 
 def test_score_is_matching_accuracy(fitted, X_missing, X):
