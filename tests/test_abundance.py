@@ -188,7 +188,9 @@ def test_what_samples_knows_is_passed_on():
     given = samples(is_partial=True, volume_problem="pump stopped", n_particles=10)
     found = by_label(particles(diatom=3), given)
     assert found["is_partial"].all()
-    note = "volume: pump stopped; the sample has 10 particles, of which 3 were passed"
+    note = (
+        "volume: pump stopped; the sample has 10 particles, of which 3 are counted here"
+    )
     assert (found["note"] == note).all()
     assert found.loc["diatom", "concentration"] == 1.5
 

@@ -169,6 +169,7 @@ def test_of_an_array_the_columns_of_the_image_are_read(
         },
         {"precision": "bf16"},
         {"crop_top": 3},
+        {"crop_bottom": 3},
         {"n_jobs": 2},
     ],
     ids=lambda params: next(iter(params.values())),

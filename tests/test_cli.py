@@ -580,18 +580,21 @@ def test_doubtful_labels_of_a_former_fit_are_removed(station, tmp_path):
     assert not stale.exists() or "share_of_label" in stale.read_text("utf-8-sig")
 
 
-def test_a_scale_bar_is_suspected_before_training(X, y, tmp_path, capsys):
+@pytest.mark.parametrize("side", ["top", "bottom"])
+def test_a_scale_bar_is_suspected_before_training(X, y, tmp_path, capsys, side):
     barred = X[:40].astype(object)
     for row in barred.index:
         image = np.asarray(barred.at[row, "image"])
         strip = np.full((12, image.shape[1]), 255, np.uint8)
         strip[4:7, 2:14] = 0
-        barred.at[row, "image"] = np.vstack([strip, image])
+        parts = [strip, image] if side == "top" else [image, strip[::-1]]
+        barred.at[row, "image"] = np.vstack(parts)
     table = write_particles(barred, y[:40], tmp_path / "LAB")
     fit(None, "--output", tmp_path / "m", samples=[table], labels=False)
-    words = "in the first 12 rows. It is no part of a particle. Pass --crop-top 12 to"
+    rows = "first 12 rows" if side == "top" else "last 12 rows"
+    words = f"in the {rows}. It is no part of a particle. Pass --crop-{side} 12 to"
     assert words in capsys.readouterr().err
-    options = ("--output", tmp_path / "m", "--overwrite", "--crop-top", "12")
+    options = ("--output", tmp_path / "m", "--overwrite", f"--crop-{side}", "12")
     fit(None, *options, samples=[table], labels=False)
     assert "scale bar" not in capsys.readouterr().err
 

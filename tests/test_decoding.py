@@ -67,6 +67,20 @@ def test_longer_side_is_resized_and_the_shorter_padded_with_its_edge(gray):
     assert values.min() == pytest.approx(40 / 255, abs=1e-3)
 
 
+def test_crop_bottom_cuts_the_scale_bar(gray):
+    with_bar = np.vstack([gray, np.zeros((25, gray.shape[1]), gray.dtype)])
+    got = decode_image(with_bar, image_size=32, crop_bottom=25)
+    expected = decode_image(gray, image_size=32)
+    assert got.size == expected.size
+    assert np.array_equal(got.values, expected.values)
+
+
+def test_both_crops_together_must_leave_something(gray):
+    words = f"crop_top={len(gray) - 1} and crop_bottom=1 leaves nothing"
+    with pytest.raises(ValueError, match=words):
+        decode_image(gray, image_size=8, crop_top=len(gray) - 1, crop_bottom=1)
+
+
 def test_crop_top_cuts_the_scale_bar(gray):
     with_bar = np.vstack([np.zeros((25, 20), dtype=np.uint8), gray])
     got = decode_image(with_bar, image_size=32, crop_top=25)

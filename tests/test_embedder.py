@@ -268,6 +268,7 @@ def test_two_pairs_are_enough_on_either_side_of_the_validation_split(X):
         {"image_size": 24},
         {"profile_length": 24},
         {"crop_top": 5},
+        {"crop_bottom": 5},
         {"size_features": False},
     ],
     ids=lambda changed: next(iter(changed)),

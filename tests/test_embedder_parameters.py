@@ -17,6 +17,7 @@ CHANGES = {
     "image_size": (24, {}),
     "profile_length": (24, {}),
     "crop_top": (4, {}),
+    "crop_bottom": (4, {}),
     "size_features": (False, {}),
     "augment": (False, {}),
     "orientation": ("keep", {}),

@@ -170,6 +170,9 @@ def test_scale_bar_is_cropped():
     with_bar = np.vstack([np.full((25, image.shape[1]), 255, np.uint8), image])
     with_bar[10:14, 20:100] = 0
     assert area_in_pixels(with_bar, crop_top=25) == area_in_pixels(image)
+    upside_down = with_bar[::-1]
+    bottom = area_in_pixels(upside_down, crop_bottom=25)
+    assert bottom == pytest.approx(area_in_pixels(image), rel=0.01)
     assert area_in_pixels(with_bar) != area_in_pixels(image)
 
 

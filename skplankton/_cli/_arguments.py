@@ -29,7 +29,12 @@ MEANINGS = {
     TERMINATED: "stopped by SIGTERM, as sent by batch systems and kill",
 }
 
-TRAINING_DEFAULTS = {"max_epochs": 30, "temperature": 0.5, "crop_top": 0}
+TRAINING_DEFAULTS = {
+    "max_epochs": 30,
+    "temperature": 0.5,
+    "crop_top": 0,
+    "crop_bottom": 0,
+}
 FIT_DEFAULTS = {
     "gallery_size": None,
     "n_neighbors": 3,
@@ -449,6 +454,14 @@ def _add_training(parser) -> None:
         default=TRAINING_DEFAULTS["crop_top"],
         help="rows to cut off the top of images, where a scale bar is burned in; 25 in "
         "the published data sets (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--crop-bottom",
+        type=_whole_number,
+        metavar="ROWS",
+        default=TRAINING_DEFAULTS["crop_bottom"],
+        help="the same at the bottom, as in images of CytoProcess "
+        "(default: %(default)s)",
     )
     parser.add_argument(
         "--random-state",

@@ -11,7 +11,7 @@ import pandas as pd
 from skplankton import GalleryKNNClassifier
 from skplankton._cli._abundances import LeftOut
 from skplankton._cli._reports import plural, print_message, print_result
-from skplankton._views.entries import image_pixels
+from skplankton._views.decoding import cropped_pixels
 from skplankton._views.scale_bar import find_scale_bar
 from skplankton.evaluation import suspect_labels
 from skplankton.exports import write_csv
@@ -20,7 +20,7 @@ _N_IMAGES = 60  # in which a scale bar is looked for
 _FEW_LABELS = 4  # fewer are marked
 
 
-def warn_of_scale_bar(images: pd.Series, crop_top: int) -> None:
+def warn_of_scale_bar(images: pd.Series, crop_top: int, crop_bottom: int) -> None:
     """Print a message if the images seem to have a scale bar burned in."""
     present = np.flatnonzero(images.notna())
     n_images = min(_N_IMAGES, len(present))
@@ -28,19 +28,16 @@ def warn_of_scale_bar(images: pd.Series, crop_top: int) -> None:
     pixels = []
     for image in images.iloc[rows]:
         with suppress(ValueError, OSError):  # reported when it is read for training
-            pixels.append(image_pixels(image)[crop_top:])
-    bar = find_scale_bar(image for image in pixels if len(image))
+            pixels.append(cropped_pixels(image, crop_top, crop_bottom))
+    bar = find_scale_bar(pixels)
     if bar is None:
         return
     where = f"the {'first' if bar.side == 'top' else 'last'} {bar.n_rows} rows"
-    what_now = (
-        f"Pass --crop-top {crop_top + bar.n_rows} to cut it off"
-        if bar.side == "top"
-        else "Cut it off in the files"
-    )
+    cropped = {"top": crop_top, "bottom": crop_bottom}[bar.side]
+    option = f"--crop-{bar.side} {cropped + bar.n_rows}"
     print_message(
         f"warning: the images seem to have a scale bar burned in, in {where}. It is no "
-        f"part of a particle. {what_now}."
+        f"part of a particle. Pass {option} to cut it off."
     )
 
 

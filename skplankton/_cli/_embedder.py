@@ -21,6 +21,7 @@ def new_embedder(options: Namespace, work: Path) -> CrossModalEmbedder:
         max_epochs=options.max_epochs,
         temperature=options.temperature,
         crop_top=options.crop_top,
+        crop_bottom=options.crop_bottom,
         random_state=options.random_state,
         checkpoint=work / TRAINING,
         device=options.device,

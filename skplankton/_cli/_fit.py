@@ -95,7 +95,7 @@ def _fitted(table: pd.DataFrame, options: Namespace, work: Path) -> Model:
         f"{plural(len(table), 'particle')}: {complete.sum()} with image and profile, "
         f"to train on; {labeled.sum()} labeled, {(~labeled).sum()} unlabeled"
     )
-    warn_of_scale_bar(table["image"], options.crop_top)
+    warn_of_scale_bar(table["image"], options.crop_top, options.crop_bottom)
     # Only pairs are used for training: most particles have no image.
     used = table[labeled | complete].reset_index(drop=True)
     pipeline = Pipeline(

@@ -33,6 +33,7 @@ _OPTIONS_OF_ARGUMENTS = {
     "cache=": "--cache",
     "channels=": "--channels",
     "crop_top=": "--crop-top",
+    "crop_bottom=": "--crop-bottom",
     "device=": "--device",
     "errors=": "leaving out --strict",
     "outlier_label=": "--contamination 0, which does without the label",

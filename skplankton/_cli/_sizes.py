@@ -37,6 +37,7 @@ def measure_sample(
             as_X(particles),
             pixel_size=options.pixel_size,
             crop_top=model.pipeline["embed"].crop_top,
+            crop_bottom=model.pipeline["embed"].crop_bottom,
             n_jobs=options.n_jobs,
             errors=errors(options.strict),
         )

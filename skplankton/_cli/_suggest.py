@@ -228,9 +228,11 @@ def _print_next_step(options: Namespace, model: Model | None) -> None:
 def _options_of_reading(options: Namespace, model: Model | None) -> list[str]:
     """Options by which `fit` must read the particles as this command did."""
     words = []
-    crop_top = model.pipeline["embed"].crop_top if model else options.crop_top
-    if crop_top != TRAINING_DEFAULTS["crop_top"]:
-        words += ["--crop-top", str(crop_top)]
+    read = model.pipeline["embed"] if model else options
+    for name in ("crop_top", "crop_bottom"):
+        value = getattr(read, name)
+        if value != TRAINING_DEFAULTS[name]:
+            words += [f"--{name.replace('_', '-')}", str(value)]
     if isinstance(options.channels, dict):
         pairs = options.channels.items()
         words += ["--channels", ",".join(f"{name}={other}" for name, other in pairs)]

@@ -48,6 +48,7 @@ class ParticleTransformer(
         "image_size",
         "profile_length",
         "crop_top",
+        "crop_bottom",
         "image_shape",
         "profile_shape",
         "size_features",
@@ -117,7 +118,8 @@ class ParticleTransformer(
         if reset:
             names = self._reading_parameters
             self._reading = {name: getattr(self, name) for name in names}
-        reading = dict(self._reading)
+        # Models saved before there was a crop_bottom had none.
+        reading = {"crop_bottom": 0, **self._reading}
         reading.pop("size_features")  # used after reading
         if not is_table:
             reject_non_numeric(X)
@@ -129,7 +131,7 @@ class ParticleTransformer(
                 ensure_min_features=2 if reset else 1,
                 ensure_min_samples=2 if reset else 1,
             )
-            reading.pop("crop_top")
+            del reading["crop_top"], reading["crop_bottom"]
             return ParticleArray(X, **reading)
         X = select_modality_columns(X, self._modalities)
         read = X if self._modalities == MODALITIES else X[list(self._modalities)]
@@ -139,6 +141,7 @@ class ParticleTransformer(
             image_size=reading["image_size"],
             profile_length=reading["profile_length"],
             crop_top=reading["crop_top"],
+            crop_bottom=reading["crop_bottom"],
             n_jobs=self.n_jobs,
             errors=self.errors,
         )
@@ -247,6 +250,9 @@ class ParticleTransformer(
             "device": device,
             "precision": choose_precision(self.precision, device),
         }
+
+    def __setstate__(self, state):
+        super().__setstate__({"crop_bottom": 0, **state})
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()

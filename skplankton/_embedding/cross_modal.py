@@ -57,6 +57,8 @@ class CrossModalEmbedder(ParticleTransformer):
     crop_top : int, default=0
         Rows of pixels cut off the top of every image, where instruments burn in a
         scale bar; 25 in the sets published with [1]_.
+    crop_bottom : int, default=0
+        Rows of pixels cut off the bottom of every image.
     image_shape : tuple of (height, width) or (n_columns,), default=None
         For X as an array: the shape of the image's columns; ``(n_columns,)`` is a flat
         vector.
@@ -203,11 +205,11 @@ class CrossModalEmbedder(ParticleTransformer):
     one. Which rows are transformed together changes an embedding only by float32
     rounding.
 
-    How X is read (`image_size`, `profile_length`, `crop_top`, the two shapes and
-    `size_features`) belongs to the fitted model: changes by `set_params` after `fit`
-    take effect at the next `fit`. `output`, `features`, `device`, `precision`,
-    `errors`, `n_jobs` and `verbose` may be changed at any time; so may `orientation`
-    to and from "average".
+    How X is read (`image_size`, `profile_length`, `crop_top`, `crop_bottom`, the two
+    shapes and `size_features`) belongs to the fitted model: changes by `set_params`
+    after `fit` take effect at the next `fit`. `output`, `features`, `device`,
+    `precision`, `errors`, `n_jobs` and `verbose` may be changed at any time; so may
+    `orientation` to and from "average".
 
     References
     ----------
@@ -243,6 +245,7 @@ class CrossModalEmbedder(ParticleTransformer):
         "image_size": [Interval(Integral, 8, None, closed="left")],
         "profile_length": [Interval(Integral, 8, None, closed="left")],
         "crop_top": [Interval(Integral, 0, None, closed="left")],
+        "crop_bottom": [Interval(Integral, 0, None, closed="left")],
         "image_shape": [tuple, list, None],
         "profile_shape": [tuple, list, None],
         "size_features": ["boolean"],
@@ -284,6 +287,7 @@ class CrossModalEmbedder(ParticleTransformer):
         image_size=48,
         profile_length=64,
         crop_top=0,
+        crop_bottom=0,
         image_shape=None,
         profile_shape=None,
         size_features=True,
@@ -321,6 +325,7 @@ class CrossModalEmbedder(ParticleTransformer):
         self.image_size = image_size
         self.profile_length = profile_length
         self.crop_top = crop_top
+        self.crop_bottom = crop_bottom
         self.image_shape = image_shape
         self.profile_shape = profile_shape
         self.size_features = size_features

@@ -32,6 +32,8 @@ class DINOEmbedder(ParticleTransformer):
         Side in pixels of the square that an image is fitted into.
     crop_top : int, default=0
         Rows of pixels cut off the top of every image.
+    crop_bottom : int, default=0
+        Rows of pixels cut off the bottom of every image.
     image_shape : tuple of (height, width) or (n_columns,), default=None
         For X as an array: the shape of the image's columns.
     profile_shape : tuple of (length, n_channels) or (n_columns,), default=None
@@ -152,6 +154,7 @@ class DINOEmbedder(ParticleTransformer):
         "image_encoder_params": [dict, None],
         "image_size": [Interval(Integral, 8, None, closed="left")],
         "crop_top": [Interval(Integral, 0, None, closed="left")],
+        "crop_bottom": [Interval(Integral, 0, None, closed="left")],
         "image_shape": [tuple, list, None],
         "profile_shape": [tuple, list, None],
         "size_features": ["boolean"],
@@ -181,6 +184,7 @@ class DINOEmbedder(ParticleTransformer):
         image_encoder_params=None,
         image_size=48,
         crop_top=0,
+        crop_bottom=0,
         image_shape=None,
         profile_shape=None,
         size_features=True,
@@ -206,6 +210,7 @@ class DINOEmbedder(ParticleTransformer):
         self.image_encoder_params = image_encoder_params
         self.image_size = image_size
         self.crop_top = crop_top
+        self.crop_bottom = crop_bottom
         self.image_shape = image_shape
         self.profile_shape = profile_shape
         self.size_features = size_features

@@ -22,9 +22,11 @@ class Decoded(NamedTuple):
     channels: tuple[str, ...] | None = None
 
 
-def decode_image(entry, *, image_size: int, crop_top: int = 0) -> Decoded:
+def decode_image(
+    entry, *, image_size: int, crop_top: int = 0, crop_bottom: int = 0
+) -> Decoded:
     """Gray image of (1, image_size, image_size) in [0, 1], and its height and width."""
-    pixels = cropped_pixels(entry, crop_top)
+    pixels = cropped_pixels(entry, crop_top, crop_bottom)
     size = pixels.shape[:2]
     if pixels.dtype == np.uint8:
         gray = Image.fromarray(np.ascontiguousarray(pixels)).convert("L")
@@ -36,15 +38,16 @@ def decode_image(entry, *, image_size: int, crop_top: int = 0) -> Decoded:
     return Decoded(values[None], size)
 
 
-def cropped_pixels(entry, crop_top: int) -> np.ndarray:
-    """Pixels of an image, as `image_pixels` returns them, without the top rows."""
+def cropped_pixels(entry, crop_top: int, crop_bottom: int) -> np.ndarray:
+    """Pixels of an image, as `image_pixels` returns them, without some rows."""
     pixels = image_pixels(entry)
-    if crop_top >= len(pixels):
+    if crop_top + crop_bottom >= len(pixels):
+        cropped = {"crop_top": crop_top, "crop_bottom": crop_bottom}
+        names = " and ".join(f"{name}={n}" for name, n in cropped.items() if n)
         raise ValueError(
-            f"the image is {len(pixels)} pixels high and crop_top={crop_top} leaves "
-            "nothing"
+            f"the image is {len(pixels)} pixels high and {names} leaves nothing"
         )
-    return pixels[crop_top:]
+    return pixels[crop_top : len(pixels) - crop_bottom]
 
 
 def fit_to_square(image: Image.Image, side: int) -> np.ndarray:

@@ -164,6 +164,7 @@ class ParticleTable:
         image_size,
         profile_length,
         crop_top,
+        crop_bottom=0,
         n_jobs=None,
         errors="raise",
     ):
@@ -175,7 +176,12 @@ class ParticleTable:
         self.n_jobs = max(1, effective_n_jobs(n_jobs))
         self.problems = Problems(errors)
         self.decoders = {
-            "image": partial(decode_image, image_size=image_size, crop_top=crop_top),
+            "image": partial(
+                decode_image,
+                image_size=image_size,
+                crop_top=crop_top,
+                crop_bottom=crop_bottom,
+            ),
             "profile": partial(decode_profile, profile_length=profile_length),
         }
         # Of the first profile read, with which the others must agree: the names and

@@ -120,7 +120,7 @@ def _notes(
     if sample["n_particles"] > len(rows):
         common.append(
             f"the sample has {sample['n_particles']:.0f} particles, of which "
-            f"{len(rows)} were passed"
+            f"{len(rows)} are counted here"
         )
     of_label: list[list[str]] = [[] for _ in table.labels]
     if settings.imaged_only:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+from collections.abc import Callable
 from functools import partial
 from numbers import Integral, Real
 from typing import Any, NamedTuple
@@ -51,6 +52,7 @@ def measure_particles(
     *,
     pixel_size: float,
     crop_top: int = 0,
+    crop_bottom: int = 0,
     n_jobs: int | None = None,
     errors: str = "raise",
 ) -> pd.DataFrame:
@@ -69,8 +71,8 @@ def measure_particles(
     pixel_size : float
         Size of a pixel in µm, from the instrument's calibration. One instrument at a
         time.
-    crop_top : int, default=0
-        Rows to remove from the top of each image, such as a scale bar.
+    crop_top, crop_bottom : int, default=0
+        Rows to remove from the top and bottom of each image, such as a scale bar.
     n_jobs : int, default=None
         Number of processes. None means 1 unless in a `joblib.parallel_backend` context,
         -1 means all cores.
@@ -165,19 +167,24 @@ def measure_particles(
             "yours, e.g. X.rename(columns={...})."
         )
     pixel_size = _positive("pixel_size", pixel_size)
-    if isinstance(crop_top, bool) or not isinstance(crop_top, Integral) or crop_top < 0:
-        raise ValueError(
-            f"crop_top={crop_top!r}: expected a number of rows, an integer from 0."
-        )
+    cropped = {"crop_top": crop_top, "crop_bottom": crop_bottom}
+    for name, n in cropped.items():
+        if isinstance(n, bool) or not isinstance(n, Integral) or n < 0:
+            raise ValueError(
+                f"{name}={n!r}: expected a number of rows, an integer from 0."
+            )
     problems = Problems(errors)
-    measured = _measure_all(X["image"], int(crop_top), n_jobs, problems)
+    measure = partial(_measure_entry, **cropped)
+    measured = _measure_all(X["image"], measure, n_jobs, problems)
     problems.report("X")
     columns: dict[str, Any] = {
-        name: [
-            np.nan if m.geometry is None else m.geometry[place] * pixel_size**power
+        column: [
+            np.nan
+            if m.geometry is None
+            else float(m.geometry[place]) * pixel_size**power
             for m in measured
         ]
-        for place, (name, power) in enumerate(_COLUMNS.items())
+        for place, (column, power) in enumerate(_COLUMNS.items())
     }
     methods = [None if m.geometry is None else m.geometry.method for m in measured]
     columns["method"] = np.array(methods, dtype=object)
@@ -186,11 +193,13 @@ def measure_particles(
 
 
 def _measure_all(
-    images: pd.Series, crop_top: int, n_jobs: int | None, problems: Problems
+    images: pd.Series,
+    measure: Callable[[Any], Measured],
+    n_jobs: int | None,
+    problems: Problems,
 ) -> list[Measured]:
     """Measure images of any kind; the note of an unreadable one says so."""
     entries = images.to_numpy(dtype=object)
-    measure = partial(_measure_entry, crop_top=crop_top)
     stop_at_error = problems.errors == "raise"
     n_processes = max(1, effective_n_jobs(n_jobs))
     n_per_round = n_processes * ENTRIES_PER_TASK
@@ -226,10 +235,10 @@ def _checked(
     return Measured(None, UNREADABLE)
 
 
-def _measure_entry(entry: Any, *, crop_top: int) -> Measured:
+def _measure_entry(entry: Any, *, crop_top: int, crop_bottom: int) -> Measured:
     if is_missing(entry):
         return Measured(None, NO_IMAGE)
-    pixels = cropped_pixels(entry, crop_top)
+    pixels = cropped_pixels(entry, crop_top, crop_bottom)
     gray = pixels if pixels.ndim == 2 else pixels @ LUMA
     silhouette = find_silhouette(gray / 255 if pixels.dtype == np.uint8 else gray)
     if not silhouette.any():
