@@ -292,6 +292,7 @@ def draw_season(size, n_seeds, n_draws):
     import matplotlib
 
     matplotlib.use("svg")
+    matplotlib.rcdefaults()  # QuaPy changes the fonts
     matplotlib.rcParams["svg.hashsalt"] = "abundance"
     from matplotlib import pyplot as plt
 
