@@ -151,6 +151,14 @@ def test_a_seed_is_needed(X, tmp_path, random_state):
         small(X, checkpoint=tmp_path, random_state=random_state).fit(X)
 
 
+def test_parameters_that_cannot_be_compared(X, tmp_path):
+    def encoder(shape):
+        return torch.nn.Flatten()
+
+    with pytest.raises(ValueError, match="cannot tell whether image_encoder=<function"):
+        small(X, checkpoint=tmp_path, image_encoder=lambda shape: encoder(shape)).fit(X)
+
+
 @pytest.mark.parametrize("content", [b"", b"x" * 1000])
 def test_another_file_is_refused(X, tmp_path, content):
     (tmp_path / "training.pt").write_bytes(content)

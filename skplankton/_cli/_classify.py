@@ -285,14 +285,14 @@ class SampleJob:
                 verbose=not self.options.quiet,
             )
         samples = self.metadata.added_to(samples)
-        parts = list(self._parts(sample, table, work))
+        parts = [read_json(part) for part in self._parts(sample, table, work)]
         names = result_names(sample.name)
         results = {"table": work / names["table"]}
-        rows = [row for part in parts for row in read_json(part)["rows"]]
+        rows = [row for part in parts for row in part["rows"]]
         has_image = table["image"].notna()
         counts = self._write_table(results["table"], rows)
         for part in parts:
-            problems += read_json(part)["problems"]
+            problems += part["problems"]
         if "ecotaxa" in self.wanted:
             if table["image"].notna().any():
                 results["ecotaxa"] = work / names["ecotaxa"]
@@ -363,13 +363,12 @@ class SampleJob:
         """Whether a part can be used; it may be of a run without --ifcb."""
         return part is not None and ("ifcb" not in self.wanted or "shares" in part)
 
-    def _write_class_scores(self, parts: list[Path], work: Path) -> Path:
-        contents = [read_json(part) for part in parts]
-        rows = [row for content in contents for row in content["rows"]]
+    def _write_class_scores(self, parts: list[dict[str, Any]], work: Path) -> Path:
+        rows = [row for part in parts for row in part["rows"]]
         name = columns(self.model).index(NAME)
         (path,) = write_ifcb_class_scores(
             [row[0] for row in rows],
-            [shares for content in contents for shares in content["shares"]],
+            [shares for part in parts for shares in part["shares"]],
             self.model.pipeline["gallery"].classes_,
             work,
             is_unknown=[row[name] == UNKNOWN for row in rows],

@@ -517,7 +517,7 @@ class CrossModalEmbedder(ParticleTransformer):
         for name in _NOT_OF_THE_TRAINING:
             del parameters[name]
         parameters["precision"] = self._hardware()["precision"]
-        digests = {name: digest_of_parameter(v) for name, v in parameters.items()}
+        digests = {name: digest_of_parameter(name, v) for name, v in parameters.items()}
         return {**digests, "skplankton": __version__}
 
     def _flip(self, source) -> str | None:

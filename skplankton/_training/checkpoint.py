@@ -135,9 +135,13 @@ def digest_of(*arrays: Mapping[str, np.ndarray] | None) -> str:
     return digest.hexdigest()
 
 
-def digest_of_parameter(value: Any) -> str:
+def digest_of_parameter(name: str, value: Any) -> str:
     """The same text for the same value, in another process too."""
     try:
         return joblib.hash(value)
-    except Exception:  # of any object that cannot be pickled, such as a lambda
-        return f"{type(value).__name__} {getattr(value, '__qualname__', '')}"
+    except Exception as error:  # of any object that cannot be pickled
+        raise ValueError(
+            f"checkpoint= cannot tell whether {name}={value!r} is the same in another "
+            f"process ({type(error).__name__}). Use a value that can be pickled, such "
+            "as a function of a module instead of a lambda."
+        ) from error

@@ -58,9 +58,8 @@ def measure_particles(
 ) -> pd.DataFrame:
     """Measure the size and biovolume of particles in their images.
 
-    Each particle is told from its background as what is darker, if only along its
-    outline, and its silhouette is measured. Needs scikit-image: ``pip install
-    'skplankton[size]'``.
+    A particle is what is darker than its background, if only along its outline; its
+    silhouette is measured. Needs scikit-image: ``pip install 'skplankton[size]'``.
 
     Parameters
     ----------
