@@ -670,11 +670,9 @@ class CrossModalEmbedder(ParticleTransformer):
 
 def _agree_on_profiles(source, processes) -> None:
     """Raise if the processes have read profiles that one of them would refuse."""
-    named = [
-        names for names in processes.gathered(source.channels) if names is not None
-    ]
-    if source.channels is None and named:
-        source.channels = named[0]
+    names_of_all = processes.gathered(source.channels)
+    if source.channels is None:
+        source.channels = next(filter(None, names_of_all), None)
     kind = "vectors" if source.is_vector else "sequences"
     names = "" if source.channels is None else f" {source.channels}"
     processes.require_same("profiles", f"{kind} of {source.n_channels} channels{names}")

@@ -119,20 +119,18 @@ class Processes:
         """
         if self.size == 1:
             return
-        of_loss = [p for p in module.parameters(recurse=False) if p.grad is not None]
-        if self.rank:
-            for parameter in of_loss:
-                parameter.grad.zero_()
-        encoders = [
-            parameter
-            for encoder in module.children()
-            for parameter in encoder.parameters()
-            if parameter.requires_grad
-        ]
-        for parameter in encoders:
-            if parameter.grad is None:  # none of the pairs is of this process
-                parameter.grad = torch.zeros_like(parameter)
-        gradients = [p.grad for p in of_loss + encoders]
+        gradients = []
+        for parameter in module.parameters(recurse=False):
+            if parameter.grad is not None:
+                if self.rank:
+                    parameter.grad.zero_()
+                gradients.append(parameter.grad)
+        for encoder in module.children():
+            for parameter in encoder.parameters():
+                if parameter.requires_grad:
+                    if parameter.grad is None:  # no pair of the batch is here
+                        parameter.grad = torch.zeros_like(parameter)
+                    gradients.append(parameter.grad)
         total = torch.cat([gradient.reshape(-1) for gradient in gradients])
         with _lost_processes():
             dist.all_reduce(total)
