@@ -207,9 +207,11 @@ class ParticleTable:
         return len(self.index)
 
     def fingerprint(self) -> str:
-        """What differs between two tables of other particles, from names of files."""
+        """What differs between tables of other particles, without reading any file."""
         names = [entry_name(e) for column in self.entries.values() for e in column]
-        known = joblib.hash((names, self.index, self.present))
+        ends = [e for column in self.entries.values() for e in column[[0, -1]]]
+        arrays = [entry for entry in ends if not entry_name(entry)]
+        known = joblib.hash((names, arrays, self.index, self.present))
         return f"{len(self)} rows, hash {known}"
 
     def read(self, modality: str, rows: np.ndarray) -> View:
