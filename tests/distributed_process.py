@@ -36,6 +36,7 @@ GRADIENTS = [
 SHARES = [((61, 3), 16), ((14, 2), 2)]  # and batch sizes; no pair in most batches
 N_PAIRS = 60
 OF_VECTORS = {"profile_encoder_params": {"width": 8}}
+VERBOSE = {"verbose": 2, "precision": "bf16"}
 STOPPING = {
     "early_stopping": True,
     "validation_fraction": 0.35,
@@ -229,10 +230,11 @@ def lost_process(rank, finished):
 
 
 def run_script(path, folder):
-    """Run the script of the docs in a folder with particles."""
+    """Run the script of the docs, then transform as they say, in a folder of pairs."""
     before = Path.cwd()
     os.chdir(folder)
-    runpy.run_path(str(path), run_name="__main__")
+    names = runpy.run_path(str(path), run_name="__main__")
+    exec(path.with_name("transform.py").read_text(), names)
     os.chdir(before)
 
 
@@ -273,7 +275,7 @@ def all_cases(folder, script):
                 particles()
             )
         ),
-        "verbose": weights(quick(**small, verbose=2).fit(particles())),
+        "verbose": weights(quick(**small, **VERBOSE).fit(particles())),
         "saved": saved_model(folder),
         "broken, raise": broken_file("raise", [7]),
         "broken, warn": broken_file("warn", range(1, 25, 2)),

@@ -17,7 +17,7 @@ from skplankton import CrossModalEmbedder
 from skplankton._training import distributed
 from skplankton._training.batches import BalancedBatches, PairDataset
 from skplankton._training.distributed import ALONE
-from skplankton.datasets import write_particles
+from skplankton.datasets import load_particles, write_particles
 
 from .distributed_process import (
     GRADIENTS,
@@ -73,16 +73,15 @@ def start(*words, **variables):
 
 @pytest.fixture(scope="module")
 def script(tmp_path_factory):
-    """The script on the page of the embedder."""
+    """The script on the page of the embedder, and beside it what it says to add."""
     page = (ROOT / "docs" / "user_guide" / "embedder.rst").read_text(encoding="utf-8")
-    (block,) = (
-        block
-        for block in re.findall(r"code-block:: python\n\n((?:   .*\n|\n)+)", page)
-        if "distributed=True" in block
-    )
-    path = tmp_path_factory.mktemp("script") / "train.py"
-    path.write_text(re.sub("^   ", "", block, flags=re.MULTILINE))
-    return path
+    section = page.partition("Several processes or GPUs\n")[2]
+    blocks = re.findall(r"code-block:: python\n\n((?:   .*\n|\n)+)", section)
+    folder = tmp_path_factory.mktemp("script")
+    for name, block in zip(("train", "transform", "join"), blocks, strict=True):
+        code = re.sub("^   ", "", block, flags=re.MULTILINE)
+        (folder / f"{name}.py").write_text(code)
+    return folder / "train.py"
 
 
 def with_particles(folder):
@@ -277,12 +276,21 @@ def test_a_killed_process_goes_on_with_the_same_model(two, folder, script, tmp_p
     assert_same_bits(weights(resumed), weights(expected))
     assert resumed.history_ == expected.history_
     files = [
-        torch.load(each / "training" / "training.pt")
+        torch.load(each / "training" / "training.pt", weights_only=True)
         for each in (tmp_path, folder / "uninterrupted")
     ]
     states = [[s["devices"]["cpu"] for s in f["random_states"]] for f in files]
     assert not torch.equal(*states[0])
     assert all(map(torch.equal, *states))
+
+
+def test_processes_share_the_rows_of_transform(two, folder, script, monkeypatch):
+    monkeypatch.chdir(folder / "uninterrupted")
+    embedder = joblib.load("embedder.joblib")
+    X, _ = load_particles("LAB", return_X_y=True)
+    names = {"np": np, "X": X, "n_processes": 2}
+    exec(script.with_name("join.py").read_text(), names)
+    np.testing.assert_allclose(names["embeddings"], embedder.transform(X), **ROUNDING)
 
 
 def test_a_checkpoint_of_another_number_of_processes(two, folder):
@@ -292,6 +300,19 @@ def test_a_checkpoint_of_another_number_of_processes(two, folder):
     )
     with pytest.raises(ValueError, match=r"these differ: .*number of processes"):
         embedder.fit(particles().head(24))
+
+
+def test_one_process_of_torchrun_trains_as_without_it(X, monkeypatch):
+    expected = quick(batch_size=22).fit(X)
+    address = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": free_port()}
+    for name, value in {"RANK": "0", "WORLD_SIZE": "1", **address}.items():
+        monkeypatch.setenv(name, value)
+    try:
+        embedders = [quick(batch_size=22, distributed=True).fit(X) for _ in range(2)]
+    finally:
+        distributed._leave()
+    for embedder in embedders:
+        assert_same_bits(weights(embedder), weights(expected))
 
 
 @pytest.mark.parametrize("without", distributed.ENVIRONMENT)
@@ -315,3 +336,10 @@ def test_each_process_has_its_gpu(monkeypatch):
     ]
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 1)
     assert own("cuda") == "cuda:0"
+
+
+def test_mps_is_refused(monkeypatch):
+    assert distributed.device_of_process("mps") == "mps"  # to use a model
+    monkeypatch.setenv("LOCAL_RANK", "0")
+    with pytest.raises(ValueError, match=r"not on MPS. Use device='cpu'"):
+        distributed.device_of_process("mps")

@@ -157,13 +157,13 @@ class CrossModalEmbedder(ParticleTransformer):
         `random_state` an int. A finished training is kept too: remove the folder when
         it has served.
     distributed : bool, default=False
-        Whether `fit` is one of several processes that train one model, which torchrun
-        or SLURM has started (see the user guide). Each of them calls `fit` with the
-        same X and parameters, decodes and holds its share of the pairs, and embeds its
-        share of each batch; the loss is that of the whole batch, in which all pairs are
-        negatives for one another. With CUDA, each process uses the GPU of its local
-        rank. All end with the same model, in every bit; with another number of
-        processes it is another one. A process that fails ends all of them.
+        Whether this process is one of several that train one model, which torchrun or
+        SLURM has started (see the user guide). Each of them calls `fit` with the same X
+        and parameters, decodes and holds its share of the pairs, and embeds its share
+        of each batch. The loss is that of the whole batch, in which each pair is a
+        negative for all others. Any CUDA `device` but a numbered one is the GPU of the
+        process's local rank. All end with the same model, in every bit; another number
+        of processes gives another model. `transform` shares nothing.
     verbose : int, default=0
         1 shows the progress of reading and training, 2 prints one line per epoch.
 

@@ -209,8 +209,17 @@ def device_of_process(device: str) -> str:
     """The GPU of this process on its machine, if `device` is any CUDA device.
 
     A process may also see its own GPU only, which is then number 0.
+
+    Raises
+    ------
+    ValueError
+        For MPS, in a process of torchrun: no backend exchanges its tensors.
     """
     local_rank = os.environ.get("LOCAL_RANK")
+    if device == "mps" and local_rank is not None:
+        raise ValueError(
+            "distributed=True trains on CUDA or the CPU, not on MPS. Use device='cpu'."
+        )
     if device != "cuda" or local_rank is None:
         return device
     return f"cuda:{int(local_rank) % torch.cuda.device_count()}"
