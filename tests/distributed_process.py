@@ -280,6 +280,9 @@ def all_cases(folder, script):
         "broken, raise": broken_file("raise", [7]),
         "broken, warn": broken_file("warn", range(1, 25, 2)),
         "other particles": other_particles(rank),
+        "other parameters": raised(
+            lambda: quick(distributed=True, batch_size=32 + rank).fit(particles())
+        ),
         "other channels": other_channels(),
         "full disk": full_disk(rank, folder / "full"),
         "script": run_script(script, folder / "uninterrupted"),

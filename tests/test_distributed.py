@@ -12,6 +12,7 @@ import joblib
 import numpy as np
 import pytest
 import torch
+from filelock import FileLock
 
 from skplankton import CrossModalEmbedder
 from skplankton._training import distributed
@@ -91,13 +92,19 @@ def with_particles(folder):
 
 
 @pytest.fixture(scope="module")
-def folder(tmp_path_factory):
-    return tmp_path_factory.mktemp("two")
+def folder(tmp_path_factory, script):
+    """With what two processes, without torchrun, leave after all cases."""
+    root = tmp_path_factory.getbasetemp()
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        root = root.parent  # of all workers of pytest-xdist; one of them runs the cases
+    folder = root / "two processes"
+    with FileLock(f"{folder}.lock"):
+        if not folder.exists():
+            run_all_cases(folder, script)
+    return folder
 
 
-@pytest.fixture(scope="module")
-def printed(folder, script):
-    """Runs all cases in two processes, without torchrun; what they print."""
+def run_all_cases(folder, script):
     with_particles(folder / "uninterrupted")
     address = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": free_port()}
     processes = [
@@ -105,14 +112,17 @@ def printed(folder, script):
         for rank in "01"
     ]
     texts = outputs(processes)
-    assert not any(process.returncode for process in processes), "\n".join(texts)
-    return texts
+    for rank, text in enumerate(texts):
+        (folder / f"{rank}.txt").write_text(text)
 
 
 @pytest.fixture(scope="module")
-def two(printed, folder):
+def two(folder):
     """The results of the cases in each of two processes."""
-    return [pickle.loads((folder / f"{rank}.pickle").read_bytes()) for rank in (0, 1)]
+    files = [folder / f"{rank}.pickle" for rank in (0, 1)]
+    printed = "\n".join((folder / f"{rank}.txt").read_text() for rank in (0, 1))
+    assert all(file.exists() for file in files), printed
+    return [pickle.loads(file.read_bytes()) for file in files]
 
 
 def assert_same_bits(one, other):
@@ -197,8 +207,9 @@ def test_scales_are_those_of_all_pairs(two, case):
         np.testing.assert_allclose(two[0][case][name], expected[name], rtol=1e-6)
 
 
-def test_one_process_prints(printed):
-    assert [len(re.findall("train_loss", text)) for text in printed] == [1, 0]
+def test_one_process_prints(two, folder):
+    texts = [(folder / f"{rank}.txt").read_text() for rank in (0, 1)]
+    assert [text.count("train_loss") for text in texts] == [1, 0]
 
 
 def test_a_model_is_used_in_one_process(two, folder):
@@ -228,6 +239,14 @@ def test_other_particles_in_one_process(two):
         words = r"ValueError: distributed=True needs the same X in each process; "
         words += r"process 0 has 30 rows, hash \w+, and process 1 30 rows, hash \w+\."
         assert re.fullmatch(words, process["other particles"])
+
+
+def test_other_parameters_in_one_process(two):
+    for process in two:
+        assert process["other parameters"] == (
+            "ValueError: distributed=True needs the same batch_size in each process; "
+            "process 0 has 32, and process 1 33."
+        )
 
 
 def test_other_channels_in_one_process(two):

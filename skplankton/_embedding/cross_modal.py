@@ -393,8 +393,8 @@ class CrossModalEmbedder(ParticleTransformer):
             channels or measurements, a row has neither image nor profile, fewer than
             two rows have both, an encoder cannot take what it would get, `device` is
             not available, the weights for `warm_start` do not match, training
-            diverges, or with `distributed` there is no group of processes, or X or the
-            profiles of the processes differ.
+            diverges, or with `distributed` there is no group of processes, or theirs
+            differ in X, profiles or parameters.
         FileNotFoundError
             If a file, or what a URL names, does not exist.
         ImportError
@@ -490,7 +490,7 @@ class CrossModalEmbedder(ParticleTransformer):
         random_state = fresh_random_state(self.random_state)
         random_state.set_state(processes.of_first(random_state.get_state(legacy=False)))
         if processes.size > 1:
-            processes.require_same("X", source.fingerprint())
+            processes.require_same(self._same_in_all(source))
         valid_arrays = None
         with processes.agreed():
             rows = self._pairs(source, at_least=2 * processes.size)
@@ -548,6 +548,17 @@ class CrossModalEmbedder(ParticleTransformer):
 
             hardware["device"] = device_of_process(hardware["device"])
         return hardware
+
+    def _same_in_all(self, source) -> dict:
+        """What processes that train together must have in common, if it is plain."""
+        own = {*_NOT_OF_THE_TRAINING, "random_state"}
+        plain = {
+            name: value
+            for name, value in self.get_params(deep=False).items()
+            if name not in own and isinstance(value, str | Real | None)
+        }
+        warm = self.warm_start and hasattr(self, "net_")
+        return {"X": source.fingerprint(), "warm start": warm, **plain}
 
     def _identity(self) -> dict[str, str] | None:
         """What must be the same for a training to go on from a checkpoint."""
@@ -675,7 +686,8 @@ def _agree_on_profiles(source, processes) -> None:
         source.channels = next(filter(None, names_of_all), None)
     kind = "vectors" if source.is_vector else "sequences"
     names = "" if source.channels is None else f" {source.channels}"
-    processes.require_same("profiles", f"{kind} of {source.n_channels} channels{names}")
+    profiles = f"{kind} of {source.n_channels} channels{names}"
+    processes.require_same({"profiles": profiles})
 
 
 def _n_marked(vectors: np.ndarray, warm_net) -> int:

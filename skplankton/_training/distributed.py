@@ -10,7 +10,7 @@ processes would be no negatives.)
 
 import atexit
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import timedelta
 from typing import Any
@@ -86,15 +86,16 @@ class Processes:
             if reason is not None:
                 raise RuntimeError(f"Process {rank} of {self.size} failed: {reason}")
 
-    def require_same(self, what: str, value: Any) -> None:
-        """Raise in all processes if one has another value than process 0."""
-        values = self.gathered(value)
-        for rank, other in enumerate(values):
-            if other != values[0]:
-                raise ValueError(
-                    f"distributed=True needs the same {what} in each process; process "
-                    f"0 has {values[0]}, and process {rank} {other}."
-                )
+    def require_same(self, values: Mapping[str, Any]) -> None:
+        """Raise in all processes if one has another value of a name than process 0."""
+        first, *others = self.gathered(values)
+        for rank, other in enumerate(others, start=1):
+            for name, value in first.items():
+                if other.get(name) != value:
+                    raise ValueError(
+                        f"distributed=True needs the same {name} in each process; "
+                        f"process 0 has {value}, and process {rank} {other.get(name)}."
+                    )
 
     def whole_batch(
         self, image: Tensor, profile: Tensor, shares: np.ndarray
