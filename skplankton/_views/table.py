@@ -211,7 +211,8 @@ class ParticleTable:
         names = [entry_name(e) for column in self.entries.values() for e in column]
         ends = [e for column in self.entries.values() for e in column[[0, -1]]]
         arrays = [entry for entry in ends if not entry_name(entry)]
-        known = joblib.hash((names, arrays, self.index, self.present))
+        texts = "\n".join([*names, *map(str, self.index)])
+        known = joblib.hash((texts, arrays, self.present))
         return f"{len(self)} rows, hash {known}"
 
     def read(self, modality: str, rows: np.ndarray) -> View:
