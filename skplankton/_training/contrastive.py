@@ -96,7 +96,7 @@ class ContrastiveNet(NeuralNet):
         for record, value in zip(records, values, strict=True):
             record[f"{prefix}_loss"] = value
         self.history.record(f"{prefix}_batch_count", n_batches)
-        if training:  # batch normalization counts on what each process has seen
+        if training:  # batch normalization has counted the pairs of its own process
             self.processes.copy_first(self.module_.buffers())
 
     def infer(self, x, **fit_params):
