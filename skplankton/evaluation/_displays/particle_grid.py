@@ -19,7 +19,7 @@ from skplankton.evaluation._displays.style import (
 )
 
 _PANEL_WIDTH, _IMAGE_HEIGHT, _PROFILE_HEIGHT = 1.18, 0.75, 0.5  # inches
-_BAR_HEIGHT = 0.09  # inches, of one measurement
+_BAR_HEIGHT, _NAMES_WIDTH = 0.09, 0.6  # inches, of one measurement and of the names
 _TITLE_WIDTH = 17  # characters
 _TITLE_HEIGHT = 0.12  # inches, of a line
 
@@ -61,14 +61,15 @@ class ParticleGrid:
         self._channel_names = channel_names
         self._pixel_size = pixel_size
         self._channels: dict[str, Any] = {}
-        profile_height = _PROFILE_HEIGHT
+        width, profile_height = _PANEL_WIDTH * n_columns, _PROFILE_HEIGHT
         if self._measurements is not None:
             bars = _BAR_HEIGHT * self._measurements.shape[1]
             profile_height = max(profile_height, bars)
-        width = min(_PANEL_WIDTH * n_columns, PAGE_WIDTH)
+            width += _NAMES_WIDTH
         row_height = _IMAGE_HEIGHT + profile_height + 5 * _TITLE_HEIGHT
         self.figure = plt.figure(
-            figsize=(width, n_rows * row_height + 0.6), layout="constrained"
+            figsize=(min(width, PAGE_WIDTH), n_rows * row_height + 0.6),
+            layout="constrained",
         )
         self.figure.get_layout_engine().set(h_pad=0.01, w_pad=0.03, hspace=0.02)
         self.axes = self.figure.subplots(
