@@ -7,7 +7,7 @@ train the embedder. Only the labeled ones can be gallery entries or test particl
 """
 
 # %%
-# One particle in five is labeled
+# One particle in four is labeled
 # -------------------------------
 # None stands for "unlabeled".
 
@@ -21,9 +21,9 @@ from skplankton.datasets import make_particles
 from skplankton.evaluation import EmbeddingDisplay, ParticlesDisplay
 from skplankton.model_selection import LabeledTestSplit
 
-X, species = make_particles(300, n_species=6, random_state=0, return_X_y=True)
+X, species = make_particles(320, n_species=6, random_state=0, return_X_y=True)
 y = species.astype(object).copy()
-y[np.random.RandomState(0).permutation(len(y))[60:]] = None
+y[np.random.RandomState(0).permutation(len(y))[80:]] = None
 is_labeled = np.array([label is not None for label in y])
 print(f"{is_labeled.sum()} of {len(y)} particles are labeled")
 
@@ -83,7 +83,7 @@ plt.show()
 # %%
 # What to read next
 # -----------------
-# :doc:`plot_temperature_and_gallery_size` searches parameters by such a
-# cross-validation. :doc:`../user_guide/unlabelled` explains what other splitters and
-# scorers do with unlabeled particles, and
-# :class:`~skplankton.model_selection.LabeledTestSplit` has the parameters of this one.
+# :doc:`plot_missing_views` is about particles with one modality only.
+# :doc:`../user_guide/unlabelled` explains what other splitters and scorers do with
+# unlabeled particles, and :class:`~skplankton.model_selection.LabeledTestSplit` has the
+# parameters of this one.

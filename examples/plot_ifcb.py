@@ -160,6 +160,5 @@ folder.cleanup()
 # %%
 # What to read next
 # -----------------
-# :doc:`plot_station_day` takes CytoSense files to EcoTaxa. :ref:`ifcb_commands` does
-# the same as this page without Python, with a report, and
+# :ref:`ifcb_commands` does the same as this page without Python, with a report, and
 # :func:`~skplankton.datasets.load_ifcb` describes the tables.

@@ -71,6 +71,6 @@ plt.show()
 # %%
 # What to read next
 # -----------------
-# :doc:`plot_unknown_species` is about particles of species that nobody has labeled.
+# :doc:`plot_temperature_and_gallery_size` searches the parameters of the embedder.
 # :doc:`../user_guide/embedder` describes the embedder,
 # :class:`~skplankton.baselines.DINOEmbedder` the baseline.

@@ -89,19 +89,18 @@ print((100 * means).round(1).to_string())
 # %%
 # What the gallery from home gets wrong
 # -------------------------------------
-# Confusion matrices with eight labels per species: rows are the true species, columns
-# the predicted ones. Mistakes are dark fields off the diagonal.
+# With eight labels per species. Rows are the true species, columns the predicted ones:
+# mistakes are dark fields off the diagonal.
 
-predictions = {}
-for name, (Z_gallery, y_gallery) in galleries.items():
-    gallery = GalleryKNNClassifier(gallery_size=8, random_state=0)
-    predictions[name] = gallery.fit(Z_gallery, y_gallery).predict(Z_new[half:])
-SetupConfusionDisplay.from_predictions(y_new[half:], predictions)
+gallery = GalleryKNNClassifier(gallery_size=8, random_state=0).fit(Z_home, y_home)
+predicted = gallery.predict(Z_new[half:])
+SetupConfusionDisplay.from_predictions(y_new[half:], {"from home": predicted})
 plt.show()
 
 # %%
 # What to read next
 # -----------------
-# :doc:`plot_ifcb` begins with the files of an instrument. :doc:`../user_guide/gallery`
-# describes the gallery, and :class:`~skplankton.evaluation.SetupConfusionDisplay` and
+# :doc:`plot_station_day` begins with the files of an instrument.
+# :doc:`../user_guide/gallery` describes the gallery, and
+# :class:`~skplankton.evaluation.SetupConfusionDisplay` and
 # :class:`~skplankton.evaluation.GallerySizeDisplay` the figures.

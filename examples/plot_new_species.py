@@ -2,8 +2,8 @@
 A new species joins the gallery
 ===============================
 
-An expert has recognized the unknown particles. Four labels are enough to classify the
-species from now on. Nothing is trained again.
+An expert has recognized the unknown particles. With a few labels of them in the
+gallery, the species is classified from now on. Nothing is trained again.
 """
 
 # %%
@@ -62,8 +62,9 @@ history = pd.DataFrame(history).rename_axis("labels")
 print(history.round(2).to_string())
 
 # %%
-# The figure has the first three columns. A single label may not be enough: it need not
-# be like the others of its species.
+# The figure has the first three columns. The first labels need not be like the others
+# of their species, and can even do harm: particles that were unknown become familiar,
+# and get the name of a similar species.
 
 COLORS = ["#0072B2", "0.75", "#D55E00"]
 figure, ax = plt.subplots(figsize=(4.5, 3.2), layout="constrained")

@@ -30,7 +30,7 @@ from skplankton import CrossModalEmbedder, GalleryKNNClassifier
 from skplankton.datasets import load_particles, make_particles, write_particles
 from skplankton.evaluation import NeighborsDisplay
 
-output, n_particles, max_epochs = Path("skplankton_quickstart"), 1000, 20
+output, n_particles, max_epochs = Path("skplankton_quickstart"), 1000, 15
 # sphinx_gallery_start_ignore
 import argparse
 import tempfile

@@ -249,6 +249,7 @@ temporary.cleanup()
 # %%
 # What to read next
 # -----------------
-# :doc:`../stations` describes the commands, :doc:`../user_guide/abundance` how well the
-# intervals hold, and :func:`~skplankton.datasets.load_cyz_json` and
+# :doc:`plot_ifcb` does this with another instrument. :doc:`../stations` describes the
+# commands, :doc:`../user_guide/abundance` how well the intervals hold, and
+# :func:`~skplankton.datasets.load_cyz_json` and
 # :func:`~skplankton.ecotaxa.write_ecotaxa` the files.

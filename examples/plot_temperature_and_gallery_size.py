@@ -24,7 +24,7 @@ from skplankton import CrossModalEmbedder, GalleryKNNClassifier
 from skplankton.datasets import make_particles
 from skplankton.evaluation import GallerySizeDisplay
 
-X, y = make_particles(240, n_species=6, random_state=0, return_X_y=True)
+X, y = make_particles(200, n_species=6, random_state=0, return_X_y=True)
 memory = tempfile.TemporaryDirectory()
 pipe = Pipeline(
     [
@@ -38,6 +38,11 @@ search = GridSearchCV(
     {"embed__temperature": [0.07, 0.5, 2.0], "gallery__gallery_size": [1, 2, 4, 8]},
     cv=2,
 )
+# sphinx_gallery_start_ignore
+import warnings
+
+warnings.filterwarnings("ignore", "Persisting input arguments")  # on a busy machine
+# sphinx_gallery_end_ignore
 search.fit(X, y)
 print(f"best: {search.best_params_}, accuracy {search.best_score_:.2f}")
 
@@ -90,6 +95,6 @@ plt.show()
 # %%
 # What to read next
 # -----------------
-# :doc:`plot_missing_views` is about particles with one modality only.
+# :doc:`plot_unknown_species` is about species that nobody has labeled.
 # :ref:`temperature` in the user guide has measurements on more data sets, and
 # :class:`~skplankton.CrossModalEmbedder` the other parameters to search.

@@ -25,7 +25,7 @@ X, species = make_particles(600, n_species=6, random_state=0, return_X_y=True)
 X, X_today, species, species_today = train_test_split(
     X, species, test_size=0.3, stratify=species, random_state=0
 )
-unknown = np.unique(species)[-2:]
+unknown = np.unique(species)[[0, -1]]
 y = np.full(len(X), None, dtype=object)
 for name in np.setdiff1d(species, unknown):
     y[np.flatnonzero(species == name)[:8]] = name

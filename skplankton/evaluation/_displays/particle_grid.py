@@ -71,7 +71,7 @@ class ParticleGrid:
             figsize=(min(width, PAGE_WIDTH), n_rows * row_height + 0.6),
             layout="constrained",
         )
-        self.figure.get_layout_engine().set(h_pad=0.01, w_pad=0.03, hspace=0.02)
+        self.figure.get_layout_engine().set(h_pad=0.02, w_pad=0.03, hspace=0.02)
         self.axes = self.figure.subplots(
             2 * n_rows,
             n_columns,
