@@ -40,8 +40,14 @@ parser.add_argument("--output", type=Path, help="folder; else a temporary one")
 parser.add_argument("--n-particles", type=int, default=n_particles)
 parser.add_argument("--epochs", type=int, default=max_epochs)
 options = parser.parse_args()
-output = options.output or Path(tempfile.mkdtemp())
-n_particles, max_epochs = options.n_particles, options.epochs
+output, n_particles, max_epochs = (
+    options.output,
+    options.n_particles,
+    options.epochs,
+)
+if output is None:
+    temporary = tempfile.TemporaryDirectory()
+    output = Path(temporary.name)
 # sphinx_gallery_end_ignore
 
 simulated, species = make_particles(
