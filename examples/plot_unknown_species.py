@@ -47,12 +47,12 @@ print(f"known species:   {np.median(shares[~is_unknown]):.2f}")
 print(f"unknown species: {np.median(shares[is_unknown]):.2f}")
 
 # %%
-# Familiarity does
-# ----------------
-# A random walk from particle to similar particle ends at a labeled one, if the particle
-# belongs to a labeled species. If it belongs to another, the walk stays among the
-# others. ``offset_``, the dashed line, is learned from the labeled particles: about 5 %
-# of the known particles are to fall below. The legend has the shares that do.
+# Familiarity shows most of them
+# ------------------------------
+# A random walk from particle to similar particle is more likely to end at a labeled one
+# if the particle belongs to a labeled species. ``offset_``, the dashed line, is learned
+# from the labeled particles: about 5 % of the known particles are to fall below. The
+# legend has the shares that do.
 
 gallery = GalleryKNNClassifier(use_unlabeled=True, outlier_label="unknown")
 gallery.fit(embeddings, y)
