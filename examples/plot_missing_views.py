@@ -77,7 +77,6 @@ NeighborsDisplay.from_estimator(
     channel_names=["FWS", "SWS", "FL Yellow", "FL Orange", "FL Red", "Curvature"],
     pixel_size=0.7,  # µm, of the simulated camera
 )
-plt.show()
 
 # %%
 # Nine set-ups
@@ -107,6 +106,8 @@ print(nine.round(2).to_string())
 for one in ("image", "profile"):
     gain = 100 * (nine.loc["both", "both"] - nine.loc[one, one])
     print(f"both views rather than the {one} alone: {gain:+.1f} points of accuracy")
+
+plt.show()
 
 # %%
 # What to read next

@@ -34,7 +34,7 @@ embeddings = embedder.fit_transform(X)
 today = embedder.transform(X_today)
 is_new = species_today == new
 gallery = GalleryKNNClassifier(use_unlabeled=True, outlier_label="unknown")
-gallery.fit(embeddings, y)
+gallery = gallery.fit(embeddings, y)
 
 # %%
 # One label after the other
