@@ -187,7 +187,7 @@ predictions = pd.concat(
 )
 calibration = gallery_calibration(pipe["gallery"])
 counts = abundance_table(predictions, calibration=calibration, random_state=0)
-counts = counts.set_index(["label", "sample_id"]).sort_index()
+counts = counts.set_index(["label", "sample_id"]).sort_index().loc[list(species)]
 counts["true"] = [
     np.sum((y == name) & (day == sample)) for name, sample in counts.index
 ]
@@ -237,7 +237,7 @@ class Framed:
 
 model, names = folder / "model.joblib", folder / "names"
 labels = ("--labels", folder / "ecotaxa_export.tsv")
-run_command("fit", *past, *labels, "--output", model, "--max-epochs", 3)
+run_command("fit", *past, *labels, "--output", model, "--max-epochs", 2)
 run_command("classify", model, today_file, "--output", names, "--report")
 Framed(names / "report.html")
 
