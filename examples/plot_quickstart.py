@@ -94,9 +94,9 @@ print(table.round(2).to_string())
 # Why was a particle classified so?
 # ---------------------------------
 # Each row is a test particle, at the left, with the three gallery particles that voted;
-# nearer ones count more. Those of the right species have a tick and are blue, the others
-# have a cross and are orange. The first two test particles are classified correctly, the
-# last two are not.
+# nearer ones count more. Those of the right species have a tick and are blue, the
+# others have a cross and are orange. The first two test particles are classified
+# correctly, the last two are not.
 
 is_right = predicted == y_test
 shown = [*np.flatnonzero(is_right)[:2], *np.flatnonzero(~is_right)[:2]]
