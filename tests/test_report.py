@@ -22,7 +22,7 @@ from skplankton._report import day, evaluation, excerpt, figures, selection
 from skplankton._report.checks import sample_warnings
 from skplankton._report.excerpt import add_pictures
 from skplankton._report.groups import MOST_GROUPS, groups_of_alike, packed, unpacked
-from skplankton._report.page import import_jinja, count, fixed, number, share
+from skplankton._report.page import count, fixed, import_jinja, number, share
 from skplankton._report.pictures import HEIGHT, WIDTH, bars, level, sparkline, thumbnail
 from skplankton._utils.labels import UNKNOWN, WITHOUT_VIEW
 
