@@ -4,9 +4,13 @@ import os
 import re
 from pathlib import Path
 
+import matplotlib
+
 import skplankton
 
 os.environ["TQDM_DISABLE"] = "1"  # a progress bar on paper is a page of bars
+# Figures as wide as the text: sphinx-gallery returns to these before each example.
+matplotlib.rcParamsDefault["savefig.dpi"] = 180
 
 HERE = Path(__file__).parent
 

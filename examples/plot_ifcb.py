@@ -16,6 +16,7 @@ classified with a few labels, and the class scores are written for other program
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 
@@ -83,7 +84,7 @@ print(pd.Series(particles["label"]).value_counts(dropna=False))
 # All particles train the embedder, which needs no labels. The labeled ones are the
 # gallery, with which all others are compared.
 
-embedder = CrossModalEmbedder(image_size=32, max_epochs=15, random_state=0)
+embedder = CrossModalEmbedder(image_size=32, max_epochs=12, random_state=0)
 embeddings = embedder.fit(particles).transform(particles)
 is_labeled = particles["label"].notna().to_numpy()
 known, new = particles[is_labeled], particles[~is_labeled]
@@ -95,7 +96,7 @@ print(f"accuracy with {len(known)} labels: {is_right.mean():.2f}")
 
 # %%
 # Without the image, or without the measurements, a particle is compared all the same.
-# The images tell more of these few species than the measurements do.
+# Of these few species, the images alone tell more than the measurements alone do.
 
 for lacking in ("profile", "image"):
     half = embedder.transform(new.assign(**{lacking: None}))
@@ -105,9 +106,9 @@ for lacking in ("profile", "image"):
 # %%
 # Nearest neighbors
 # -----------------
-# Two particles that are right and, in the last row, a wrong one if there is any. The
-# bars are the percentiles of the measurements, among the particles shown and the
-# gallery.
+# Two particles, at the left, that are classified correctly, and in the last row one
+# that is not, each with the two gallery particles that are nearest. Bars are the
+# percentiles of the measurements, among the particles shown and the gallery.
 
 shown = [*np.flatnonzero(is_right)[[0, -1]], *np.flatnonzero(~is_right)[:1]]
 NeighborsDisplay.from_estimator(
@@ -116,8 +117,11 @@ NeighborsDisplay.from_estimator(
     new.iloc[shown],
     known,
     y[~is_labeled][shown],
+    n_neighbors=2,
     channel_names=measurements,
+    pixel_size=0.7,  # µm, of the simulated camera
 )
+plt.show()
 
 # %%
 # Class scores
@@ -151,10 +155,10 @@ counts = pd.crosstab(particles["predicted_label"], particles["sample_id"])
 volumes = samples.set_index("sample_id")["analyzed_volume_ml"]
 print((counts / volumes).round(1))
 
+folder.cleanup()
+
 # %%
 # What to read next
 # -----------------
-# :ref:`ifcb_commands` does the same without Python, with a report and with archives for
-# EcoTaxa. :doc:`plot_label_eight` chooses which particles to label.
-
-folder.cleanup()
+# :ref:`ifcb_commands` does the same as this page without Python, with a report, and
+# :func:`~skplankton.datasets.load_ifcb` describes the tables.

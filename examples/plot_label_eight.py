@@ -13,85 +13,108 @@ look at? Those that stand for many others: chosen without a label, from the embe
 
 import matplotlib.pyplot as plt
 import numpy as np
-from sklearn.decomposition import PCA
 
 from skplankton import CrossModalEmbedder, GalleryKNNClassifier
 from skplankton.datasets import make_particles
+from skplankton.evaluation import (
+    EmbeddingDisplay,
+    GallerySizeDisplay,
+    ParticlesDisplay,
+)
 from skplankton.model_selection import select_to_label
 
 X, species = make_particles(1000, n_species=8, random_state=0, return_X_y=True)
-embedder = CrossModalEmbedder(image_size=32, max_epochs=15, random_state=0)
+embedder = CrossModalEmbedder(image_size=32, max_epochs=8, random_state=0)
 embeddings = embedder.fit_transform(X)
 
 # %%
 # The eight most useful
 # ---------------------
 # In order: the first stands for the most particles, each further one for those that
-# nothing chosen stands for yet. Labeling more goes on where this list ends.
+# nothing chosen stands for yet. Labeling more goes on where this list ends. The figure
+# is what the expert sees, with the names that the expert gives.
 
 chosen = select_to_label(embeddings, 8)
-
-figure, axes = plt.subplots(1, 8, figsize=(9, 2), layout="constrained")
-for panel, (rank, row) in zip(axes, enumerate(chosen, start=1), strict=True):
-    panel.imshow(X["image"][row], cmap="gray", vmin=0, vmax=255)
-    panel.set_title(f"{rank}. {species[row]}".replace("_", "\n"), fontsize="x-small")
-    panel.set_axis_off()
+shown = {
+    "channel_names": ["FWS", "SWS", "FL Yellow", "FL Orange", "FL Red", "Curvature"],
+    "pixel_size": 0.7,  # µm, of the simulated camera
+}
+ranked = [f"{rank}. {name}" for rank, name in enumerate(species[chosen], start=1)]
+ParticlesDisplay.from_particles(X.iloc[chosen], ranked, **shown)
+print(f"{len(set(species[chosen]))} of {len(set(species))} species are among them")
 
 # %%
 # Name the others
 # ---------------
-# The expert writes the eight names. With ``use_unlabeled=True`` the particles without a
-# label help: a name spreads from particle to similar particle.
+# With ``use_unlabeled=True`` the particles without a label help: a name spreads from
+# particle to similar particle.
 
 
-def accuracy_with(rows):
+def fit_gallery(rows):
     labels = np.full(len(X), None, dtype=object)
     labels[rows] = species[rows]
-    gallery = GalleryKNNClassifier(use_unlabeled=True).fit(embeddings, labels)
+    return GalleryKNNClassifier(use_unlabeled=True).fit(embeddings, labels)
+
+
+def accuracy_on_others(rows):
     others = np.setdiff1d(np.arange(len(X)), rows)
-    return gallery.score(embeddings[others], species[others]), gallery
+    return fit_gallery(rows).score(embeddings[others], species[others])
 
 
-accuracy, gallery = accuracy_with(chosen)
-print(f"accuracy with the {len(chosen)} chosen labels: {accuracy:.2f}")
+predicted = fit_gallery(chosen).predict(embeddings)
+is_wrong = predicted != species
+print(f"accuracy on the others: {accuracy_on_others(chosen):.3f}")
+print(f"{is_wrong.sum()} of {len(X)} particles are misclassified")
+
+# %%
+# The map shows the embeddings in two of their dimensions, with the predicted labels.
+# Stars are the eight chosen ones.
+
+display = EmbeddingDisplay.from_embeddings(embeddings, predicted)
+stars = display.positions[chosen, 0]
+display.ax_.scatter(*stars.T, s=70, marker="*", c="white", edgecolor="black", zorder=3)
+display.ax_.set_title("Predicted labels, and the eight chosen", fontsize="medium")
+
+# %%
+# Mistakes are left. These are the first four, with the label predicted and the true
+# one.
+
+wrong = np.flatnonzero(is_wrong)[:4]
+ParticlesDisplay.from_particles(
+    X.iloc[wrong], predicted[wrong], species[wrong], **shown
+)
 
 # %%
 # The same number at random
 # -------------------------
 # Random particles miss some species and repeat others. How many of them would it take?
+# The band is one standard deviation over five draws.
 
-rng = np.random.RandomState(0)
 budgets = [8, 16, 32, 64]
-at_random = {
-    n: [accuracy_with(rng.choice(len(X), n, replace=False))[0] for _ in range(10)]
-    for n in budgets
-}
-by_choice = [accuracy_with(select_to_label(embeddings, n))[0] for n in budgets]
-
-figure, (left, right) = plt.subplots(1, 2, figsize=(9, 3.6), layout="constrained")
-left.plot(budgets, by_choice, "o-", label="chosen")
-left.errorbar(
+rng = np.random.RandomState(0)
+at_random = np.array(
+    [
+        [accuracy_on_others(rng.choice(len(X), n, replace=False)) for _ in range(5)]
+        for n in budgets
+    ]
+)
+by_choice = [accuracy_on_others(select_to_label(embeddings, n)) for n in budgets]
+display = GallerySizeDisplay(
     budgets,
-    [np.mean(at_random[n]) for n in budgets],
-    [np.std(at_random[n]) for n in budgets],
-    color="0.5",
-    marker="s",
-    capsize=3,
-    label="at random, mean ± standard deviation of 10",
-)
-left.set_xscale("log", base=2)
-left.set_xticks(budgets, budgets)
-left.set_xlabel("labels")
-left.set_ylabel("accuracy on the other particles")
-left.legend(frameon=False, fontsize="small")
+    means=[by_choice, at_random.mean(axis=1)],
+    stds=[np.zeros(len(budgets)), at_random.std(axis=1)],
+    names=["chosen", "at random"],
+).plot()
+display.ax_.set_xlabel("labeled particles in all")
+display.ax_.set_title("Accuracy on the other particles", fontsize="medium")
+for n, accuracy, random_accuracies in zip(budgets, by_choice, at_random, strict=True):
+    print(f"{n:2} labels: chosen {accuracy:.2f}, random {random_accuracies.mean():.2f}")
 
-positions = PCA(2, random_state=0).fit_transform(embeddings)
-predicted = gallery.predict(embeddings)
-for number, name in enumerate(gallery.classes_):
-    right.scatter(*positions[predicted == name].T, s=5, color=f"C{number}", alpha=0.6)
-right.scatter(
-    *positions[chosen].T, s=90, marker="*", color="white", edgecolor="black", zorder=3
-)
-right.set_title("predicted labels; stars: the eight chosen", fontsize="medium")
-right.set_xticks([])
-right.set_yticks([])
+plt.show()
+
+# %%
+# What to read next
+# -----------------
+# :doc:`plot_few_labels` measures the accuracy when few labels are all there are.
+# :doc:`../user_guide/unlabelled` compares the choice on nine data sets, and
+# :func:`~skplankton.model_selection.select_to_label` has its parameters.

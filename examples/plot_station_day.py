@@ -13,8 +13,11 @@ import. Each step is in Python, with the equivalent command; see :doc:`../statio
 # Four simulated samples, one JSON file each. Every species has its season. A fifth of
 # the particles has no image, as the camera is slower than the laser.
 
-import tempfile
+import html
+import subprocess
+import sys
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -22,14 +25,17 @@ import pandas as pd
 from sklearn.pipeline import Pipeline
 
 from skplankton import CrossModalEmbedder, GalleryKNNClassifier
+from skplankton.abundance import abundance_table, gallery_calibration
 from skplankton.datasets import load_cyz_json, make_particles, write_cyz_json
 from skplankton.ecotaxa import read_ecotaxa, write_ecotaxa
+from skplankton.evaluation import NeighborsDisplay
 
-folder = Path(tempfile.mkdtemp())
+temporary = TemporaryDirectory()
+folder = Path(temporary.name)
 DAYS = ["April", "June", "August", "today"]
 N_SPECIES = 6
 
-X, y = make_particles(700, n_species=N_SPECIES, random_state=0, return_X_y=True)
+X, y = make_particles(600, n_species=N_SPECIES, random_state=0, return_X_y=True)
 species = np.unique(y)
 rng = np.random.RandomState(0)
 X = X.astype(object)
@@ -69,7 +75,8 @@ export.to_csv(folder / "ecotaxa_export.tsv", sep="\t", index=False)
 
 labels = read_ecotaxa(folder / "ecotaxa_export.tsv")[["object_id", "label"]]
 particles = particles.merge(labels, on="object_id", how="left")
-particles["label"].notna().groupby(particles["sample_id"]).agg(["size", "sum"])
+counts = particles["label"].notna().groupby(particles["sample_id"]).agg(["size", "sum"])
+print(counts.set_axis(["particles", "labeled"], axis="columns").to_string())
 
 # %%
 # A model
@@ -84,7 +91,7 @@ particles["label"].notna().groupby(particles["sample_id"]).agg(["size", "sum"])
 
 pipe = Pipeline(
     [
-        ("embed", CrossModalEmbedder(image_size=32, max_epochs=12, random_state=0)),
+        ("embed", CrossModalEmbedder(image_size=32, max_epochs=10, random_state=0)),
         ("gallery", GalleryKNNClassifier()),
     ]
 )
@@ -126,7 +133,7 @@ archive = write_ecotaxa(
 objects = read_ecotaxa(archive, status="predicted", cache=folder / "unpacked")
 print(f"{len(objects)} of {len(today)} particles have an image")
 columns = ["object_id", "label", "object_score", "object_neighbor_1"]
-objects.sort_values("object_score")[columns].head()
+print(objects.sort_values("object_score")[columns].head().to_string(index=False))
 
 # %%
 # Once validated, the labels train the next model and measure the accuracy of this one:
@@ -135,9 +142,27 @@ objects.sort_values("object_score")[columns].head()
 #
 #    $ python -m skplankton evaluate model.joblib today.json --labels new_export.zip
 
-is_right = predicted == today["object_id"].map(truth)
+true_labels = today["object_id"].map(truth).to_numpy()
+is_right = predicted == true_labels
+has_image = today["image"].notna().to_numpy()
 print(f"accuracy today: {is_right.mean():.2f}")
-is_right.groupby(today["image"].notna().rename("has an image")).mean().round(2)
+print(f"with an image: {is_right[has_image].mean():.2f}")
+print(f"without:       {is_right[~has_image].mean():.2f}")
+
+# %%
+# Two of today's particles that are classified correctly, at the left, and two that are
+# not, each with the two labeled particles that are nearest.
+
+shown = [*np.flatnonzero(is_right)[:2], *np.flatnonzero(~is_right)[:2]]
+NeighborsDisplay.from_estimator(
+    pipe["gallery"],
+    embeddings[shown],
+    today.iloc[shown],
+    particles,
+    true_labels[shown],
+    n_neighbors=2,
+    pixel_size=0.7,  # µm, of the simulated camera
+)
 
 # %%
 # Species over the season
@@ -147,8 +172,6 @@ is_right.groupby(today["image"].notna().rename("has an image")).mean().round(2)
 # gallery makes among its own particles, each classified without its own label. Bars are
 # intervals that contain this and the counting error. The command writes the table to
 # ``names/abundance.csv``, with concentrations where the volume is known.
-
-from skplankton.abundance import abundance_table, gallery_calibration
 
 predictions = pd.concat(
     [
@@ -164,36 +187,36 @@ predictions = pd.concat(
 )
 calibration = gallery_calibration(pipe["gallery"])
 counts = abundance_table(predictions, calibration=calibration, random_state=0)
-counts = counts.set_index(["label", "sample_id"]).sort_index()
+counts = counts.set_index(["label", "sample_id"]).sort_index().loc[list(species)]
+counts["true"] = [
+    np.sum((y == name) & (day == sample)) for name, sample in counts.index
+]
 
-figure, axes = plt.subplots(2, 3, figsize=(8, 4.6), sharex=True, layout="constrained")
-figure.suptitle("Particles in each sample, with 95 % intervals", fontsize=11)
-for axis, name in zip(axes.flat, species, strict=True):
-    of_species = counts.loc[name].loc[DAYS]
-    error = [
-        of_species["count"] - of_species["count_low"],
-        of_species["count_high"] - of_species["count"],
-    ]
-    axis.errorbar(
-        DAYS, of_species["count"], error, fmt="o-", capsize=3, label="counted"
+figure, axes = plt.subplots(3, 2, figsize=(5, 5.4), sharex=True, layout="constrained")
+figure.suptitle("Particles in each sample, with 95 % intervals", fontsize="medium")
+BLUE = "#0072B2"
+for ax, name in zip(axes.flat, species, strict=True):
+    row = counts.loc[name].loc[DAYS]
+    error = row["count"] - row["count_low"], row["count_high"] - row["count"]
+    ax.errorbar(
+        DAYS, row["count"], error, fmt="o-", color=BLUE, capsize=3, label="counted"
     )
-    true = [np.sum(y[day == sample] == name) for sample in DAYS]
-    axis.plot(DAYS, true, "kx", label="true")
-    axis.set_title(name.replace("_", " "), fontsize=9)
-    axis.set_ylim(bottom=0)
-    axis.tick_params(labelsize=8)
-    axis.spines[["top", "right"]].set_visible(False)
-axes.flat[0].legend(frameon=False, fontsize=8)
+    ax.plot(DAYS, row["true"], "kx", label="true")
+    ax.set_title(name, fontsize="small")
+    ax.set_ylim(bottom=0)
+    ax.tick_params(labelsize="small")
+    ax.spines[["top", "right"]].set_visible(False)
+handles = axes[0, 0].get_legend_handles_labels()
+figure.legend(*handles, loc="outside lower center", ncols=2, frameon=False)
+is_within = counts["true"].between(counts["count_low"], counts["count_high"])
+print(f"{is_within.sum()} of {len(counts)} intervals contain the true number")
+plt.show()
 
 # %%
 # The report
 # ----------
 # The commands do the same, and ``--report`` shows the result as a page in one file,
 # here in a frame. This model is trained for a short time.
-
-import html
-import subprocess
-import sys
 
 
 def run_command(*words):
@@ -214,6 +237,19 @@ class Framed:
 
 model, names = folder / "model.joblib", folder / "names"
 labels = ("--labels", folder / "ecotaxa_export.tsv")
-run_command("fit", *past, *labels, "--output", model, "--max-epochs", 3)
+run_command("fit", *past, *labels, "--output", model, "--max-epochs", 2)
 run_command("classify", model, today_file, "--output", names, "--report")
 Framed(names / "report.html")
+
+# %%
+# The files are no longer needed.
+
+temporary.cleanup()
+
+# %%
+# What to read next
+# -----------------
+# :doc:`plot_ifcb` does this with another instrument. :doc:`../stations` describes the
+# commands, :doc:`../user_guide/abundance` how well the intervals hold, and
+# :func:`~skplankton.datasets.load_cyz_json` and
+# :func:`~skplankton.ecotaxa.write_ecotaxa` the files.

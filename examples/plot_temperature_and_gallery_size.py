@@ -22,15 +22,13 @@ from sklearn.pipeline import Pipeline
 
 from skplankton import CrossModalEmbedder, GalleryKNNClassifier
 from skplankton.datasets import make_particles
+from skplankton.evaluation import GallerySizeDisplay
 
-X, y = make_particles(240, n_species=6, random_state=0, return_X_y=True)
+X, y = make_particles(200, n_species=6, random_state=0, return_X_y=True)
 memory = tempfile.TemporaryDirectory()
 pipe = Pipeline(
     [
-        (
-            "embed",
-            CrossModalEmbedder(image_size=32, max_epochs=6, random_state=0),
-        ),
+        ("embed", CrossModalEmbedder(image_size=32, max_epochs=6, random_state=0)),
         ("gallery", GalleryKNNClassifier(random_state=0)),
     ],
     memory=memory.name,
@@ -40,6 +38,11 @@ search = GridSearchCV(
     {"embed__temperature": [0.07, 0.5, 2.0], "gallery__gallery_size": [1, 2, 4, 8]},
     cv=2,
 )
+# sphinx_gallery_start_ignore
+import warnings
+
+warnings.filterwarnings("ignore", "Persisting input arguments")  # on a busy machine
+# sphinx_gallery_end_ignore
 search.fit(X, y)
 print(f"best: {search.best_params_}, accuracy {search.best_score_:.2f}")
 
@@ -49,13 +52,15 @@ print(f"best: {search.best_params_}, accuracy {search.best_score_:.2f}")
 # The table has one row per temperature and one column per gallery size.
 
 results = pd.DataFrame(search.cv_results_)
-scores = results.pivot_table(
-    index="param_embed__temperature",
-    columns="param_gallery__gallery_size",
-    values="mean_test_score",
+means, stds = (
+    results.pivot_table(
+        index="param_embed__temperature",
+        columns="param_gallery__gallery_size",
+        values=score,
+    ).rename_axis(index="temperature", columns="gallery size")
+    for score in ("mean_test_score", "std_test_score")
 )
-scores = scores.rename_axis(index="temperature", columns="gallery size")
-print(scores.round(2).to_string())
+print(means.round(2).to_string())
 
 # %%
 # How much do the labels and the temperature matter, and how much is chance? With two
@@ -63,39 +68,33 @@ print(scores.round(2).to_string())
 # differently in its two folds. A temperature whose lead is no larger than that, or that
 # leads at some gallery sizes only, is not shown to be the better one.
 
-few, many = scores.columns[[0, -1]]
-by_labels = 100 * (scores[many] - scores[few]).mean()
-by_temperature = 100 * (scores.max() - scores.min()).max()
+few, many = means.columns[[0, -1]]
+by_labels = 100 * (means[many] - means[few]).mean()
+by_temperature = 100 * (means.max() - means.min()).max()
 by_fold = 100 * (results["split0_test_score"] - results["split1_test_score"]).abs()
 print(f"{many} labels per species, not {few}: {by_labels:+.0f} points on average")
 print(f"temperatures, at one gallery size: up to {by_temperature:.0f} points apart")
 print(f"folds, of one configuration: up to {by_fold.max():.0f} points apart")
-best = [f"{value:g} with {size}" for size, value in scores.idxmax().items()]
+best = [f"{value:g} with {size}" for size, value in means.idxmax().items()]
 print(f"best temperature by labels per species: {', '.join(best)}")
 
 # %%
-# One line per temperature:
+# One line per temperature, its mean over the folds. The band is their standard
+# deviation: with two folds, half of their difference to either side.
 
-COLORS = ("#0072B2", "#E69F00", "#009E73")  # Okabe and Ito 2008
-figure, ax = plt.subplots(figsize=(4.5, 3), layout="constrained")
-for (temperature, row), color, marker in zip(
-    scores.iterrows(), COLORS, "os^", strict=True
-):
-    ax.plot(100 * row, color=color, marker=marker, label=f"{temperature:g}")
-ax.set_xscale("log", base=2)
-ax.set_xticks(scores.columns, labels=map(str, scores.columns))
-ax.set_xlabel("labeled particles per species", fontsize=8)
-ax.set_ylabel("accuracy (%)", fontsize=8)
-ax.tick_params(labelsize=7)
-figure.legend(
-    title="temperature",
-    title_fontsize=8,
-    fontsize=7,
-    frameon=False,
-    loc="outside right upper",
-)
+display = GallerySizeDisplay(
+    means.columns,
+    means=means,
+    stds=stds,
+    names=[f"temperature {value:g}" for value in means.index],
+).plot()
+display.ax_.set_title("Accuracy by temperature", fontsize="medium")
+memory.cleanup()  # the cached embedders are no longer needed
+plt.show()
 
 # %%
-# The cached embedders are no longer needed.
-
-memory.cleanup()
+# What to read next
+# -----------------
+# :doc:`plot_unknown_species` is about species that nobody has labeled.
+# :ref:`temperature` in the user guide has measurements on more data sets, and
+# :class:`~skplankton.CrossModalEmbedder` the other parameters to search.

@@ -1,6 +1,6 @@
 """The displays: their attributes, figures and errors."""
 
-import builtins
+import sys
 
 import numpy as np
 import pandas as pd
@@ -21,9 +21,11 @@ from skplankton.evaluation import (
     FamiliarityDisplay,
     GallerySizeDisplay,
     NeighborsDisplay,
+    ParticlesDisplay,
     SetupConfusionDisplay,
     cross_modal_benchmark,
 )
+from skplankton.evaluation._displays.scale_bar import round_length
 
 matplotlib = pytest.importorskip("matplotlib")
 matplotlib.use("Agg")
@@ -470,6 +472,100 @@ def test_neighbors_errors(particles, gallery):
         from_estimator(gallery, Z[:2], X[:2], X[:3])
 
 
+@pytest.mark.parametrize(
+    ("pixel_size", "unit"), [(None, "pixels"), (0.7, "µm"), (2.5, "µm")]
+)
+def test_scale_bars_have_the_length_they_say(particles, gallery, pixel_size, unit):
+    X, _, Z = particles
+    with_image = np.flatnonzero(X["image"].notna())[:2]
+    display = NeighborsDisplay.from_estimator(
+        gallery, Z[with_image], X.iloc[with_image], X, pixel_size=pixel_size
+    )
+    for ax in display.axes_[::2].ravel():
+        if not ax.images:
+            assert not ax.lines
+            continue
+        (bar,), (text,) = ax.lines, ax.texts
+        length, written_unit = text.get_text().split()
+        assert written_unit == unit
+        left, right = bar.get_xdata()
+        assert (right - left) * (pixel_size or 1) == pytest.approx(float(length))
+        width = ax.images[0].get_array().shape[1]
+        assert ax.get_xlim() == (-0.5, width - 0.5)
+        assert 0.15 * width < right - left <= 0.45 * width
+    assert_nothing_is_clipped(display.figure_)
+    for image, profile in zip(display.axes_[0], display.axes_[1], strict=True):
+        for text in image.texts[: len(image.images)]:
+            assert profile.get_window_extent().y1 < text.get_window_extent().y0
+            assert text.get_window_extent().y1 < image.get_window_extent().y0 + 1
+
+
+@pytest.mark.parametrize(
+    ("longest", "length"),
+    [(0.7, 0.5), (1, 1), (1.99, 1), (2, 2), (49, 20), (50, 50), (99, 50), (370, 200)],
+)
+def test_lengths_of_scale_bars_are_round(longest, length):
+    assert round_length(longest) == pytest.approx(length)
+
+
+# ParticlesDisplay
+
+
+def test_particles_with_labels(particles):
+    X, y, _ = particles
+    truth = y[:5].astype(object)
+    truth[0], truth[1] = None, "another"
+    display = ParticlesDisplay.from_particles(
+        X[:5], y[:5], truth, n_columns=3, channel_names="ABCDEF"
+    )
+    assert display.axes_.shape == (4, 3)
+    unknown, wrong, right = (ax.title for ax in display.axes_[0])
+    assert to_hex(unknown.get_color()) == "#000000"
+    assert to_hex(wrong.get_color()) == VERMILION
+    assert wrong.get_text().endswith("is another")
+    assert to_hex(right.get_color()) == BLUE
+    assert right.get_text().replace("\n", "") == f"✓ {y[2]}"
+    assert not display.axes_[2, 2].axison
+    assert not display.axes_[3, 2].axison
+    assert texts(display.figure_.legends[0]) == list("ABCDEF")
+    # Below the lowest particle of each column.
+    lowest = [display.axes_[3, 0], display.axes_[3, 1], display.axes_[1, 2]]
+    assert [ax.get_xlabel() for ax in lowest] == ["time (samples)"] * 3
+    assert display.axes_[1, 0].get_xlabel() == ""
+    assert_nothing_is_clipped(display.figure_)
+
+
+def test_particles_without_labels(particles, vectors):
+    X = particles[0]
+    display = ParticlesDisplay.from_particles(X[:2])
+    assert display.axes_.shape == (2, 2)
+    assert not any(ax.get_title() for ax in display.axes_.flat)
+    display = ParticlesDisplay.from_particles(
+        X[:2], ["a", "b"], ["a", ""], unlabeled=""
+    )
+    assert [ax.get_title() for ax in display.axes_[0]] == ["✓ a", "b"]
+    bars_of = ParticlesDisplay.from_particles(vectors.data[:3], vectors.target[:3])
+    assert bars_of.axes_[1, 0].get_xlabel() == "percentile"
+    assert_nothing_is_clipped(bars_of.figure_)
+
+
+def test_particles_errors(particles):
+    X, y, _ = particles
+    from_particles = ParticlesDisplay.from_particles
+    with pytest.raises(ValueError, match=r"^particles has no column 'profile'"):
+        from_particles(X[["image"]])
+    with pytest.raises(ValueError, match="labels has 3 values, and particles 2 rows"):
+        from_particles(X[:2], y[:3])
+    with pytest.raises(ValueError, match="y_true has 1 values, and particles 2 rows"):
+        from_particles(X[:2], y[:2], y[:1])
+    with pytest.raises(ValueError, match="particles has no rows"):
+        from_particles(X[:0])
+    with pytest.raises(ValueError, match="n_columns=0; expected at least 1"):
+        from_particles(X[:2], n_columns=0)
+    with pytest.raises(ValueError, match="pixel_size=-1: expected µm per pixel"):
+        from_particles(X[:2], pixel_size=-1)
+
+
 # SetupConfusionDisplay
 
 
@@ -573,6 +669,9 @@ DISPLAYS = {
         similarities=np.empty((0, 1)),
         predicted=[],
     ),
+    "ParticlesDisplay": lambda: ParticlesDisplay(
+        pd.DataFrame({"image": [None], "profile": [None]})
+    ),
     "SetupConfusionDisplay": lambda: SetupConfusionDisplay(
         [[[1, 0], [0, 1]]], labels=["a", "b"], names=["c"]
     ),
@@ -581,15 +680,8 @@ DISPLAYS = {
 
 @pytest.mark.parametrize("name", DISPLAYS)
 def test_without_matplotlib(name, monkeypatch):
-    really_import = builtins.__import__
-
-    def import_no_matplotlib(module, *args, **kwargs):
-        if module.startswith("matplotlib"):
-            raise ImportError(module)
-        return really_import(module, *args, **kwargs)
-
     display = DISPLAYS[name]()
-    monkeypatch.setattr(builtins, "__import__", import_no_matplotlib)
+    monkeypatch.setitem(sys.modules, "matplotlib.pyplot", None)  # cannot be imported
     with pytest.raises(ImportError, match=rf"{name}\.plot.*'skplankton\[plot\]'"):
         display.plot()
 

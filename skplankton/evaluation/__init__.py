@@ -6,6 +6,7 @@ from skplankton.evaluation._displays.embedding import EmbeddingDisplay
 from skplankton.evaluation._displays.familiarity import FamiliarityDisplay
 from skplankton.evaluation._displays.gallery_size import GallerySizeDisplay
 from skplankton.evaluation._displays.neighbors import NeighborsDisplay
+from skplankton.evaluation._displays.particles import ParticlesDisplay
 from skplankton.evaluation._suspect_labels import suspect_labels
 from skplankton.evaluation._table import benchmark_table
 
@@ -14,6 +15,7 @@ __all__ = [
     "FamiliarityDisplay",
     "GallerySizeDisplay",
     "NeighborsDisplay",
+    "ParticlesDisplay",
     "SetupConfusionDisplay",
     "benchmark_table",
     "cross_modal_benchmark",

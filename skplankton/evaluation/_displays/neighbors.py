@@ -7,21 +7,14 @@ import pandas as pd
 from numpy.typing import ArrayLike
 
 from skplankton._utils.labels import split_labels
-from skplankton.evaluation._displays.particle import draw_particle, measurements_of
-from skplankton.evaluation._displays.style import (
-    BLUE,
-    FONT_SIZE,
-    PAGE_WIDTH,
-    SMALL_FONT_SIZE,
-    VERMILION,
-    as_labels,
-    import_pyplot,
-    wrapped,
+from skplankton.evaluation._displays.particle_grid import (
+    ParticleGrid,
+    check_columns,
+    title_label,
+    title_prediction,
+    true_label,
 )
-
-_PANEL_WIDTH, _IMAGE_HEIGHT, _PROFILE_HEIGHT = 1.18, 0.75, 0.5  # inches
-_BAR_HEIGHT = 0.085  # inches, of one measurement
-_TITLE_WIDTH = 18  # characters
+from skplankton.evaluation._displays.style import as_labels
 
 
 class NeighborsDisplay:
@@ -61,6 +54,7 @@ class NeighborsDisplay:
 
     See Also
     --------
+    ParticlesDisplay : Particles without neighbors.
     skplankton.GalleryKNNClassifier : Finds the neighbors.
 
     Examples
@@ -108,6 +102,7 @@ class NeighborsDisplay:
         *,
         n_neighbors: int = 3,
         channel_names: Any = None,
+        pixel_size: float | None = None,
     ) -> "NeighborsDisplay":
         """Find the neighbors of some queries and draw them.
 
@@ -130,6 +125,9 @@ class NeighborsDisplay:
         channel_names : sequence of str, default=None
             Names of the profile's channels, for the legend, or of the measurements of a
             vector, for its bars, where profiles are arrays. Files contain the names.
+        pixel_size : float, default=None
+            Size of a pixel in µm, for the scale bars below the images. With None, the
+            bars are in pixels.
 
         Returns
         -------
@@ -139,7 +137,7 @@ class NeighborsDisplay:
         Raises
         ------
         ValueError
-            If a column is missing, or lengths differ.
+            If a column is missing, lengths differ, or `pixel_size` is not above 0.
         """
         X = np.asarray(X)
         _check_tables(classifier, X, particles, gallery_particles, y_true)
@@ -160,15 +158,20 @@ class NeighborsDisplay:
             y_true=truth,
             similarity_name="cos" if is_cosine else "distance",
         )
-        return display.plot(channel_names=channel_names)
+        return display.plot(channel_names=channel_names, pixel_size=pixel_size)
 
-    def plot(self, *, channel_names: Any = None) -> "NeighborsDisplay":
+    def plot(
+        self, *, channel_names: Any = None, pixel_size: float | None = None
+    ) -> "NeighborsDisplay":
         """Draw one row per query: the query, then its neighbors.
 
         Parameters
         ----------
         channel_names : sequence of str, default=None
             Names of the profile's channels or measurements where profiles are arrays.
+        pixel_size : float, default=None
+            Size of a pixel in µm, for the scale bars below the images. With None, the
+            bars are in pixels.
 
         Returns
         -------
@@ -180,102 +183,38 @@ class NeighborsDisplay:
         ImportError
             If matplotlib is not installed.
         ValueError
-            If there are more or fewer names than channels or measurements.
+            If there are more or fewer names than channels or measurements, or
+            `pixel_size` is not above 0.
         """
-        plt = import_pyplot(type(self).__name__)
         indices = np.asarray(self.indices)
         n_queries, n_neighbors = indices.shape
-        measurements = measurements_of(self.queries, self.gallery)
-        profile_height = _PROFILE_HEIGHT
-        if measurements is not None:
-            bars = _BAR_HEIGHT * measurements.shape[1]
-            profile_height = max(profile_height, bars)
-        width = min(_PANEL_WIDTH * (1 + n_neighbors), PAGE_WIDTH)
-        height = n_queries * (_IMAGE_HEIGHT + profile_height + 0.4) + 0.75
-        self.figure_ = plt.figure(figsize=(width, height), layout="constrained")
-        self.figure_.get_layout_engine().set(h_pad=0.01, w_pad=0.03, hspace=0.02)
-        self.axes_ = self.figure_.subplots(
-            2 * n_queries,
-            1 + n_neighbors,
-            height_ratios=n_queries * [_IMAGE_HEIGHT, profile_height],
-            squeeze=False,
+        grid = ParticleGrid(
+            type(self).__name__,
+            (n_queries, 1 + n_neighbors),
+            (self.queries, self.gallery),
+            channel_names=channel_names,
+            pixel_size=pixel_size,
         )
-        channels: dict[str, Any] = {}
-        how = (channel_names, measurements)
         for query in range(n_queries):
-            axes = self.axes_[2 * query : 2 * query + 2]
-            particle = self.queries.iloc[query]
-            channels |= draw_particle(axes[:, 0], particle, *how)
-            self._title_query(axes[0, 0], query)
-            for column, index in enumerate(indices[query], start=1):
+            truth = true_label(self.y_true, query)
+            ax = grid.draw(query, 0, self.queries.iloc[query])
+            title_prediction(ax, np.asarray(self.predicted)[query], truth)
+            for neighbor, index in enumerate(indices[query]):
                 if index < 0:
-                    _blank(axes[:, column])
+                    grid.leave_empty(query, 1 + neighbor)
                     continue
-                particle = self.gallery.iloc[index]
-                channels |= draw_particle(axes[:, column], particle, *how)
-                self._title_neighbor(axes[0, column], query, column - 1)
-            if measurements is not None:
-                _label_once(axes[1])
-        self._finish(channels, is_vector=measurements is not None)
+                ax = grid.draw(query, 1 + neighbor, self.gallery.iloc[index])
+                similarity = np.asarray(self.similarities)[query, neighbor]
+                note = f"\n{self.similarity_name} {similarity:.2f}"
+                title_label(ax, np.asarray(self.gallery_labels)[index], truth, note)
+        grid.finish("left: query; then its nearest in the gallery")
+        self.figure_, self.axes_ = grid.figure, grid.axes
         return self
-
-    def _truth(self, query: int) -> Any:
-        if self.y_true is None:
-            return None
-        truth = np.asarray(self.y_true, dtype=object)[query]
-        return None if pd.isna(truth) else truth
-
-    def _title_query(self, ax: Any, query: int) -> None:
-        truth, label = self._truth(query), np.asarray(self.predicted)[query]
-        text = wrapped(f"{_verdict(label, truth)}{label}", _TITLE_WIDTH)
-        is_wrong = truth is not None and label != truth
-        note = "\n" + wrapped(f"is {truth}", _TITLE_WIDTH) if is_wrong else ""
-        _title(ax, text + note, label, truth)
-        ax.title.set_fontweight("bold")
-
-    def _title_neighbor(self, ax: Any, query: int, neighbor: int) -> None:
-        index = np.asarray(self.indices)[query, neighbor]
-        label = np.asarray(self.gallery_labels)[index]
-        truth = self._truth(query)
-        similarity = np.asarray(self.similarities)[query, neighbor]
-        text = wrapped(f"{_verdict(label, truth)}{label}", _TITLE_WIDTH)
-        _title(ax, f"{text}\n{self.similarity_name} {similarity:.2f}", label, truth)
-
-    def _finish(self, channels: dict[str, Any], is_vector: bool) -> None:
-        self.figure_.suptitle(
-            "left: query; then its nearest in the gallery", fontsize=FONT_SIZE
-        )
-        for ax in self.axes_[-1]:
-            ax.set_xlabel(
-                "percentile" if is_vector else "time (samples)",
-                fontsize=SMALL_FONT_SIZE - 0.5,
-            )
-        for ax in self.axes_[1::2, 0]:
-            ax.set_ylabel("" if is_vector else "mV", fontsize=SMALL_FONT_SIZE - 0.5)
-        if channels:
-            self.figure_.legend(
-                list(channels.values()),
-                list(channels),
-                loc="outside lower center",
-                ncols=min(len(channels), 3 if self.axes_.shape[1] < 4 else 6),
-                fontsize=SMALL_FONT_SIZE,
-                frameon=False,
-                handlelength=1.2,
-                columnspacing=1.0,
-            )
 
 
 def _check_tables(classifier, X, particles, gallery_particles, y_true) -> None:
-    for name, table in (
-        ("particles", particles),
-        ("gallery_particles", gallery_particles),
-    ):
-        missing = [c for c in ("image", "profile") if c not in table]
-        if missing:
-            raise ValueError(
-                f"{name} has no column {missing[0]!r}; got {list(table.columns)}. "
-                "Expected a table of particles with 'image' and 'profile'."
-            )
+    check_columns("particles", particles)
+    check_columns("gallery_particles", gallery_particles)
     n_true = len(X) if y_true is None else len(np.asarray(y_true, dtype=object))
     if not len(X) == len(particles) == n_true:
         raise ValueError(
@@ -303,28 +242,3 @@ def _nearest_particles(distances, indices, n_neighbors):
         found[query, : len(kept)] = indices[query, kept]
         kept_distances[query, : len(kept)] = distances[query, kept]
     return kept_distances, found
-
-
-def _verdict(label: Any, truth: Any) -> str:
-    """A mark in addition to the color, for color-blind readers."""
-    return "" if truth is None else "✓ " if label == truth else "✗ "
-
-
-def _title(ax: Any, text: str, label: Any, truth: Any) -> None:
-    color = "black" if truth is None else BLUE if label == truth else VERMILION
-    ax.set_title(text, fontsize=SMALL_FONT_SIZE - 0.5, color=color, pad=2)
-    # Included in matplotlib, and has both marks if the user's font lacks them.
-    ax.title.set_fontfamily([*ax.title.get_fontfamily(), "DejaVu Sans"])
-    for spine in ax.spines.values():
-        spine.set(color=color, linewidth=0.8 if truth is None else 1.4)
-
-
-def _label_once(axes: Any) -> None:
-    """Keep the names of the measurements beside the first vector of a row only."""
-    for ax in [ax for ax in axes if ax.patches][1:]:
-        ax.tick_params(labelleft=False)
-
-
-def _blank(axes: Any) -> None:
-    for ax in axes:
-        ax.set_axis_off()

@@ -12,7 +12,7 @@ from skplankton.evaluation._displays.style import BLUE, COLORS, SMALL_FONT_SIZE
 
 _PROFILE_COLORS = ("#000000", "#E69F00", "#009E73", "#CC79A7", "#D55E00", "#56B4E9")
 _FLOOR_MV = 1.0  # a log scale has no 0
-_TICK_FONT_SIZE = SMALL_FONT_SIZE - 1.5
+_TICK_FONT_SIZE = SMALL_FONT_SIZE - 1
 
 
 def measurements_of(*tables: pd.DataFrame) -> np.ndarray | None:
