@@ -186,4 +186,4 @@ legend = draw(
 )
 figure.legend(*legend, loc="outside lower center", ncols=6, fontsize=7, frameon=False)
 figure.savefig(output / "quickstart.png", dpi=150)
-print(f"\ntables and figure: {output.resolve()}")
+print(f"\ntables and figure: {output}")
