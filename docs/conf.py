@@ -26,6 +26,7 @@ extensions = [
     "sphinx_gallery.gen_gallery",
     "broken_links",
     "mathml",
+    "results",
 ]
 # A build needs no network, and fails on what is wrong here only. With the option
 # `-t online` names of other projects are links to their pages.

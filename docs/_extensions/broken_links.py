@@ -50,11 +50,11 @@ def broken(path, pages):
             continue
         target = path.parent / unquote(parts.path) if parts.path else path
         target = target.resolve()
+        part = unquote(parts.fragment)
         if not target.is_file():
             yield link, "there is no such file"
-        elif target.suffix == ".html" and parts.fragment:
-            if unquote(parts.fragment) not in parsed(target).parts:
-                yield link, "the page has no such part"
+        elif target.suffix == ".html" and part not in {"", *parsed(target).parts}:
+            yield link, "the page has no such part"
 
 
 def check(app, error):
