@@ -1,4 +1,4 @@
-"""The search finds a class or function once: its page, not also what the page documents.
+"""The search finds a class or function once: its page, but not also its signature.
 
 The names of methods, and all names for links, remain.
 """
@@ -11,15 +11,9 @@ NOT_SEARCHED = -1  # Sphinx's priority for it
 class FoundOnceDomain(PythonDomain):
     def get_objects(self):
         for name, shown, kind, page, anchor, priority in super().get_objects():
-            has_page = page == f"generated/{name}"
-            yield (
-                name,
-                shown,
-                kind,
-                page,
-                anchor,
-                NOT_SEARCHED if has_page else priority,
-            )
+            if page == f"generated/{name}":
+                priority = NOT_SEARCHED
+            yield name, shown, kind, page, anchor, priority
 
 
 def setup(app):
