@@ -8,9 +8,6 @@ from html.parser import HTMLParser
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
-from sphinx.util import logging
-
-LOGGER = logging.getLogger(__name__)
 SCHEMES = ("http", "https", "mailto", "data")
 
 
@@ -60,6 +57,9 @@ def broken(path, pages):
 def check(app, error):
     if error is not None or app.builder.format != "html":
         return
+    from sphinx.util import logging  # the tests of what is above need no Sphinx
+
+    logger = logging.getLogger(__name__)
     pages = {}
     folder = Path(app.outdir).resolve()
     here = str(Path(app.srcdir).resolve().parent)
@@ -67,9 +67,9 @@ def check(app, error):
     for path in (folder / f"{name}.html" for name in sorted(names)):
         where = path.relative_to(folder)
         for link, problem in broken(path, pages):
-            LOGGER.warning("%s links to %s: %s", where, link, problem)
+            logger.warning("%s links to %s: %s", where, link, problem)
         if here in path.read_text(encoding="utf-8"):
-            LOGGER.warning("%s shows the path of the checkout, %s", where, here)
+            logger.warning("%s shows the path of the checkout, %s", where, here)
 
 
 def setup(app):

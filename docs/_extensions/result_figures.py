@@ -113,7 +113,34 @@ def accuracy(colors):
     return figure
 
 
-FIGURES = {"labels": labels, "accuracy": accuracy}
+def cost(colors):
+    """Gain of each choice over the default, with its time, from quick to slow."""
+    table = read("accuracy_cost").sort_values("seconds", ascending=False)
+    table = table[~table["choice"].str.endswith("digits")]
+    figure = Figure(figsize=(7, 5), layout="constrained")
+    axes = figure.subplots()
+    places = range(len(table))
+    axes.errorbar(
+        table["gain"],
+        places,
+        xerr=table["error"],
+        fmt="o",
+        color=colors["ours"],
+        capsize=3,
+    )
+    axes.axvline(0, color=colors["paper"], zorder=0)
+    axes.set_yticks(places, table["choice"])
+    axes.grid(axis="y", color=GRAY, alpha=0.25)
+    axes.tick_params(length=0, axis="y")
+    axes.set_xlabel("gain over the default, points of accuracy")
+    times = axes.secondary_yaxis("right")
+    times.set_yticks(places, [f"{value:.2f}" for value in table["seconds"]])
+    times.tick_params(length=0)
+    times.set_ylabel("training time, default = 1")
+    return figure
+
+
+FIGURES = {"labels": labels, "accuracy": accuracy, "cost": cost}
 
 
 def draw(name, scheme, path):
