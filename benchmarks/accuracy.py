@@ -311,11 +311,19 @@ def table(path, methods, data):
     return wide.reindex(order).dropna(how="all")
 
 
+TABLES = {
+    "rivals": ["raw", "PCA", "CCA", "ours"],
+    "baselines": ["raw", "DINO", "paper, scaled", "ours"],
+}
 RIVALS = ("raw", "PCA", "CCA", "DINO")
 
 
 def write_tables(path):
-    """Write the tables of differences between methods, for the docs."""
+    """Write the tables of the docs from the results."""
+    for name, methods in TABLES.items():
+        wide = table(path, methods, [*DATA])
+        wide.columns = [f"{method} · {size}" for size, method in wide.columns]
+        wide.to_csv(path.with_name(f"accuracy_{name}.csv"))
     leads(path).to_csv(path.with_name("accuracy_leads.csv"))
     # Each choice against the default on the same runs.
     on_all = choices(path, CHOICE_DATA, CHOICES)
