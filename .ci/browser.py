@@ -1,11 +1,13 @@
-"""Open the report's pages in a headless Chromium, and check what only a browser knows.
+"""Open pages in a headless Chromium, and check what only a browser knows.
 
-python .ci/browser.py                                pages of simulated particles
+python .ci/browser.py                                reports of simulated particles
 python .ci/browser.py report.html … --shots FOLDER   these; with pictures of them
+python .ci/browser.py --docs docs/_build/html        each page of the built docs
 
-Nothing is written to the console, nothing is loaded, every image is shown, no page is
-wider than a phone, and every button sorts its column both ways. Needs Chromium or
-Chrome on the PATH, or its path in the variable BROWSER; no other package.
+On a desktop's screen and on a phone's, in light and in dark: nothing is written to the
+console, nothing is loaded from elsewhere, every image is shown, and nothing is cut off.
+In reports, every button sorts its column both ways. Needs Chromium or Chrome on the
+PATH, or its path in the variable BROWSER; no other package.
 """
 
 import argparse
@@ -58,7 +60,32 @@ SORTED = """
 HIDDEN_IMAGES = (
     "[...document.images].filter((i) => !(i.complete && i.naturalWidth)).length"
 )
-WIDTH = "document.documentElement.scrollWidth"
+# What reaches beyond the screen, but for what is scrolled by itself, such as a table. A
+# text that has to be scrolled as a whole is cut off.
+CUT_OFF = """
+(() => {
+  const width = WIDTH, found = [];
+  const text = document.querySelector("article") ?? document.body;
+  const isScrolled = (e) => {
+    for (; e && e !== text; e = e.parentElement)
+      if (["auto", "scroll"].includes(getComputedStyle(e).overflowX)) return true;
+    return false;
+  };
+  for (const e of text.querySelectorAll("*")) {
+    const box = e.getBoundingClientRect();
+    if (box.width && box.right > width + 1 && !isScrolled(e))
+      found.push(`${e.localName}.${e.className} to ${Math.round(box.right)}`);
+  }
+  for (const e of document.querySelectorAll("header *")) {
+    const box = e.getBoundingClientRect();
+    if (box.width && box.right > width + 1)
+      found.push(`${e.localName}.${e.className} to ${Math.round(box.right)}`);
+  }
+  if (document.documentElement.scrollWidth > width)
+    found.push(`page to ${document.documentElement.scrollWidth}`);
+  return found.slice(0, 3);
+})()
+"""
 N_BUTTONS = "document.querySelectorAll('th button').length"
 
 
@@ -120,8 +147,9 @@ def browser():
         os.dup2(kept_out, 4)
 
     with tempfile.TemporaryDirectory() as profile:
-        words = ["--headless", "--no-sandbox", "--disable-gpu", "--no-first-run"]
-        words += ["--remote-debugging-pipe", f"--user-data-dir={profile}"]
+        words = ["--headless", "--no-sandbox", "--disable-gpu", "--hide-scrollbars"]
+        words += ["--no-first-run", "--remote-debugging-pipe"]
+        words += [f"--user-data-dir={profile}"]
         process = subprocess.Popen(
             [path, *words],
             preexec_fn=connect,
@@ -141,48 +169,61 @@ def browser():
             process.wait()
 
 
-def problems_of(chromium, page, shots):
-    """Open a page at each width and in each color scheme; what is wrong."""
+def problems_of(chromium, page, shots, site):
+    """Open a page at each width and in each color scheme; what is wrong.
+
+    `site` is the folder of the docs that it is a page of, or None for a report.
+    """
+    name = page.name if site is None else str(page.relative_to(site))
     found = []
     for width in WIDTHS:
+        chromium.call(
+            "Emulation.setDeviceMetricsOverride",
+            width=width,
+            height=900,
+            deviceScaleFactor=1,
+            mobile=width < 600,
+        )
         for scheme in SCHEMES:
             chromium.events.clear()
-            chromium.call(
-                "Emulation.setDeviceMetricsOverride",
-                width=width,
-                height=900,
-                deviceScaleFactor=1,
-                mobile=width < 600,
-            )
             feature = {"name": "prefers-color-scheme", "value": scheme}
             chromium.call("Emulation.setEmulatedMedia", features=[feature])
             chromium.call("Page.navigate", url=page.resolve().as_uri())
             chromium.wait_for("Page.loadEventFired")
-            where = f"{page.name} at {width}, {scheme}: "
-            if (wide := chromium.evaluate(WIDTH)) > width:
-                found.append(f"{where}{wide} pixels wide")
+            where = f"{name} at {width}, {scheme}: "
+            cut_off = chromium.evaluate(CUT_OFF.replace("WIDTH", str(width)))
+            found += [f"{where}cut off: {element}" for element in cut_off]
             if n_hidden := chromium.evaluate(HIDDEN_IMAGES):
                 found.append(f"{where}{n_hidden} images are not shown")
             if shots is not None:
-                save(chromium, shots / f"{page.stem}-{width}-{scheme}.png")
-            if not chromium.evaluate(N_BUTTONS):
-                found.append(f"{where}no column can be sorted")
-            found += [f"{where}not sorted: {w}" for w in chromium.evaluate(SORTED)]
-            found += [where + text for text in map(complaint, chromium.events) if text]
+                stem = name.removesuffix(".html").replace(os.sep, "-")
+                save(chromium, shots / f"{stem}-{width}-{scheme}.png")
+            if site is None:
+                if not chromium.evaluate(N_BUTTONS):
+                    found.append(f"{where}no column can be sorted")
+                found += [f"{where}not sorted: {w}" for w in chromium.evaluate(SORTED)]
+            texts = [complaint(event, site) for event in chromium.events]
+            found += [where + text for text in texts if text]
     return found
 
 
-def complaint(event):
+def complaint(event, site):
     """What an event says that should not happen, or None."""
     method, params = event.get("method"), event.get("params", {})
-    if method in ("Runtime.exceptionThrown", "Runtime.consoleAPICalled"):
+    if method == "Runtime.exceptionThrown":
         return json.dumps(params)
+    if method == "Runtime.consoleAPICalled":
+        words = " ".join(str(argument.get("value")) for argument in params["args"])
+        is_theme = params["type"] == "log" and words.startswith("[PST]")
+        return None if site is not None and is_theme else words
     if method == "Log.entryAdded":
         return params["entry"]["text"]
     if method == "Network.requestWillBeSent":
         url = params["request"]["url"]
-        is_page = params["type"] == "Document" and url.startswith("file:")
-        return None if is_page or url.startswith("data:") else f"loads {url}"
+        is_own = params["type"] == "Document" and url.startswith("file:")
+        if site is not None:
+            is_own = url.startswith(site.resolve().as_uri())
+        return None if is_own or url.startswith(("data:", "blob:")) else f"loads {url}"
     return None
 
 
@@ -195,12 +236,16 @@ def save(chromium, path):
 def main():
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("pages", nargs="*", type=Path)
+    parser.add_argument("--docs", type=Path, metavar="FOLDER", help="the built docs")
     parser.add_argument("--shots", type=Path, metavar="FOLDER")
     options = parser.parse_args()
+    site = options.docs
     if options.shots is not None:
         options.shots.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory() as folder, browser() as chromium:
         pages = options.pages
+        if site is not None and not pages:
+            pages = sorted(set(site.rglob("*.html")) - set(site.rglob("_*/**/*.html")))
         if not pages:
             sys.path[:0] = [str(ROOT), str(ROOT / "tests")]
             from report_pages import write_pages
@@ -208,7 +253,7 @@ def main():
             pages = write_pages(Path(folder))
         found = []
         for page in pages:
-            found += problems_of(chromium, page, options.shots)
+            found += problems_of(chromium, page, options.shots, site)
     print(*found, sep="\n")
     print(f"{len(pages)} pages, {len(found)} problems")
     return bool(found)

@@ -35,9 +35,7 @@ from skplankton._views.table import ParticleTable
 from skplankton.baselines import DINOEmbedder
 
 RESULTS = Path(__file__).parent / "results"
-COST_FIGURE = Path(__file__).parent.parent / "docs" / "_static" / "cost.svg"
 VIEWS = ("both", "image", "profile")
-TIMES = (0.5, 0.75, 1, 1.5, 2, 3, 4)  # of the figure's axis
 GALLERY_SIZES = (1, 4, 16)
 N_GALLERIES = 10  # random galleries per size; a result is their mean accuracy
 RAW_IMAGE_SIDE, RAW_PROFILE_LENGTH = 16, 32  # input of the raw rivals
@@ -416,43 +414,6 @@ def _by_run(path, data, values="accuracy"):
     return wide * (100 if values == "accuracy" else 1)
 
 
-def draw_cost(path):
-    """Accuracy against training time; on the upper left is what one wants."""
-    import matplotlib
-
-    matplotlib.use("svg")
-    matplotlib.rcParams["svg.hashsalt"] = "cost"
-    from matplotlib import pyplot as plt
-
-    found = pd.read_csv(path.with_name("accuracy_cost.csv"), index_col="choice")
-    figure, axes = plt.subplots(figsize=(8, 5), layout="constrained")
-    found = found[~found.index.str.endswith("digits")]
-    if found.empty:
-        return
-    found.loc["default"] = {"gain": 0, "error": 0, "seconds": 1}
-    # Labels above and below in turn, so that neighbors do not overlap.
-    for place, (choice, row) in enumerate(found.sort_values("seconds").iterrows()):
-        color = "C1" if choice == "default" else "C0"
-        axes.errorbar(
-            row["seconds"], row["gain"], row["error"], fmt="o", color=color, capsize=2
-        )
-        axes.annotate(
-            choice,
-            (row["seconds"], row["gain"]),
-            (4, -11 if place % 2 else 5),
-            textcoords="offset points",
-            fontsize="small",
-            color=color,
-        )
-    axes.axhline(0, color="C1", lw=0.8, zorder=0)
-    axes.set_xscale("log", base=2)
-    axes.set_xticks(TIMES, TIMES)
-    axes.set_xlabel("training time, default = 1")
-    axes.set_ylabel("gain over the default, points of accuracy")
-    axes.spines[["top", "right"]].set_visible(False)
-    figure.savefig(COST_FIGURE, metadata={"Date": None})
-
-
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--methods", nargs="+", choices=METHODS, default=[*METHODS])
@@ -465,8 +426,6 @@ def main():
     shown = table(options.results, options.methods, options.data)
     print(shown.to_string())
     write_tables(options.results)
-    if options.results.parent == RESULTS:
-        draw_cost(options.results)
 
 
 if __name__ == "__main__":

@@ -2,6 +2,8 @@
 
 import os
 import re
+import sys
+from importlib import metadata
 from pathlib import Path
 
 import matplotlib
@@ -13,6 +15,7 @@ os.environ["TQDM_DISABLE"] = "1"  # a progress bar on paper is a page of bars
 matplotlib.rcParamsDefault["savefig.dpi"] = 180
 
 HERE = Path(__file__).parent
+sys.path.insert(0, str(HERE / "_extensions"))
 
 project = "skplankton"
 author = "The skplankton developers"
@@ -23,12 +26,34 @@ extensions = [
     "sphinx.ext.autodoc",
     "sphinx.ext.autosummary",
     "numpydoc",
+    "sphinx_copybutton",
     "sphinx_gallery.gen_gallery",
+    "broken_links",
+    "found_once",
+    "mathml",
+    "results",
 ]
-# No intersphinx: a build needs no network, and fails on what is wrong here only.
+# A build needs no network, and fails on what is wrong here only. With the option
+# `-t online` names of other projects are links to their pages.
+if tags.has("online"):  # noqa: F821  a name that Sphinx gives to this file
+    extensions.append("sphinx.ext.intersphinx")
+    intersphinx_mapping = {
+        "python": ("https://docs.python.org/3", None),
+        "numpy": ("https://numpy.org/doc/stable", None),
+        "pandas": ("https://pandas.pydata.org/docs", None),
+        "sklearn": ("https://scikit-learn.org/stable", None),
+        "skorch": ("https://skorch.readthedocs.io/en/stable", None),
+        "torch": ("https://docs.pytorch.org/docs/stable", None),
+        "matplotlib": ("https://matplotlib.org/stable", None),
+    }
 
 templates_path = ["_templates"]
-exclude_patterns = ["_build", "**/*.inc", "auto_examples/**/*.ipynb"]
+exclude_patterns = [
+    "_build",
+    "**/*.inc",
+    "auto_examples/**/*.ipynb",
+    "**/sg_execution_times.rst",
+]
 default_role = "literal"  # `name` in our docstrings is the name of a parameter
 highlight_language = "python"
 
@@ -38,10 +63,12 @@ toc_object_entries_show_parents = "hide"
 autodoc_typehints = "none"  # the docstrings say it better, with shapes
 numpydoc_show_class_members = False  # the class template does
 numpydoc_class_members_toctree = False
+copybutton_exclude = ".linenos, .gp, .go"  # prompts, and what is printed
 
 sphinx_gallery_conf = {
     "examples_dirs": "../examples",
     "gallery_dirs": "auto_examples",
+    "within_subsection_order": "learning_order.LearningOrder",
     "filename_pattern": r"plot_",
     "ignore_pattern": r"^(?!.*plot_).*\.py$",  # helpers next to the examples
     "backreferences_dir": "generated/backreferences",
@@ -53,11 +80,25 @@ sphinx_gallery_conf = {
     "ignore_repr_types": r"matplotlib[.]|skplankton[.].*Display",
     "show_memory": False,
     "show_signature": False,
+    "write_computation_times": False,
     "abort_on_example_error": False,
     "reset_modules": ("matplotlib",),
 }
 
+
+def links_of_the_project():
+    """The repository's icon in the header, if pyproject.toml has its address."""
+    urls = dict(
+        line.split(", ", 1)
+        for line in metadata.metadata("skplankton").get_all("Project-URL") or ()
+    )
+    address = urls.get("Repository")
+    icon = {"name": "Repository", "icon": "fa-brands fa-git-alt", "url": address}
+    return [icon] if address else []
+
+
 html_theme = "pydata_sphinx_theme"
+html_context = {"default_mode": "auto"}
 html_title = "skplankton"
 html_static_path = ["_static"]
 html_css_files = ["skplankton.css"]
@@ -73,9 +114,10 @@ html_theme_options = {
     "navbar_align": "left",
     "header_links_before_dropdown": 6,
     "show_prev_next": True,
+    "icon_links": links_of_the_project(),
     "secondary_sidebar_items": ["page-toc"],
     "footer_start": ["copyright"],
-    "footer_end": [],
+    "footer_end": ["version"],
     "pygments_light_style": "a11y-high-contrast-light",
     "pygments_dark_style": "a11y-high-contrast-dark",
 }
@@ -83,7 +125,12 @@ html_favicon = "_static/logo.svg"
 # Nothing to unfold beside pages that stand alone.
 html_sidebars = {
     page: []
-    for page in ("index", "installation", "architecture", "changelog", "citing")
+    for page in (
+        *(page.stem for page in HERE.glob("*.rst") if page.stem != "api"),
+        "genindex",
+        "py-modindex",
+        "search",
+    )
 }
 
 
