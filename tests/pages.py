@@ -140,8 +140,18 @@ def _marker(comment):
 # Figures in the text
 
 
+@dataclass
+class Figure:
+    """A figure in the text, and the expression that derives it from results."""
+
+    line: int
+    figure: str
+    expression: str
+    text: str  # before it, since the last such comment
+
+
 def measured(path):
-    """(Line, figure, expression, text before it) of each line of ".. measured:".
+    """The figures of each comment ".. measured:" of a page.
 
     The comment follows the paragraphs whose figures it derives:
 
@@ -159,7 +169,7 @@ def measured(path):
         i += 1
         while i < len(lines) and lines[i].strip():
             figure, _, expression = lines[i].strip().partition(" = ")
-            yield i + 1, figure, expression, text
+            yield Figure(i + 1, figure, expression, text)
             i += 1
         since = i
 

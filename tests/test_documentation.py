@@ -21,7 +21,6 @@ import shlex
 import shutil
 from pathlib import Path
 
-import numpy as np
 import pandas as pd
 import pytest
 
@@ -234,20 +233,29 @@ def test_blocks_that_are_not_run():
 
 
 @pytest.mark.parametrize(
-    ("page", "line", "figure", "expression", "text"),
+    ("page", "found"),
     [
-        pytest.param(page, *found, id=f"{page.stem}-{found[0]}")
+        pytest.param(page, found, id=f"{page.stem}-{found.line}")
         for page in PAGES
         for found in measured(page)
     ],
 )
-def test_figures_in_the_text(page, line, figure, expression, text):
-    assert re.search(rf"(?<![\d.]){re.escape(figure)}(?![\d]|\.\d)", text), (
-        f"{name_of(page)}, line {line}: {figure} is not in the text before it"
+def test_figures_in_the_text(page, found):
+    assert is_in_the_text(found), (
+        f"{name_of(page)}, line {found.line}: {found.figure} is not in the text before"
     )
-    value = eval(expression, {"cell": cell, "column": column, "np": np})
-    decimals = len(figure.partition(".")[2])
-    assert f"{value:,.{decimals}f}".replace("-", "−") == figure.replace("-", "−")
+    assert value_of(found) == found.figure
+
+
+def is_in_the_text(found):
+    figure = re.escape(found.figure)
+    return re.search(rf"(?<![\d.,]){figure}(?![\d]|[.,]\d)", found.text) is not None
+
+
+def value_of(found):
+    """The value of the expression with as many decimals as the figure has."""
+    value = eval(found.expression, {"cell": cell, "column": column})
+    return f"{value:,.{len(found.figure.partition('.')[2])}f}"
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
@@ -370,3 +378,31 @@ def test_blocks_share_their_names_and_files(reader):
     reader.follow(make_block("x: 3", "yaml", marker="file", argument="sub/x.yaml"))
     reader.follow(make_block(">>> text = pathlib.Path('sub/x.yaml').read_text()"))
     reader.follow(make_block(">>> b, text\n(2, 'x: 3\\n')"))
+
+
+FIGURES = """
+A second pass gains 11.0 points, and all pairs are 4,915.
+
+.. measured:
+   11.0 = 22 / 2
+   1.0 = 1
+   4,915 = 4915.2
+   4,914 = cell("gpu", "ours, pairs/s", row="training, defaults")
+"""
+
+
+def test_figures_are_found_and_derived(tmp_path):
+    page = tmp_path / "page.rst"
+    page.write_text(FIGURES, encoding="utf-8")
+    found = list(measured(page))
+    assert [is_in_the_text(each) for each in found] == [True, False, True, False]
+    assert [value_of(each) for each in found] == ["11.0", "1.0", "4,915", "4,915"]
+
+
+@pytest.mark.parametrize(
+    ("where", "words"),
+    [({"choice": "T=9"}, "no row with"), ({}, "rows with {}")],
+)
+def test_figures_of_no_or_of_several_rows_are_errors(where, words):
+    with pytest.raises(ValueError, match=words):
+        cell("accuracy_choices", "gain", **where)
