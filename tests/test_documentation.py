@@ -146,7 +146,7 @@ class Kept:
     def run(self, arguments, block):
         before = files_here()
         given = [path for path in before if any(under(path, a) for a in arguments)]
-        key = (*arguments, *((path, *before[path]) for path in given))
+        key = (*arguments, *((path, Path(path).read_bytes()) for path in given))
         copies = self.folder / str([*self.printed, key].index(key))
         if key not in self.printed:
             printed = call(arguments, block)
