@@ -150,6 +150,7 @@ class Kept:
         copies = self.folder / str([*self.printed, key].index(key))
         if key not in self.printed:
             printed = call(arguments, block)
+            copies.mkdir(parents=True)
             for path, state in files_here().items():
                 if before.get(path) != state:
                     copy(path, copies / path)
