@@ -1,13 +1,13 @@
-"""Accuracy of random forests on raw features, with the galleries of accuracy.py.
+"""Accuracy of random forests on the instrument's features, with few and many labels.
 
-A forest of the size that EcoTaxa trains (300 trees, balanced classes, five particles in
-a leaf at least: ecotaxa_back, py/ML/Random_forest_classifier.py), and the same with
-leaves of any size. Its features are those of the instrument: the profile as it is for
-accuracy.py's "raw", or its measurements, and the small gray image beside them. Ours is
-from results/accuracy.csv, with the same training rows, galleries and test rows. "all"
-are forests with the labels of all training rows.
+A forest of the size that EcoTaxa trains (300 trees, balanced classes, leaves of five
+particles at least: ecotaxa_back, py/ML/Random_forest_classifier.py), and the same with
+leaves of any size. Their features are the instrument's measurements, or the profile as
+it is for accuracy.py's "raw". Ours are from results/accuracy.csv: by the profile and by
+both views, with the same training rows, galleries and test rows. "all" are forests with
+the labels of all training rows. Results of sets that are not run are kept.
 
-    OMP_NUM_THREADS=1 python benchmarks/forest.py
+    OMP_NUM_THREADS=1 python benchmarks/forest.py --seeds 1
 """
 
 import argparse
@@ -24,17 +24,9 @@ from skplankton import GalleryKNNClassifier
 
 RESULTS = Path(__file__).parent / "results"
 PARTICLES = ("simulator, 600", "simulator, imbalanced", "FlowCam, all measurements")
-VIEWS = ("both", "profile")
 LEAVES = {"forest, leaves of 5": 5, "forest": 1}  # smallest leaf
-
-
-def forest(min_samples_leaf, seed):
-    return RandomForestClassifier(
-        300,
-        min_samples_leaf=min_samples_leaf,
-        class_weight="balanced",
-        random_state=seed,
-    )
+OURS = {"profile": "ours, profile", "both": "ours, both"}
+KEYS = ["data", "labels"]
 
 
 def galleries(y, seed):
@@ -51,24 +43,31 @@ def one_run(name, seed):
     train, test = train_test_split(
         np.arange(len(y)), test_size=TEST_SHARE, stratify=y, random_state=seed
     )
-    features = raw(take(X, train), X, seed, shapes)
-    for view in VIEWS:
-        known = features[view][train]
-        for labels, rows in galleries(y[train], seed):
-            for method, min_samples_leaf in LEAVES.items():
-                model = forest(min_samples_leaf, seed).fit(known[rows], y[train][rows])
-                score = model.score(features[view][test], y[test])
-                yield name, seed, view, labels, method, 100 * score
+    features = raw(take(X, train), X, seed, shapes)["profile"]
+    for labels, rows in galleries(y[train], seed):
+        for method, min_samples_leaf in LEAVES.items():
+            forest = RandomForestClassifier(
+                300,
+                min_samples_leaf=min_samples_leaf,
+                class_weight="balanced",
+                random_state=seed,
+            )
+            forest.fit(features[train][rows], y[train][rows])
+            accuracy = forest.score(features[test], y[test])
+            yield name, labels, method, 100 * accuracy
 
 
-def ours(seeds):
-    """The accuracies of `CrossModalEmbedder` on the same rows."""
+def ours(data, seeds):
+    """Rows of `CrossModalEmbedder`, from the results of accuracy.py."""
     found = pd.read_csv(RESULTS / "accuracy.csv")
-    found = found[(found["method"] == "ours") & (found["seed"] < seeds)]
-    found = found.rename(columns={"gallery_size": "labels"})
-    return found.assign(
-        labels=found["labels"].astype(str), accuracy=100 * found["accuracy"]
-    )
+    found = found[
+        (found["method"] == "ours")
+        & (found["seed"] < seeds)
+        & found["data"].isin(data)
+        & found["view"].isin(OURS)
+    ]
+    for row in found.itertuples():
+        yield row.data, str(row.gallery_size), OURS[row.view], 100 * row.accuracy
 
 
 def main():
@@ -76,28 +75,23 @@ def main():
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--data", nargs="+", default=available(PARTICLES))
     options = parser.parse_args()
-    columns = ["data", "seed", "view", "labels", "method", "accuracy"]
-    forests = pd.DataFrame(
-        (
-            row
-            for name in options.data
-            for seed in range(options.seeds)
-            for row in one_run(name, seed)
-        ),
-        columns=columns,
-    )
-    found = pd.concat([forests, ours(options.seeds)[columns]])
-    found = found[found["data"].isin(options.data) & found["view"].isin(VIEWS)]
-    shown = found.pivot_table(
-        index=["data", "view", "labels"], columns="method", values="accuracy"
-    )
+    rows = list(ours(options.data, options.seeds))
+    for name in options.data:
+        for seed in range(options.seeds):
+            rows += one_run(name, seed)
+    found = pd.DataFrame(rows, columns=[*KEYS, "method", "accuracy"])
+    table = found.pivot_table(index=KEYS, columns="method", values="accuracy").round(1)
+    table = table.reindex(columns=[*LEAVES, *OURS.values()])
+    path = RESULTS / "forest.csv"
+    if path.exists():
+        former = pd.read_csv(path, index_col=KEYS, dtype={"labels": str})
+        table = pd.concat([table, former.drop(options.data, errors="ignore")])
     order = pd.MultiIndex.from_product(
-        [options.data, VIEWS, [*map(str, GALLERY_SIZES), "all"]]
+        [PARTICLES, [*map(str, GALLERY_SIZES), "all"]], names=KEYS
     )
-    shown = shown.reindex(order, columns=[*LEAVES, "ours"]).round(1)
-    shown.index.names = ["data", "view", "labels"]
-    shown.to_csv(RESULTS / "forest.csv")
-    print(shown.to_string())
+    table = table.reindex([row for row in order if row in table.index])
+    table.to_csv(path)
+    print(table.to_string())
 
 
 if __name__ == "__main__":
