@@ -5,7 +5,6 @@ checked as well.
 """
 
 import ast
-import doctest
 import inspect
 import re
 import sys
@@ -25,9 +24,6 @@ from skplankton import CrossModalEmbedder, GalleryKNNClassifier
 from skplankton.baselines import DINOEmbedder
 
 ROOT = Path(__file__).parent.parent
-PAGES = sorted((ROOT / "docs").glob("*.rst")) + sorted(
-    (ROOT / "docs" / "user_guide").glob("*.rst")
-)
 
 
 def public_modules():
@@ -206,13 +202,6 @@ def test_fitted_attributes_are_the_documented_ones(estimator):
     name = next(name for name, value in OBJECTS.items() if value is estimator)
     attributes = [attribute for attribute, _ in documented(name, "Attributes")]
     assert sorted(attributes) == sorted(there)
-
-
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
-def test_code_on_the_pages_runs(page, tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    result = doctest.testfile(str(page), module_relative=False, encoding="utf-8")
-    assert not result.failed
 
 
 def table(**columns):
