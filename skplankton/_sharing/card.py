@@ -5,7 +5,7 @@ A card is a dict, as JSON has it. Facts that do not apply or are not known are a
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timezone
 from importlib.metadata import version
 from typing import Any
@@ -41,7 +41,7 @@ def make_card(
     training : dict
         Further facts about the training.
     """
-    steps = [step for _, step in model.steps] if isinstance(model, Pipeline) else [model]
+    steps = list(model.named_steps.values()) if isinstance(model, Pipeline) else [model]
     card: dict[str, Any] = {
         "format": FORMAT,
         "saved": datetime.now(timezone.utc).strftime("%Y-%m-%d %H:%M UTC"),
@@ -152,14 +152,14 @@ def _gallery_facts(gallery: Mapping[str, Any]) -> list[tuple[str, str]]:
     species = gallery["species"]
     n_labels = sum(row["n_labels"] for row in species)
     n_right = sum(row["n_recognized"] for row in species)
+    accuracy = (
+        f"{n_right / n_labels:.3f} of {n_labels} labeled particles, each classified "
+        "without its own label"
+    )
     return [
         ("Gallery", f"{n_labels:,} labeled particles of {len(species)} species"),
         ("Neighbors", str(gallery["n_neighbors"])),
-        (
-            "Leave-one-out accuracy",
-            f"{n_right / n_labels:.3f} of {n_labels} labeled particles, each "
-            "classified without its own label",
-        ),
+        ("Leave-one-out accuracy", accuracy),
     ]
 
 
@@ -171,7 +171,8 @@ def as_markdown(card: Mapping[str, Any], name: str) -> str:
     lines += _table(("", ""), facts(card))
     species = card.get("gallery", {}).get("species", [])
     if species:
-        rows = [(s["label"], str(s["n_labels"]), str(s["n_recognized"])) for s in species]
+        columns = ("label", "n_labels", "n_recognized")
+        rows = [tuple(str(row[column]) for column in columns) for row in species]
         lines += [
             "",
             "## Labeled particles of each species",
@@ -191,9 +192,9 @@ def as_markdown(card: Mapping[str, Any], name: str) -> str:
     return "\n".join(lines) + "\n"
 
 
-def _table(header: tuple[str, ...], rows: list[tuple[str, ...]]) -> list[str]:
-    cells = [header, tuple("---" for _ in header)]
-    cells += [tuple(_cell(text) for text in row) for row in rows]
+def _table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
+    cells: list[Sequence[str]] = [header, ["---"] * len(header)]
+    cells += [[_cell(text) for text in row] for row in rows]
     return [f"| {' | '.join(row)} |" for row in cells]
 
 

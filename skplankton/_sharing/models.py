@@ -227,8 +227,8 @@ def model_card(path: str | os.PathLike) -> str:
     content = read_bytes(path)
     if not is_archive(content):
         raise ValueError(
-            f"{path} has no model card: it is not a file of save_model. Load the model, "
-            "and save it with save_model."
+            f"{path} has no model card: it is not a file of save_model. Load the "
+            "model, and save it with save_model."
         )
     return ModelArchive(content, path).readme
 
@@ -319,7 +319,8 @@ def check_model(model: Any) -> Any:
     """Raise unless it is an estimator, and not a class of one."""
     if not isinstance(model, BaseEstimator):
         raise TypeError(
-            f"model is {model!r:.200}; expected an estimator, such as a fitted pipeline."
+            f"model is {model!r:.200}; expected an estimator, such as a fitted "
+            "pipeline."
         )
     return model
 

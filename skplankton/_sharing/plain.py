@@ -11,8 +11,10 @@ from sklearn.base import BaseEstimator
 from skplankton._embedding.base import ParticleTransformer
 from skplankton._sharing.trusted import TYPES, name_of
 
-# Where an embedder has its trained network.
+# Where an embedder has its trained network, and where the copy of it in a file has the
+# plain values of that, by the name of the former.
 _NETWORKS = ("net_", "module_")
+_PARTS = "_network_parts"
 
 # Parameters that name a folder of the machine where the model was made. Some folders
 # may hold pickles: no model file names one.
@@ -69,7 +71,7 @@ class _Copy:
         return self._object(value, where)
 
     def _object(self, value: Any, where: str) -> Any:
-        kind = type(value)
+        kind: Any = type(value)
         if name_of(kind) not in TYPES and name_of(kind) not in self.trusted:
             raise NotShareable(_about_type(value, where))
         embeds = isinstance(value, ParticleTransformer)
@@ -144,9 +146,8 @@ def from_plain(model: Any, trusted: Collection[str]) -> None:
         _check_weights_elsewhere(embedder, Refused)
         _check_imports(embedder, trusted)
     for embedder in embedders:
-        for name in _NETWORKS:
-            if name in vars(embedder):
-                setattr(embedder, name, _built(name, getattr(embedder, name)))
+        for network, parts in vars(embedder).pop(_PARTS, {}).items():
+            setattr(embedder, network, _built(network, parts))
 
 
 def _objects(value: Any, seen: set[int]) -> Iterator[Any]:
@@ -198,16 +199,15 @@ def _check_weights_elsewhere(
 
 def _check_imports(embedder: ParticleTransformer, trusted: Collection[str]) -> None:
     specs = [getattr(embedder, encoder, None) for encoder in _ENCODERS]
-    for name in _NETWORKS:
-        module = vars(embedder).get(name, {}).get("module", {})
+    for parts in vars(embedder).get(_PARTS, {}).values():
+        module = parts["module"]
         for config in (module, module.get("image"), module.get("profile")):
             specs.append((config or {}).get("encoder"))
     for spec in specs:
         if _is_imported(spec) and spec not in trusted:
             raise Refused(
-                f"it wants to import and run {spec!r}, an encoder, from the installed "
-                f"package {spec.partition('.')[0].partition(':')[0]!r}. If you trust "
-                f"that with this file, pass trusted=[{spec!r}]"
+                f"it wants to import and run {spec!r}, an encoder, from an installed "
+                f"package. If you trust that with this file, pass trusted=[{spec!r}]"
             )
 
 
@@ -228,13 +228,14 @@ def _with_parts(embedder: ParticleTransformer) -> dict[str, Any]:
     state = dict(vars(embedder))
     network = _network_of(embedder)
     if network == "net_":
-        state[network] = saved.net_to_parts(state[network])
+        state[_PARTS] = {network: saved.net_to_parts(state.pop(network))}
     elif network == "module_":
         # Models fitted before it was kept have what their parameters say.
         built_from = state.get("_built_from") or {
             name: state[f"image_{name}"] for name in ("encoder", "encoder_params")
         }
-        state[network] = saved.encoder_to_parts(state[network], built_from)
+        parts = saved.encoder_to_parts(state.pop(network), built_from)
+        state[_PARTS] = {network: parts}
     return state
 
 
@@ -252,7 +253,7 @@ def _check_rebuilt(embedder: ParticleTransformer, copied: ParticleTransformer) -
     network = _network_of(embedder)
     if network is None:
         return
-    before, parts = vars(embedder)[network], vars(copied)[network]
+    before, parts = vars(embedder)[network], vars(copied)[_PARTS][network]
     try:
         after = _built(network, parts)
         modules = (
@@ -266,7 +267,7 @@ def _check_rebuilt(embedder: ParticleTransformer, copied: ParticleTransformer) -
     if why:
         raise NotShareable(
             f"The trained network of {type(embedder).__name__} cannot be built again "
-            f"from its parameters and weights ({why}). An encoder of your own must keep "
-            "all that it learns in parameters and buffers; a model that was fitted by a "
-            "former version must be fitted again."
+            f"from its parameters and weights ({why}). An encoder of your own must "
+            "keep all that it learns in parameters and buffers; a model that was "
+            "fitted by a former version must be fitted again."
         )

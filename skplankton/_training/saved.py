@@ -20,8 +20,10 @@ from skplankton._training.devices import seeded
 _OPTIONS = ("loss", "augment", "flip", "precision", "micro_batch_size", "batch_size")
 
 # The parameters of DualEncoder. A file must not set any others of the net.
-_MODULE = ("image", "profile", "n_components", "temperature", "learn_temperature")
-_MODULE += ("initial_bias",)
+_MODULE = (
+    *("image", "profile", "n_components"),
+    *("temperature", "learn_temperature", "initial_bias"),
+)
 
 # Parameters of timm with which it reads weights from elsewhere.
 WEIGHTS_OF_TIMM = frozenset(
@@ -95,7 +97,8 @@ def _encoders(module: nn.Module) -> list[StandardizedEncoder]:
 
 def _features(encoder: StandardizedEncoder) -> torch.Tensor:
     """The features of some noise."""
-    encoder = deepcopy(encoder).to("cpu").eval()
+    if encoder.training or encoder.mean.device.type != "cpu":
+        encoder = deepcopy(encoder).to("cpu").eval()
     measurements = getattr(encoder, "measurements", None)  # not in former models
     n_known = None if measurements is None else len(measurements.median)
     shape = encoder.sample_shape if n_known is None else (n_known,)
