@@ -23,10 +23,6 @@ _FOLDERS = ("checkpoint", "memory")
 _ENCODERS = ("image_encoder", "profile_encoder")
 
 
-class NotShareable(TypeError):
-    """Something in a model is code, or is not plain."""
-
-
 class Refused(ValueError):
     """A file names what it must not name, or not without permission."""
 
@@ -36,7 +32,7 @@ def to_plain(model: BaseEstimator, trusted: Collection[str]) -> Any:
 
     Raises
     ------
-    NotShareable
+    TypeError
         If it contains code, such as a class or function, or objects of a type that is
         neither on the list of types nor in `trusted`.
     """
@@ -67,13 +63,13 @@ class _Copy:
         if callable(value) and not isinstance(value, BaseEstimator):
             if name_of(value) in self.trusted:
                 return value
-            raise NotShareable(_about_code(value, where))
+            raise TypeError(_about_code(value, where))
         return self._object(value, where)
 
     def _object(self, value: Any, where: str) -> Any:
         kind: Any = type(value)
         if name_of(kind) not in TYPES and name_of(kind) not in self.trusted:
-            raise NotShareable(_about_type(value, where))
+            raise TypeError(_about_type(value, where))
         embeds = isinstance(value, ParticleTransformer)
         state = _with_parts(value) if embeds else _state_of(value)
         if not isinstance(state, dict):  # of compiled code: skops knows how
@@ -83,7 +79,7 @@ class _Copy:
             item = None if name in _FOLDERS else item
             vars(copied)[name] = self.of(item, f"{kind.__name__}.{name}")
         if embeds:
-            _check_weights_elsewhere(copied, NotShareable)
+            _check_weights_elsewhere(copied, TypeError)
             _check_rebuilt(value, copied)
         return copied
 
@@ -123,8 +119,8 @@ def _about_type(value: Any, where: str) -> str:
             "save_model, and later to load_model"
         )
     return (
-        f"{where} is a {name}, which is not on the list of types that load_model opens "
-        f"without asking. {what_now}; or, among people who trust one another, use "
+        f"{where}: {name} is not on the list of types that load_model opens without "
+        f"asking. {what_now}; or, among people who trust one another, use "
         "joblib.dump, whose files run code when they are opened."
     )
 
@@ -146,7 +142,7 @@ def from_plain(model: Any, trusted: Collection[str]) -> None:
         _check_weights_elsewhere(embedder, Refused)
         _check_imports(embedder, trusted)
     for embedder in embedders:
-        for network, parts in vars(embedder).pop(_PARTS, {}).items():
+        for network, parts in embedder.__dict__.pop(_PARTS, {}).items():
             setattr(embedder, network, _built(network, parts))
 
 
@@ -265,7 +261,7 @@ def _check_rebuilt(embedder: ParticleTransformer, copied: ParticleTransformer) -
     except Exception as error:  # of an encoder that anybody may have written
         why = f"{type(error).__name__}: {error}"
     if why:
-        raise NotShareable(
+        raise TypeError(
             f"The trained network of {type(embedder).__name__} cannot be built again "
             f"from its parameters and weights ({why}). An encoder of your own must "
             "keep all that it learns in parameters and buffers; a model that was "

@@ -1,4 +1,4 @@
-"""Model files of both formats on the command line: what is written, read and refused."""
+"""Model files of both formats on the command line."""
 
 import json
 import re
