@@ -91,7 +91,7 @@ def _state_of(value: Any) -> Any:
 
 def _about_code(value: Any, where: str) -> str:
     kind = "class" if isinstance(value, type) else "function or other callable"
-    name = name_of(value) if hasattr(value, "__qualname__") else repr(value)
+    name = name_of(value)
     attribute = where.rpartition(".")[2]
     if attribute == "optimizer":
         what_now = "Only fit uses it: set_params(optimizer='adamw') before saving"

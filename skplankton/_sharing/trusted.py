@@ -45,9 +45,10 @@ _PLAIN: dict[str, Collection[str]] = {
 _NEVER = {"MethodNode", "OperatorFuncNode", "PartialNode"}
 
 
-def name_of(kind: type) -> str:
-    """The name of a type, as it is in files."""
-    return f"{kind.__module__}.{kind.__qualname__}"
+def name_of(kind: Any) -> str:
+    """The name of a type or function, as it is in files."""
+    name = getattr(kind, "__qualname__", None) or getattr(kind, "__name__", repr(kind))
+    return f"{getattr(kind, '__module__', None)}.{name}"
 
 
 def refused(schema: Any, trusted: Collection[str]) -> list[str]:
