@@ -50,6 +50,7 @@ ELSEWHERE = {
     "n_jobs": "test_jobs_reach_the_decoding",
     "warm_start": "test_embedder.py::test_warm_start",
     "checkpoint": "test_checkpoint.py",
+    "distributed": "test_distributed.py",
     "verbose": "test_embedder.py::test_progress_is_shown_if_verbose",
 }
 

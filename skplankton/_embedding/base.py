@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack
+from contextlib import AbstractContextManager, ExitStack, nullcontext
 
 import numpy as np
 from sklearn.base import (
@@ -58,8 +58,9 @@ class ParticleTransformer(
         """Fit all or nothing: an error or Ctrl-C leaves the estimator unchanged."""
         before = dict(self.__dict__)
         try:
-            self._check_parameters_and_y(X, y)
-            source = self._check_X(X, reset=True)
+            with self._agreed():
+                self._check_parameters_and_y(X, y)
+                source = self._check_X(X, reset=True)
             self._fit(source)
             self._store_input_format(source)
             source.problems.report("X", stacklevel=4)
@@ -71,6 +72,14 @@ class ParticleTransformer(
     def _fit(self, source: ParticleTable | ParticleArray) -> None:
         """Train on the rows that have every modality, and set the fitted attributes."""
         raise NotImplementedError
+
+    def _agreed(self) -> AbstractContextManager:
+        """A block that raises in all processes of the training if it does in one."""
+        return nullcontext()
+
+    def _verbosity(self) -> int:
+        """How much this process shows."""
+        return int(self.verbose)
 
     def _modalities_out(self) -> tuple[str, ...]:
         """The modalities that are embedded."""
@@ -177,7 +186,7 @@ class ParticleTransformer(
         """All readable rows by modality; the key `image_size` holds the image sizes."""
         stores: dict[str, GrowingArray] = {}
         bar = progress(
-            total=len(rows), desc="reading", unit="rows", disable=self.verbose != 1
+            total=len(rows), desc="reading", unit="rows", disable=self._verbosity() != 1
         )
         with ExitStack() as files, bar:
             for chunk in _chunks(source, rows):

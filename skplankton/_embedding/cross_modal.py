@@ -20,7 +20,7 @@ QUERIES_PER_CHUNK = 512
 # X is read is known from what was read.
 _NOT_OF_THE_TRAINING = (
     *("output", "features", "device", "errors", "n_jobs", "verbose", "checkpoint"),
-    *("warm_start", "image_shape", "profile_shape"),
+    *("warm_start", "image_shape", "profile_shape", "distributed"),
 )
 
 
@@ -156,6 +156,14 @@ class CrossModalEmbedder(ParticleTransformer):
         same model, bit for bit. It must have the same X, parameters and versions, and
         `random_state` an int. A finished training is kept too: remove the folder when
         it has served.
+    distributed : bool, default=False
+        Whether this process is one of several that train one model, which torchrun or
+        SLURM has started (see the user guide). Each of them calls `fit` with the same X
+        and parameters, decodes and holds its share of the pairs, and embeds its share
+        of each batch. The loss is that of the whole batch, in which each pair is a
+        negative for all others. Any CUDA `device` but a numbered one is the GPU of the
+        process's local rank. All end with the same model, in every bit; another number
+        of processes gives another model. `transform` shares nothing.
     verbose : int, default=0
         1 shows the progress of reading and training, 2 prints one line per epoch.
 
@@ -273,6 +281,7 @@ class CrossModalEmbedder(ParticleTransformer):
         "warm_start": ["boolean"],
         "random_state": ["random_state"],
         "checkpoint": [str, os.PathLike, None],
+        "distributed": ["boolean"],
         "verbose": ["verbose"],
     }
 
@@ -315,6 +324,7 @@ class CrossModalEmbedder(ParticleTransformer):
         warm_start=False,
         random_state=None,
         checkpoint=None,
+        distributed=False,
         verbose=0,
     ):
         self.n_components = n_components
@@ -353,6 +363,7 @@ class CrossModalEmbedder(ParticleTransformer):
         self.warm_start = warm_start
         self.random_state = random_state
         self.checkpoint = checkpoint
+        self.distributed = distributed
         self.verbose = verbose
 
     @fit_context(prefer_skip_nested_validation=True)
@@ -381,13 +392,16 @@ class CrossModalEmbedder(ParticleTransformer):
             If an entry cannot be read (with row and file), profiles differ in their
             channels or measurements, a row has neither image nor profile, fewer than
             two rows have both, an encoder cannot take what it would get, `device` is
-            not available, the weights for `warm_start` do not match, or training
-            diverges.
+            not available, the weights for `warm_start` do not match, training
+            diverges, or with `distributed` there is no group of processes, or theirs
+            differ in X, profiles or parameters.
         FileNotFoundError
             If a file, or what a URL names, does not exist.
         ImportError
             If the encoder is a timm model and timm is not installed, or a URL needs
             fsspec or another package that is not, whatever `errors` says.
+        RuntimeError
+            With `distributed`, if another process raised: with its reason.
         """
         self._fit_particles(X, y)
         return self
@@ -472,15 +486,23 @@ class CrossModalEmbedder(ParticleTransformer):
                 f"checkpoint={str(self.checkpoint)!r} needs an int as random_state, "
                 f"got {self.random_state!r}: a fit with another seed is another one."
             )
+        processes = self._processes()
         random_state = fresh_random_state(self.random_state)
-        rows = self._pairs(source, at_least=2)
+        random_state.set_state(processes.of_first(random_state.get_state(legacy=False)))
+        if processes.size > 1:
+            processes.require_same(self._same_in_all(source))
         valid_arrays = None
-        if self.early_stopping:
-            rows, valid_rows = self._split_validation(rows, random_state)
-            valid_arrays = self._read_pairs(source, valid_rows)
-        arrays = self._read_pairs(source, rows)
+        with processes.agreed():
+            rows = self._pairs(source, at_least=2 * processes.size)
+            if self.early_stopping:
+                rows, valid_rows = self._split_validation(rows, random_state)
+                valid_arrays = self._read_pairs(source, processes.share(valid_rows))
+            arrays = self._read_pairs(source, processes.share(rows))
+        _agree_on_profiles(source, processes)
         warm_net = getattr(self, "net_", None) if self.warm_start else None
-        n_marked = _n_marked(arrays["profile"], warm_net) if source.is_vector else None
+        n_marked = None
+        if source.is_vector:
+            n_marked = _n_marked(processes.all_rows(arrays["profile"]), warm_net)
         self.net_, self.history_ = train_dual_encoder(
             arrays,
             valid_arrays,
@@ -494,18 +516,50 @@ class CrossModalEmbedder(ParticleTransformer):
             batch_size=self.batch_size,
             patience=self.patience,
             seed=random_state.randint(np.iinfo(np.int32).max),
-            verbose=int(self.verbose),
+            verbose=self._verbosity(),
             loss=self.loss,
             augment=self.augment,
             flip=self._flip(source),
             checkpoint=self.checkpoint,
             identity=self._identity(),
+            processes=processes,
             micro_batch_size=self.micro_batch_size,
             **self._hardware(),
         )
         self.n_iter_ = len(self.history_)
         self._n_trained = sum(len(a["image"]) for a in (arrays, valid_arrays) if a)
         self.temperature_ = self.net_.module_.temperature
+
+    def _processes(self):
+        """Those that train together, as `fit` sees them."""
+        from skplankton._training.distributed import ALONE, join
+
+        return join() if self.distributed else ALONE
+
+    def _agreed(self):
+        return self._processes().agreed()
+
+    def _verbosity(self) -> int:
+        return int(self.verbose) if self._processes().rank == 0 else 0
+
+    def _hardware(self) -> dict:
+        hardware = super()._hardware()
+        if self.distributed:
+            from skplankton._training.distributed import device_of_process
+
+            hardware["device"] = device_of_process(hardware["device"])
+        return hardware
+
+    def _same_in_all(self, source) -> dict:
+        """What processes that train together must have in common, if it is plain."""
+        own = {*_NOT_OF_THE_TRAINING, "random_state"}
+        plain = {
+            name: value
+            for name, value in self.get_params(deep=False).items()
+            if name not in own and isinstance(value, str | Real | None)
+        }
+        warm = self.warm_start and hasattr(self, "net_")
+        return {"X": source.fingerprint(), "warm start": warm, **plain}
 
     def _identity(self) -> dict[str, str] | None:
         """What must be the same for a training to go on from a checkpoint."""
@@ -617,12 +671,24 @@ class CrossModalEmbedder(ParticleTransformer):
 
     def __setstate__(self, state):
         # Models saved before there was a choice were trained and used like this.
-        super().__setstate__({"orientation": "shared", "checkpoint": None, **state})
+        former = {"orientation": "shared", "checkpoint": None, "distributed": False}
+        super().__setstate__({**former, **state})
 
     @property
     def _n_features_out(self) -> int:
         n_blocks = 2 if self.output == "concat" else 1
         return n_blocks * self.net_.module_.n_features_out(self.features)
+
+
+def _agree_on_profiles(source, processes) -> None:
+    """Raise if the processes have read profiles that one of them would refuse."""
+    names_of_all = processes.gathered(source.channels)
+    if source.channels is None:
+        source.channels = next(filter(None, names_of_all), None)
+    kind = "vectors" if source.is_vector else "sequences"
+    names = "" if source.channels is None else f" {source.channels}"
+    profiles = f"{kind} of {source.n_channels} channels{names}"
+    processes.require_same({"profiles": profiles})
 
 
 def _n_marked(vectors: np.ndarray, warm_net) -> int:

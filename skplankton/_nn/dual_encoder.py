@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from copy import deepcopy
 from typing import TypeVar
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -71,15 +72,19 @@ class StandardizedEncoder(nn.Module):
         self.n_features = measure_width(self.encoder, sample_shape) + n_sizes
         self.register_buffer("feature_mean", torch.zeros(self.n_features))
 
-    def set_scales(self, values, sizes) -> None:
-        """Learn the standardization from the arrays of the training pairs."""
+    def set_scales(self, values, sizes, all_rows: Callable = lambda rows: rows) -> None:
+        """Learn the standardization from the arrays of the training pairs.
+
+        If they are the share of one of several processes, `all_rows` returns the rows
+        of all of them from this one's.
+        """
         if self.measurements is not None:
-            self.measurements.set_scales(values)
+            self.measurements.set_scales(all_rows(values))
         else:
             axes = (0, *range(2, values.ndim))
-            _learn_scale(self.mean, self.std, values, axes)
+            _learn_scale(self.mean, self.std, values, axes, all_rows)
         if sizes is not None:
-            _learn_scale(self.size_mean, self.size_std, sizes, (0,))
+            _learn_scale(self.size_mean, self.size_std, sizes, (0,), all_rows)
 
     def encode(self, values: Tensor, sizes: Tensor | None = None) -> Tensor:
         """Features and standardized sizes, of shape (n, n_features)."""
@@ -279,22 +284,28 @@ def _at_least_float32(x: Tensor) -> Tensor:
     return x if x.dtype == torch.float64 else x.float()
 
 
-def _learn_scale(mean: Tensor, std: Tensor, values, axes: tuple[int, ...]) -> None:
+def _learn_scale(
+    mean: Tensor, std: Tensor, values, axes: tuple[int, ...], all_rows: Callable
+) -> None:
     """Mean and standard deviation over `axes`; a constant keeps a scale of one."""
-    n = math.prod(values.shape[axis] for axis in axes)
-    center = values.sum(axis=axes, dtype="float64") / n
-    spread = _mean_square(values, center, axes, n) ** 0.5
+
+    def total(own):
+        return all_rows(own[None]).sum(axis=0)
+
+    n = total(np.array(math.prod(values.shape[axis] for axis in axes)))
+    center = total(values.sum(axis=axes, dtype="float64")) / n
+    spread = (total(_sum_of_squares(values, center, axes)) / n) ** 0.5
     spread[spread < 1e-6 * (abs(center) + 1e-30)] = 1.0
     mean.copy_(torch.as_tensor(center))
     std.copy_(torch.as_tensor(spread))
 
 
-def _mean_square(values, center, axes, n, chunk=1024):
-    """Mean squared deviation, a chunk of rows at a time (never a float64 copy)."""
+def _sum_of_squares(values, center, axes, chunk=1024):
+    """Of the deviations, a chunk of rows at a time (never a float64 copy)."""
     broadcast = (1, -1, *[1] * (values.ndim - 2))
     center = center.reshape(broadcast)
     total = 0.0
     for start in range(0, len(values), chunk):
         deviation = values[start : start + chunk] - center
         total = total + (deviation * deviation).sum(axis=axes)
-    return total / n
+    return total

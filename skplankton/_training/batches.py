@@ -7,6 +7,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from skplankton._training.distributed import ALONE, Processes
+
 # Largest share of a GPU's free memory for the pairs; the rest is for the networks.
 LARGEST_SHARE_ON_GPU = 0.5
 ROWS_PER_COPY = 4096
@@ -17,10 +19,19 @@ class PairDataset(torch.utils.data.Dataset):
 
     Batches for a CUDA device are on the device. So are all the pairs, if there is room
     for them: a batch is then gathered on the device, and nothing is copied to it.
+
+    The arrays are this process's share; `shares` is the number of pairs of each
+    process, and `rank` which of them this one is.
     """
 
-    def __init__(self, arrays: dict[str, np.ndarray], device="cpu"):
+    def __init__(
+        self,
+        arrays: dict[str, np.ndarray],
+        device="cpu",
+        processes: Processes = ALONE,
+    ):
         self.arrays = arrays
+        self.rank, self.shares = processes.rank, processes.gathered(len(self))
         self.device = torch.device(device)
         self.on_device = None
         if self.device.type == "cuda":
@@ -66,19 +77,41 @@ class BalancedBatches:
     A contrastive loss cannot use a batch of one pair, and its value depends on the size
     of the batch: a short last batch would add noise, and dropping it would leave
     nothing of a table smaller than a batch.
+
+    Each batch comes with the number of its pairs in the share of each process; the
+    pairs themselves are those of this process.
     """
 
     def __init__(self, dataset: PairDataset, batch_size: int, random_state=None):
         self.dataset = dataset
         self.random_state = random_state  # None keeps the rows in order
-        self.n_batches = max(1, math.ceil(len(dataset) / batch_size))
+        self.n_batches = max(1, math.ceil(sum(dataset.shares) / batch_size))
+        self.sizes = _sizes_of_batches(dataset.shares, self.n_batches)
 
     def __len__(self) -> int:
         return self.n_batches
 
-    def __iter__(self) -> Iterator[tuple[dict[str, Tensor], Tensor]]:
+    def __iter__(self) -> Iterator[tuple[dict[str, Tensor], np.ndarray]]:
         rows = np.arange(len(self.dataset))
         if self.random_state is not None:
             rows = self.random_state.permutation(rows)
-        for batch in np.array_split(rows, self.n_batches):
-            yield self.dataset[batch], torch.empty(0)  # skorch expects a target
+        ends = np.cumsum(self.sizes[:, self.dataset.rank])
+        for batch, sizes in zip(np.split(rows, ends[:-1]), self.sizes, strict=True):
+            yield self.dataset[batch], sizes
+
+
+def _sizes_of_batches(shares: list[int], n_batches: int) -> np.ndarray:
+    """Numbers of pairs, of shape (n_batches, n_processes).
+
+    Batches differ by one pair at most, and each has as much of a process's share as of
+    the others': a process waits for the one with most pairs in a batch.
+    """
+    places = np.concatenate([(np.arange(n) + 0.5) / n for n in shares])
+    owners = np.repeat(np.arange(len(shares)), shares)
+    owners = owners[np.argsort(places, kind="stable")]
+    return np.stack(
+        [
+            np.bincount(batch, minlength=len(shares))
+            for batch in np.array_split(owners, n_batches)
+        ]
+    )

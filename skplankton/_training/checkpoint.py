@@ -16,6 +16,7 @@ import torch
 from skorch.callbacks import Callback
 
 from skplankton._training.devices import get_random_state, set_random_state
+from skplankton._training.distributed import ALONE, Processes
 from skplankton._utils.files import unfinished
 
 FILE_NAME = "training.pt"
@@ -36,14 +37,27 @@ class Checkpoint(Callback):
     identity : dict of str to str
         What makes a training: parameters, data and versions, by name. A file with
         another identity is refused.
+    processes : Processes
+        Those that train. Process 0 reads and writes the file, with the random states of
+        all: so they all go on from the same epoch, and no other needs the folder.
     """
 
-    def __init__(self, folder: str | os.PathLike, identity: Mapping[str, str]):
+    def __init__(
+        self,
+        folder: str | os.PathLike,
+        identity: Mapping[str, str],
+        processes: Processes = ALONE,
+    ):
         self.path = Path(folder) / FILE_NAME
         self.identity = dict(identity)
-        # Errors of the folder now, not after the first epoch.
-        self.path.parent.mkdir(parents=True, exist_ok=True)
-        self.found = self._read()
+        self.processes = processes
+        found = None
+        with processes.agreed():
+            if processes.rank == 0:
+                # Errors of the folder now, not after the first epoch.
+                self.path.parent.mkdir(parents=True, exist_ok=True)
+                found = self._read()
+        self.found = processes.of_first(found)
 
     def _read(self) -> dict[str, Any] | None:
         if not self.path.exists():
@@ -81,18 +95,20 @@ class Checkpoint(Callback):
         if "early_stopping" in callbacks:
             for name, value in zip(_STOPPING, found["stopping"], strict=True):
                 setattr(callbacks["early_stopping"], name, value)
-        kind, keys, *rest = found["shuffle"]
-        net.shuffle.set_state((kind, keys.numpy().astype(np.uint32), *rest))
-        for device, state in found["random_states"].items():
-            set_random_state(device, state)
+        _set_random_states(net, found["random_states"][self.processes.rank])
         for row in json.loads(found["history"]):
             net.history.append({**row, "batches": []})
         self.found = None  # the weights are in the net
 
     def on_epoch_end(self, net, **kwargs):
+        random_states = self.processes.gathered(_random_states(net))
+        with self.processes.agreed():
+            if self.processes.rank == 0:
+                self._write(net, random_states)
+
+    def _write(self, net, random_states: list[dict]) -> None:
         callbacks = dict(net.callbacks_)
         schedule, stopping = callbacks["schedule"], callbacks.get("early_stopping")
-        kind, keys, *rest = net.shuffle.get_state()
         history = [{n: row[n] for n in _HISTORY if n in row} for row in net.history]
         state = {
             "identity": self.identity,
@@ -102,10 +118,7 @@ class Checkpoint(Callback):
             "schedule": schedule.lr_scheduler_.state_dict(),
             "n_steps": schedule.batch_idx_,
             "stopping": stopping and [_plain(getattr(stopping, n)) for n in _STOPPING],
-            "shuffle": (kind, torch.from_numpy(keys.astype(np.int64)), *rest),
-            "random_states": {
-                device: get_random_state(device) for device in {"cpu", str(net.device)}
-            },
+            "random_states": random_states,
             "history": json.dumps(history, default=float),
         }
         content = io.BytesIO()
@@ -116,6 +129,24 @@ class Checkpoint(Callback):
                 file.flush()
                 os.fsync(file.fileno())
             os.replace(part, self.path)
+
+
+def _random_states(net) -> dict[str, Any]:
+    """Of the order of the pairs, and of the devices that this process uses."""
+    kind, keys, *rest = net.shuffle.get_state()
+    devices = {torch.device(device).type: device for device in ("cpu", net.device)}
+    return {
+        "shuffle": (kind, torch.from_numpy(keys.astype(np.int64)), *rest),
+        "devices": {name: get_random_state(each) for name, each in devices.items()},
+    }
+
+
+def _set_random_states(net, states: dict[str, Any]) -> None:
+    kind, keys, *rest = states["shuffle"]
+    net.shuffle.set_state((kind, keys.numpy().astype(np.uint32), *rest))
+    for name, state in states["devices"].items():
+        own = torch.device(net.device)  # the number of a process's GPU may change
+        set_random_state(own if own.type == name else name, state)
 
 
 def _plain(value: Any) -> Any:

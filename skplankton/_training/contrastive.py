@@ -9,7 +9,6 @@ import numpy as np
 import torch
 from skorch import NeuralNet
 from skorch.callbacks import Callback, EarlyStopping, LRScheduler, PrintLog
-from skorch.dataset import get_len
 from skorch.helper import predefined_split
 from skorch.utils import noop, to_tensor
 from torch import Tensor
@@ -26,6 +25,7 @@ from skplankton._training.devices import (
     seeded,
     set_random_state,
 )
+from skplankton._training.distributed import ALONE, Processes
 from skplankton._training.divergence import diverged, is_finite
 from skplankton._training.schedule import WarmupCosine
 from skplankton._utils.progress import progress
@@ -50,6 +50,7 @@ class ContrastiveNet(NeuralNet):
         precision="32",
         micro_batch_size=None,
         shuffle=None,
+        processes=ALONE,
         **kwargs,
     ):
         self.loss = loss
@@ -58,6 +59,7 @@ class ContrastiveNet(NeuralNet):
         self.precision = precision
         self.micro_batch_size = micro_batch_size
         self.shuffle = shuffle
+        self.processes = processes
         super().__init__(module, criterion, **kwargs)
 
     def initialize_module(self):
@@ -76,7 +78,8 @@ class ContrastiveNet(NeuralNet):
     def run_single_epoch(self, iterator, training, prefix, step_fn, **fit_params):
         """As skorch's, but the losses are read at the end of the epoch.
 
-        Reading one waits for the device, which would then wait for its next step.
+        Reading one waits for the device, which would then wait for its next step. What
+        is decided by them, such as early stopping, is decided by those of one process.
         """
         if iterator is None:
             return
@@ -85,21 +88,29 @@ class ContrastiveNet(NeuralNet):
             self.notify("on_batch_begin", batch=batch, training=training)
             step = step_fn(batch, **fit_params)
             losses_of_batches.append(step["loss"])
-            self.history.record_batch(f"{prefix}_batch_size", get_len(batch[0]))
+            self.history.record_batch(f"{prefix}_batch_size", int(batch[1].sum()))
             self.notify("on_batch_end", batch=batch, training=training, **step)
         n_batches = len(losses_of_batches)
-        values = torch.stack(losses_of_batches).tolist()
+        values = self.processes.of_first(torch.stack(losses_of_batches).tolist())
         records = self.history[-1]["batches"][-n_batches:]
         for record, value in zip(records, values, strict=True):
             record[f"{prefix}_loss"] = value
         self.history.record(f"{prefix}_batch_count", n_batches)
+        if training:  # batch normalization has counted the pairs of its own process
+            self.processes.copy_first(self.module_.buffers())
 
     def infer(self, x, **fit_params):
+        if not len(x["image"]):  # all pairs of the batch are of other processes
+            width = self.module_.image.projection.out_features
+            none = torch.empty(0, width, device=self.device, requires_grad=True)
+            return none, none
         with autocast(self.device, self.precision):
             return super().infer(x, **fit_params)
 
     def get_loss(self, y_pred, y_true, X=None, training=False):
         image, profile = y_pred
+        if y_true is not None:
+            image, profile = self.processes.whole_batch(image, profile, y_true)
         module = self.module_
         if self.loss == "clip":
             return losses.clip_loss(image, profile, module.logit_scale)
@@ -109,21 +120,25 @@ class ContrastiveNet(NeuralNet):
         self._set_training(True)
         self._zero_grad_optimizer()
         views = to_tensor(batch[0], device=self.device)
-        if self.augment:
+        shares = batch[1]
+        if self.augment and len(views["image"]):
             views["image"], views["profile"] = augment_pairs(
                 views["image"], views["profile"], self.flip
             )
         chunk = self.micro_batch_size
         if chunk is None or chunk >= len(views["image"]):
-            loss = self.get_loss(self.infer(views), None, training=True)
+            loss = self.get_loss(self.infer(views), shares, training=True)
             self.scaler_.scale(loss).backward()
         else:
-            loss = self._backward_in_chunks(views, chunk)
+            loss = self._backward_in_chunks(views, shares, chunk)
+        self.processes.add_gradients(self.module_)
         self.scaler_.step(self.optimizer_)
         self.scaler_.update()
         return {"loss": loss.detach(), "y_pred": None}
 
-    def _backward_in_chunks(self, views: dict[str, Tensor], chunk: int) -> Tensor:
+    def _backward_in_chunks(
+        self, views: dict[str, Tensor], shares: np.ndarray, chunk: int
+    ) -> Tensor:
         """Gradient of the whole batch's loss, with the graph of one chunk in memory.
 
         Gao et al. 2021, "Scaling deep contrastive learning batch size under memory
@@ -146,7 +161,7 @@ class ContrastiveNet(NeuralNet):
         image, profile = (
             torch.cat(view).requires_grad_() for view in zip(*embedded, strict=True)
         )
-        loss = self.get_loss((image, profile), None, training=True)
+        loss = self.get_loss((image, profile), shares, training=True)
         self.scaler_.scale(loss).backward()
         gradients = (
             view.grad.tensor_split(n_chunks)  # type: ignore[union-attr]
@@ -236,6 +251,7 @@ def train_dual_encoder(
     verbose: int,
     checkpoint: str | os.PathLike | None = None,
     identity: Mapping[str, str] | None = None,
+    processes: Processes = ALONE,
     **net_params,
 ) -> tuple[ContrastiveNet, list[dict]]:
     """Train on the pairs in `arrays`; return the net, for inference, and a history.
@@ -243,11 +259,14 @@ def train_dual_encoder(
     With a folder as `checkpoint`, go on from the last epoch of the training with the
     same `identity` (of the parameters) and data, if one is there.
 
+    With several `processes`, each calls this with its share of the pairs, and returns
+    the same net.
+
     torch's global random states are not changed.
     """
     device = net_params["device"]
-    dataset = PairDataset(arrays, device)
-    n_batches = math.ceil(len(dataset) / batch_size)
+    dataset = PairDataset(arrays, device, processes)
+    n_batches = math.ceil(sum(dataset.shares) / batch_size)
     schedule = WarmupCosine(warmup_epochs * n_batches, max_epochs * n_batches)
     callbacks = [
         ("temperature", _TemperatureLog()),
@@ -264,13 +283,20 @@ def train_dual_encoder(
         callbacks.append(("early_stopping", stopping))
     if checkpoint is not None:
         data = digest_of(arrays, valid_arrays, _as_arrays(initial_weights))
-        identity = {**(identity or {}), "X": data, "torch": str(torch.__version__)}
+        identity = {
+            **(identity or {}),
+            "X": " ".join(processes.gathered(data)),
+            "torch": str(torch.__version__),
+            "number of processes": str(processes.size),  # they round differently
+        }
         # The last one: it stores what the others have learned from the epoch.
-        callbacks.append(("checkpoint", Checkpoint(checkpoint, identity)))
+        callbacks.append(("checkpoint", Checkpoint(checkpoint, identity, processes)))
 
     optimizer_class, optimizer_params = OPTIMIZERS.get(optimizer, (optimizer, {}))
     if optimizer in OPTIMIZERS and torch.device(device).type == "cuda":
         optimizer_params = {**optimizer_params, "fused": True}  # few kernels, not many
+    # Processes draw different batches and augmentations of different shares.
+    seed += processes.rank
     net = ContrastiveNet(
         optimizer=optimizer_class,
         optimizer__lr=learning_rate,
@@ -278,12 +304,13 @@ def train_dual_encoder(
         max_epochs=max_epochs,
         batch_size=batch_size,
         shuffle=np.random.RandomState(seed),
-        train_split=predefined_split(PairDataset(valid_arrays, device))
+        train_split=predefined_split(PairDataset(valid_arrays, device, processes))
         if valid_arrays is not None
         else None,
         callbacks=callbacks,
         callbacks__print_log=None,
         verbose=verbose,
+        processes=processes,
         **{f"optimizer__{name}": value for name, value in optimizer_params.items()},
         **{f"module__{name}": value for name, value in module_params.items()},
         **net_params,
@@ -296,9 +323,13 @@ def train_dual_encoder(
         else:
             for modality in ("image", "profile"):
                 getattr(module, modality).set_scales(
-                    arrays[modality], arrays.get(f"{modality}_size")
+                    arrays[modality],
+                    arrays.get(f"{modality}_size"),
+                    processes.all_rows,
                 )
             _scale_to_data(net, dataset)
+        # In every bit: from the same gradients, they will then remain the same.
+        processes.copy_first(module.state_dict().values())
         net.notify("on_train_begin", X=dataset)
         # Not net.fit, which ignores Ctrl-C and would return a half-trained net.
         with suppress(_EnoughTraining):
@@ -310,13 +341,17 @@ def train_dual_encoder(
         net._set_training(False)
         with torch.no_grad(), autocast(net.device, net.precision):
             batches = net.get_iterator(dataset, training=False)
-            module.set_feature_means(to_tensor(b, net.device) for b, _ in batches)
+            module.set_feature_means(
+                to_tensor(own, net.device) for own, _ in batches if len(own["image"])
+            )
+            for encoder in (module.image, module.profile):
+                processes.average(encoder.feature_mean, len(dataset))
 
     history = _epochs(net)
     # The last step may have diverged after computing its loss, or only the features.
     if not (math.isfinite(history[-1]["train_loss"]) and is_finite(module)):
         raise diverged(learning_rate)
-    net.set_params(train_split=None, shuffle=None)
+    net.set_params(train_split=None, shuffle=None, processes=None)
     net.trim_for_prediction()  # the optimizer's state is twice the weights' size
     # A pickle is loaded to the net's device: every machine has a CPU. The estimator
     # moves the module to its own device.
@@ -332,9 +367,11 @@ def _as_arrays(weights: dict[str, Tensor] | None) -> dict[str, np.ndarray]:
 def _scale_to_data(net: ContrastiveNet, dataset: PairDataset) -> None:
     """Pass one batch through the module, to initialize scales from data.
 
-    The batch is the same with and without micro-batches in the training steps.
+    The batch is the same with and without micro-batches in the training steps, and in
+    all processes: a share of it may be too small to take a scale from.
     """
     views, _ = next(iter(net.get_iterator(dataset, training=True)))
+    views = {n: net.processes.all_rows(v.cpu().numpy()) for n, v in views.items()}
     net._set_training(True)
     with torch.no_grad():
         net.module_(**to_tensor(views, device=net.device))

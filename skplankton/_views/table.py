@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from functools import partial
 from typing import NamedTuple
 
+import joblib
 import numpy as np
 import pandas as pd
 from joblib import Parallel, delayed, effective_n_jobs
@@ -205,6 +206,15 @@ class ParticleTable:
     def __len__(self) -> int:
         return len(self.index)
 
+    def fingerprint(self) -> str:
+        """What differs between tables of other particles, without reading any file."""
+        names = [entry_name(e) for column in self.entries.values() for e in column]
+        ends = [e for column in self.entries.values() for e in column[[0, -1]]]
+        arrays = [entry for entry in ends if not entry_name(entry)]
+        texts = "\n".join([*names, *map(str, self.index)])
+        known = joblib.hash((texts, arrays, self.present))
+        return f"{len(self)} rows, hash {known}"
+
     def read(self, modality: str, rows: np.ndarray) -> View:
         """Decode the entries of some rows; unreadable ones are recorded as problems."""
         entries, decode = self.entries[modality], self.decoders[modality]
@@ -327,6 +337,10 @@ class ParticleArray:
 
     def __len__(self) -> int:
         return len(self.columns["image"])
+
+    def fingerprint(self) -> str:
+        """What differs between two arrays of other particles."""
+        return f"{len(self)} rows, hash {joblib.hash(self.columns)}"
 
     def read(self, modality: str, rows: np.ndarray) -> View:
         """Reshape some rows; a flat vector is returned as it is."""
