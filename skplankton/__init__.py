@@ -11,6 +11,9 @@ __version__ = "0.1.0.dev0"
 _HOME_OF_NAME = {
     "CrossModalEmbedder": "skplankton._embedding.cross_modal",
     "GalleryKNNClassifier": "skplankton._gallery.classifier",
+    "load_model": "skplankton._sharing.models",
+    "model_card": "skplankton._sharing.models",
+    "save_model": "skplankton._sharing.models",
 }
 _SUBMODULES = (
     "abundance",
@@ -34,9 +37,12 @@ __all__ = [
     "ecotaxa",
     "evaluation",
     "exports",
+    "load_model",
     "losses",
+    "model_card",
     "model_selection",
     "recipes",
+    "save_model",
     "size",
 ]
 

@@ -42,6 +42,11 @@ FIT_DEFAULTS = {
     **TRAINING_DEFAULTS,
 }
 CHUNK_SIZE = 4096
+CARD_TEXTS = {
+    "description": "what the model is for, or where its particles come from",
+    "authors": "who made it",
+    "license": "terms under which others may use it, such as CC-BY-4.0",
+}
 
 _SAMPLES = """\
 A SAMPLE is one of
@@ -58,8 +63,8 @@ _EXIT_CODES = "exit codes:\n" + "\n".join(
     f"  {code:<4} {meaning}" for code, meaning in MEANINGS.items()
 )
 _TRUST = """\
-Like any joblib file, a model file can run any program when it is opened: use only
-models that you trust."""
+A .skops file runs no code when it is opened, whoever wrote it. A .joblib file, however,
+can run any program: use only those that you trust."""
 _DESCRIPTION = """\
 Classify plankton from images and optical profiles.
 
@@ -67,16 +72,16 @@ A cold start, without any label:
   1. python -m skplankton suggest SEASON/*.json --output to_label
   2. look at to_label/contact_sheet_1.png, and write species into to_label/labels.csv
   3. python -m skplankton fit SEASON/*.json --labels to_label/labels.csv \\
-         --output model.joblib
+         --output model.skops
 
 A station's day:
   1. python -m skplankton fit SEASON/*.json --labels ecotaxa_export.zip \\
-         --output model.joblib
-  2. python -m skplankton classify model.joblib today.json --output names --ecotaxa \\
+         --output model.skops
+  2. python -m skplankton classify model.skops today.json --output names --ecotaxa \\
          --report
   3. look at names/report.html; import names/ecotaxa_today.zip into EcoTaxa, validate
      some of the predicted labels there, and export them
-  4. python -m skplankton evaluate model.joblib today.json --labels new_export.zip
+  4. python -m skplankton evaluate model.skops today.json --labels new_export.zip
 
 'python -m skplankton COMMAND --help' explains each command. Any command may be
 interrupted: run the same command again, and it resumes. 'skplankton' is short for
@@ -273,9 +278,11 @@ def _add_fit(commands) -> None:
         "--output",
         type=Path,
         required=True,
-        metavar="MODEL.joblib",
-        help="the model file to write. Until it is written, data read from the samples "
-        "is kept beside it, in the folder MODEL.joblib.work",
+        metavar="MODEL.skops",
+        help="the model file to write, which runs no code when it is opened; a name "
+        "that ends in .joblib makes a joblib file, which can run any program. Until it "
+        "is written, data read from the samples is kept beside it, in the folder "
+        "MODEL.skops.work",
     )
     parser.add_argument(
         "--overwrite", action="store_true", help="replace an existing model"
@@ -306,6 +313,9 @@ def _add_fit(commands) -> None:
         "(default: %(default)s)",
     )
     _add_training(parser)
+    group = parser.add_argument_group("texts of the model card, which info shows")
+    for name, meaning in CARD_TEXTS.items():
+        group.add_argument(f"--{name}", metavar="TEXT", help=meaning)
     _add_common(parser, channels="the six standard ones")
 
 

@@ -15,11 +15,11 @@ from sklearn.pipeline import Pipeline
 
 from skplankton import GalleryKNNClassifier
 from skplankton._cli._abundances import LeftOut, known_mistakes
-from skplankton._cli._arguments import DONE, PROBLEMS
+from skplankton._cli._arguments import CARD_TEXTS, DONE, PROBLEMS
 from skplankton._cli._checks import report_gallery, warn_of_scale_bar
 from skplankton._cli._embedder import as_X, has_pair, new_embedder
 from skplankton._cli._files import reserved
-from skplankton._cli._model import Model, save_model, versions
+from skplankton._cli._model import Model, save_model
 from skplankton._cli._reports import (
     collected_reports,
     plural,
@@ -33,7 +33,11 @@ from skplankton._cli._work_folder import (
     reported_if_kept,
     work_folder,
 )
+from skplankton._sharing.card import make_card
 from skplankton._utils.labels import UNKNOWN, check_two_classes
+
+# What the card tells of what `fit` records.
+_OF_CARD = ("fitted", "samples", "n_particles", "n_pairs", "n_labeled")
 
 # Several times the size of a typical model with a gallery of 100,000 entries.
 _SPACE_FOR_MODEL = 64 * 2**20
@@ -61,6 +65,8 @@ def run(options: Namespace) -> int:
             model = _fitted(table, options, work)
             left_out = model.pipeline["gallery"].leave_one_out()
             model = _with_mistakes(model, left_out, table)
+            given = {name: getattr(options, name) for name in CARD_TEXTS}
+            model = _with_card(model, given, left_out)
         save_model(model, options.output, work)
     gallery = model.pipeline["gallery"]
     print_result(
@@ -78,7 +84,7 @@ def _check_output(output: Path, overwrite: bool) -> None:
     if output.is_dir():
         raise ValueError(
             f"--output {output} is a folder; expected the name of a file, such as "
-            f"{output / 'model.joblib'}."
+            f"{output / 'model.skops'}."
         )
     if output.exists() and not overwrite:
         raise FileExistsError(
@@ -133,7 +139,7 @@ def _fitted(table: pd.DataFrame, options: Namespace, work: Path) -> Model:
         "n_labeled": int(labeled.sum()),
     }
     ids = used["object_id"].iloc[kept].tolist()
-    return Model(pipeline, ids, channels, versions(), training)
+    return Model(pipeline, ids, channels, training)
 
 
 def _with_mistakes(model: Model, left_out: LeftOut, table: pd.DataFrame) -> Model:
@@ -150,6 +156,19 @@ def _with_mistakes(model: Model, left_out: LeftOut, table: pd.DataFrame) -> Mode
         ),
     }
     return replace(model, training={**(model.training or {}), **mistakes})
+
+
+def _with_card(model: Model, given: dict[str, str | None], left_out: LeftOut) -> Model:
+    """The model with what it tells of itself."""
+    training = model.training or {}
+    known = {name: training[name] for name in _OF_CARD}
+    card = make_card(
+        model.pipeline,
+        given,
+        left_out[0],
+        known | {"channels": list(model.channels)} if model.channels else known,
+    )
+    return replace(model, card=card)
 
 
 def _unknown(contamination: float) -> dict[str, Any]:

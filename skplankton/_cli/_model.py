@@ -18,7 +18,10 @@ from sklearn.pipeline import Pipeline
 
 from skplankton._cli._embedder import as_X
 from skplankton._cli._files import write_whole
+from skplankton._cli._reports import print_message
 from skplankton._cli._samples import Sample, described
+from skplankton._sharing import models
+from skplankton._sharing.archive import ModelArchive, is_archive
 
 _FORMAT = "skplankton model 1"
 
@@ -28,15 +31,17 @@ class Model:
     """What ``fit`` writes and the other commands read.
 
     `gallery_ids` are the object ids of the gallery entries, `channels` those of the
-    profiles, `versions` those of the libraries that the model was made with.
-    `training` is what `fit` records for the report; None in older files.
+    profiles. `training` is what `fit` records of the labels' mistakes, `card` what it
+    tells of the model; both are None in older files, which have the `versions` of the
+    libraries instead.
     """
 
     pipeline: Pipeline
     gallery_ids: list[str]
     channels: list[str] | dict[str, str] | None
-    versions: dict[str, str]
     training: dict[str, Any] | None = None
+    card: dict[str, Any] | None = None
+    versions: dict[str, str] | None = None
 
     def configure(self, *, device: str, n_jobs: int | None, strict: bool) -> None:
         """Set the hardware to use, and what to do about problems."""
@@ -62,34 +67,20 @@ class Model:
             )
 
 
-def versions() -> dict[str, str]:
-    """The versions of the installed libraries."""
-    import sklearn
-    import torch
-
-    import skplankton
-
-    modules = {"skplankton": skplankton, "scikit-learn": sklearn, "torch": torch}
-    return {name: str(module.__version__) for name, module in modules.items()}
-
-
 def save_model(model: Model, path: Path, scratch: Path) -> None:
     """Write the file; it appears when it is complete.
 
     If that fails, the model is written to another folder, which the error names.
     """
-    content = io.BytesIO()
-    # Plain names and values, which do not depend on the import path of our classes.
-    parts = {field.name: getattr(model, field.name) for field in fields(model)}
-    joblib.dump({"format": _FORMAT, **parts}, content)
+    content = _content(model, path)
     try:
-        write_whole(path, content.getvalue(), scratch)
+        write_whole(path, content, scratch)
     except OSError as error:
         why = os.strerror(error.errno) if error.errno else error
-        kept = _keep_elsewhere(content.getvalue(), path)
+        kept = _keep_elsewhere(content, path)
         what_now = (
             f"The trained model is not lost: it is in {kept}. Make {path} writable, "
-            f"with {len(content.getvalue()) / 1e6:.0f} MB of space, and move it there."
+            f"with {len(content) / 1e6:.0f} MB of space, and move it there."
             if kept
             else "Nor could the trained model be written to any other folder: free "
             "some space, and run the command again."
@@ -97,10 +88,23 @@ def save_model(model: Model, path: Path, scratch: Path) -> None:
         raise OSError(f"{path} cannot be written ({why}). {what_now}") from error
 
 
+def _content(model: Model, path: Path) -> bytes:
+    """The file's content, in the format that its name calls for."""
+    parts = {field.name: getattr(model, field.name) for field in fields(model)}
+    if path.suffix.lower() in models.PICKLES:
+        content = io.BytesIO()
+        # Plain names and values, which do not depend on the import path of our classes.
+        joblib.dump({"format": _FORMAT, **parts}, content)
+        return content.getvalue()
+    pipeline, card = parts.pop("pipeline"), parts.pop("card")
+    del parts["versions"]  # the card has them
+    return models.to_bytes(pipeline, card, path.name, station=parts)
+
+
 def _keep_elsewhere(content: bytes, path: Path) -> Path | None:
     """Write the file beside `path`, or else on another disk; None if that fails."""
     # A unique name: the next run must not replace or remove it.
-    name = f"{path.stem[:60]}-{secrets.token_hex(4)}.joblib"
+    name = f"{path.stem[:60]}-{secrets.token_hex(4)}{path.suffix}"
     for folder in (path.parent, tempfile.gettempdir(), os.path.expanduser("~")):
         with suppress(OSError):
             kept = Path(os.path.abspath(folder), name)
@@ -110,25 +114,19 @@ def _keep_elsewhere(content: bytes, path: Path) -> Path | None:
 
 
 def read_model_file(path: Path) -> bytes:
-    """The file's content, not yet unpickled: the digest must be of what is used."""
-    if not path.is_file():
-        raise FileNotFoundError(
-            f"{path} is not a file. Expected a model, written by: python -m skplankton "
-            "fit"
-        )
-    return path.read_bytes()
+    """The file's content, not yet opened: the digest must be of what is used."""
+    return models.read_bytes(path)
 
 
 def open_model(content: bytes, path: Path) -> Model:
-    """The model in a file's content. Like any pickle, it may run code."""
-    try:
-        value: Any = joblib.load(io.BytesIO(content))
-    except Exception as error:  # an invalid pickle may raise anything
-        raise ValueError(
-            f"{path} cannot be opened as a model ({type(error).__name__}: {error}). "
-            "Expected a file written by: python -m skplankton fit; with the versions "
-            "of skplankton, scikit-learn and torch installed here."
-        ) from error
+    """The model in a file's content. If it is a pickle, it may run code."""
+    if is_archive(content):
+        return _from_archive(ModelArchive(content, path))
+    print_message(
+        f"warning: {path} is a joblib file, which can run any program when it is "
+        "opened. Only use one that you have made, or that comes from people you trust."
+    )
+    value = models.unpickled(content, path)
     if not isinstance(value, dict) or value.get("format") != _FORMAT:
         found = value.get("format") if isinstance(value, dict) else type(value).__name__
         raise ValueError(
@@ -137,6 +135,28 @@ def open_model(content: bytes, path: Path) -> Model:
         )
     del value["format"]
     return Model(**value)
+
+
+def _from_archive(archive: ModelArchive) -> Model:
+    station = archive.station
+    if station is None:
+        raise ValueError(
+            f"{archive.path} was written by skplankton.save_model, without the object "
+            "ids and channels that the commands need. Expected a file written by: "
+            "python -m skplankton fit"
+        )
+    pipeline = models.from_archive(archive)
+    try:
+        model = Model(pipeline=pipeline, card=archive.card, **station)
+        n_ids, n_labels = len(model.gallery_ids), len(pipeline["gallery"].gallery_)
+        if n_ids != n_labels or not hasattr(pipeline["embed"], "n_iter_"):
+            raise ValueError(f"{n_ids} object ids for a gallery of {n_labels}")
+    except Exception as error:  # of a file that anybody may have written
+        raise ValueError(
+            f"{archive.path} is damaged ({type(error).__name__}: {error}). Copy or "
+            "download it again."
+        ) from error
+    return model
 
 
 NAME, SCORE, FAMILIARITY, SIMILARITY = "name", "score", "familiarity", "similarity"

@@ -27,11 +27,11 @@ from skplankton._cli._reports import collected_reports
 from skplankton._report import day_page, evaluation_page, sample_excerpt
 from skplankton._report.checks import Warn
 from skplankton._report.day import ModelCard
+from skplankton._sharing.card import facts, make_card
 from skplankton._utils.labels import UNKNOWN, WITHOUT_VIEW
 
 EVALUATION = "evaluation.html"
 _N_LINES = 50  # of a list of problems
-_N_SAMPLES = 5  # of those a model was trained on
 
 
 def write_excerpt(
@@ -178,24 +178,11 @@ def _label_warnings(labels: Iterable[Any]) -> list[Warn]:
 
 def model_card(model: Model, content: bytes, path: Path) -> ModelCard:
     """What a report says of the model; `content` is that of its file."""
-    gallery, embedder = model.pipeline["gallery"], model.pipeline["embed"]
+    gallery = model.pipeline["gallery"]
     counts = pd.Series(gallery.gallery_labels_.astype(str)).value_counts()
     counts = counts.sort_index().sort_values(ascending=False, kind="stable")
-    digest = hashlib.sha256(content).hexdigest()[:12]
-    facts = [("File", f"{path.name}, SHA-256 {digest}…")]
-    facts += _training_facts(model.training or {})
-    facts += [
-        (
-            "Gallery",
-            f"{len(model.gallery_ids):,} labeled particles of {len(counts)} species",
-        ),
-        ("Neighbors", str(gallery.n_neighbors)),
-        ("Channels", ", ".join(model.channels or []) or "not named"),
-        ("Epochs, temperature", f"{embedder.max_epochs}, {embedder.temperature:g}"),
-        ("Versions", ", ".join(f"{name} {v}" for name, v in model.versions.items())),
-    ]
     return ModelCard(
-        facts=facts,
+        facts=model_facts(card_of(model), content, path),
         gallery={str(name): int(n) for name, n in counts.items()},
         offset=float(gallery.offset_),
         contamination=float(gallery.contamination),
@@ -203,25 +190,18 @@ def model_card(model: Model, content: bytes, path: Path) -> ModelCard:
     )
 
 
-def _training_facts(training: Mapping[str, Any]) -> list[tuple[str, str]]:
-    """What `fit` has recorded; nothing of a model that was made before it did."""
-    if not training:
-        return [("Training", "not recorded in this model file")]
-    samples = training["samples"]
-    shown = ", ".join(samples[:_N_SAMPLES])
-    more = len(samples) - _N_SAMPLES
-    numbers = (
-        f"{training['n_particles']:,}, {training['n_pairs']:,} of them with image and "
-        f"profile, {training['n_labeled']:,} labeled"
-    )
-    facts = [
-        ("Fitted", training["fitted"]),
-        ("Samples", shown + (f" and {more} more" if more > 0 else "")),
-        ("Particles", numbers),
-    ]
-    n_right, n_left_out = training["left_out"]
-    accuracy = (
-        f"{n_right / n_left_out:.3f} of {n_left_out} labeled particles, each "
-        "classified without its own label"
-    )
-    return [*facts, ("Leave-one-out accuracy", accuracy)]
+def card_of(model: Model) -> dict[str, Any]:
+    """The model's card; of a file that was made before there were cards, a new one."""
+    if model.card is not None:
+        return model.card
+    card = make_card(model.pipeline, {})
+    del card["saved"]
+    return {**card, "versions": model.versions or {}}
+
+
+def model_facts(
+    card: Mapping[str, Any], content: bytes, path: Path
+) -> list[tuple[str, str]]:
+    """The facts of a card, and which file it is."""
+    digest = hashlib.sha256(content).hexdigest()[:12]
+    return [("File", f"{path.name}, SHA-256 {digest}…"), *facts(card)]

@@ -211,7 +211,7 @@ def _print_next_step(options: Namespace, model: Model | None) -> None:
         samples = ["SAMPLE..."]
     labels = options.output / _TABLE
     words = ["fit", *map(str, samples), "--labels", str(labels)]
-    words += ["--output", "model.joblib", *_options_of_reading(options, model)]
+    words += ["--output", "model.skops", *_options_of_reading(options, model)]
     print_result(
         "Next: write the species of as many as you can into the column label. Then:\n"
         f"  python -m skplankton {shlex.join(words)}"

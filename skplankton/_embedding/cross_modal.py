@@ -527,6 +527,7 @@ class CrossModalEmbedder(ParticleTransformer):
             **self._hardware(),
         )
         self.n_iter_ = len(self.history_)
+        self._n_trained = sum(len(a["image"]) for a in (arrays, valid_arrays) if a)
         self.temperature_ = self.net_.module_.temperature
 
     def _processes(self):

@@ -317,6 +317,12 @@ class DINOEmbedder(ParticleTransformer):
             **self._hardware(),
         )
         self.n_iter_ = len(self.history_)
+        # What a saved model is built again from; set_params may change the parameters.
+        self._built_from = {
+            "encoder": self.image_encoder,
+            "encoder_params": self.image_encoder_params,
+        }
+        self._n_trained = n_read
 
     def _encoder(self) -> tuple[Callable, int]:
         import torch

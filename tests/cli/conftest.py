@@ -8,7 +8,16 @@ import pytest
 
 from skplankton.datasets import make_particles, write_cyz_json
 
-from .station import PER_SAMPLE, SAMPLES, SPECIES, classify, fit, suggest, write_labels
+from .station import (
+    PER_SAMPLE,
+    SAMPLES,
+    SPECIES,
+    classify,
+    content_of,
+    fit,
+    suggest,
+    write_labels,
+)
 
 
 @pytest.fixture(scope="session")
@@ -33,7 +42,7 @@ def station(tmp_path_factory):
         season=folder / "season",
         labels=labels,
         export=folder / "ecotaxa_export.tsv",
-        model=folder / "model.joblib",
+        model=folder / "model.skops",
     )
     assert fit(made, "--output", made.model) == 0
     return made
@@ -42,7 +51,7 @@ def station(tmp_path_factory):
 @pytest.fixture(scope="session")
 def other_model(station):
     """One with other predictions."""
-    model = station.folder / "other.joblib"
+    model = station.folder / "other.skops"
     assert fit(station, "--output", model, "--random-state", 1) == 0
     return model
 
@@ -51,13 +60,13 @@ def other_model(station):
 def doubtful(station, tmp_path_factory):
     """A model that calls half of the particles unknown."""
     path = tmp_path_factory.mktemp("doubtful") / "model.joblib"
-    model = joblib.load(station.model)
+    model = content_of(station.model)
     out = path.parent / "out"
     assert classify(station, out) == 0
     tables = [pd.read_csv(out / f"{name}.csv") for name in SAMPLES]
     half = pd.concat(tables)["familiarity"].median()
     model["pipeline"]["gallery"].offset_ = half
-    joblib.dump(model, path)
+    joblib.dump({"format": "skplankton model 1", **model}, path)
     return path
 
 

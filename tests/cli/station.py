@@ -6,6 +6,7 @@ import shutil
 import pandas as pd
 
 from skplankton import _cli
+from skplankton._cli._model import open_model
 from skplankton.datasets import load_cyz_json, write_cyz_json
 
 SPECIES = 3
@@ -27,6 +28,11 @@ def write_labels(path, labels, status="validated"):
 
 def run(*arguments):
     return _cli.main([str(argument) for argument in arguments])
+
+
+def content_of(model):
+    """What `fit` has written into a model file, by name."""
+    return vars(open_model(model.read_bytes(), model))
 
 
 def fit(station, *arguments, samples=None, labels=True):

@@ -17,6 +17,7 @@ from .station import (
     SAMPLES,
     break_an_image,
     classify,
+    content_of,
     copied,
     fit,
     results,
@@ -28,7 +29,7 @@ from .station import (
 def test_predicted_labels_are_those_of_the_pipeline(station, tmp_path):
     out = tmp_path / "out"
     assert classify(station, out) == 0
-    model = joblib.load(station.model)
+    model = content_of(station.model)
     pipe, ids = model["pipeline"], np.array(model["gallery_ids"])
     counts = pd.read_csv(out / "species.csv", index_col="sample")
     for name in SAMPLES:
@@ -189,7 +190,7 @@ def test_unknown(station, doubtful, tmp_path, capsys):
 
 
 def test_contamination(station, tmp_path):
-    gallery = joblib.load(station.model)["pipeline"]["gallery"]
+    gallery = content_of(station.model)["pipeline"]["gallery"]
     assert (gallery.outlier_label, gallery.contamination) == ("unknown", 0.05)
     model = tmp_path / "half.joblib"
     assert fit(station, "--contamination", "0.5", "--output", model) == 0

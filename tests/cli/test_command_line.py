@@ -5,14 +5,13 @@ import re
 import subprocess
 import sys
 
-import joblib
 import numpy as np
 import pytest
 
 from skplankton import CrossModalEmbedder, GalleryKNNClassifier, __version__
 from skplankton._cli import _arguments
 
-from .station import run
+from .station import content_of, run
 
 
 def test_help_is_fast_and_explains_exit_codes():
@@ -138,7 +137,7 @@ def test_found_before_anything_is_read(
 def test_info(station, capsys):
     assert run("info", station.model) == 0
     printed = capsys.readouterr().out
-    content = joblib.load(station.model)
+    content = content_of(station.model)
     gallery = content["pipeline"]["gallery"]
     for label in gallery.classes_:
         n_labels = np.sum(gallery.gallery_labels_ == label)

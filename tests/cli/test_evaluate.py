@@ -3,7 +3,6 @@
 import json
 from types import SimpleNamespace
 
-import joblib
 import pandas as pd
 import pytest
 from sklearn.metrics import accuracy_score, f1_score
@@ -15,6 +14,7 @@ from .station import (
     PER_SAMPLE,
     break_an_image,
     classify,
+    content_of,
     copied,
     fit,
     run,
@@ -29,7 +29,7 @@ def test_evaluate(station, tmp_path, capsys):
     printed = capsys.readouterr().out
     assert "48 labeled particles, 12 of them in the model's gallery and left" in printed
     predicted = pd.read_csv(out / "evaluation_particles.csv")
-    model = joblib.load(station.model)
+    model = content_of(station.model)
     assert not set(predicted["object_id"]) & set(model["gallery_ids"])
     assert (
         predicted["label"].tolist() == station.labels[predicted["object_id"]].tolist()
@@ -78,7 +78,7 @@ def test_particles_without_a_predicted_label_are_errors(station, tmp_path, capsy
 
 
 def test_nothing_left_to_evaluate(station, tmp_path, capsys):
-    in_gallery = joblib.load(station.model)["gallery_ids"]
+    in_gallery = content_of(station.model)["gallery_ids"]
     write_labels(tmp_path / "ecotaxa_x.tsv", station.labels[in_gallery])
     arguments = (station.season, "--labels", tmp_path / "ecotaxa_x.tsv")
     assert run("evaluate", station.model, *arguments) == 1

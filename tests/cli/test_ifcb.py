@@ -24,6 +24,8 @@ from skplankton.datasets import (
 )
 from skplankton.ecotaxa import read_ecotaxa
 
+from .station import content_of
+
 BINS = ("D20220522T003051_IFCB134", "D20220523T003051_IFCB134")
 OLD_BIN = "IFCB5_2012_028_081515"
 PER_BIN = 24
@@ -74,7 +76,7 @@ def season(tmp_path_factory):
         first=folder / "data" / "2022" / BINS[0][:9] / BINS[0],
         labels=labels,
         images=folder / "labels",
-        model=folder / "model.joblib",
+        model=folder / "model.skops",
     )
     assert fit(made, made.images, made.model) == 0
     return made
@@ -102,7 +104,7 @@ def results(season):
 
 
 def pipeline_of(season):
-    model = joblib.load(season.model)
+    model = content_of(season.model)
     return model["pipeline"]
 
 
@@ -123,7 +125,7 @@ def test_labels_in_each_form_give_the_same_model(season, tmp_path):
     write_ifcb_class_scores(ids, scores, species, tmp_path / "csv", file_format="csv")
     table = pd.DataFrame({"object_id": ids, "label": season.labels})
     table.to_csv(tmp_path / "labels.csv", index=False)
-    expected = joblib.load(season.model)
+    expected = content_of(season.model)
     for form in ("mat", "csv", "labels.csv"):
         assert fit(season, tmp_path / form, tmp_path / f"{form}.joblib") == 0
         model = joblib.load(tmp_path / f"{form}.joblib")
@@ -376,7 +378,7 @@ def test_fit_to_mixed_data(which, words, season, other_data, tmp_path, capsys):
 
 def test_the_model_knows_its_measurements(season, tmp_path, capsys):
     names = load_ifcb(season.first).attrs["measurements"]
-    assert joblib.load(season.model)["channels"] == names
+    assert content_of(season.model)["channels"] == names
     assert run("info", season.model) == 0
     assert ", ".join(names) in capsys.readouterr().out
     few = tmp_path / "few.joblib"

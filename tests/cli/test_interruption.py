@@ -53,7 +53,7 @@ def station(tmp_path_factory):
         rows += [f"{sample}_{i}\t{x}\tvalidated\t{x}" for i, x in enumerate(labels)]
         path = folder / f"ecotaxa_{file}.tsv"
         path.write_text("\n".join(rows), encoding="utf-8")
-    assert _cli.main(fit_arguments(folder, folder / "model.joblib")) == 0
+    assert _cli.main(fit_arguments(folder, folder / "model.skops")) == 0
     assert _cli.main(arguments(folder, folder / "expected")) == 0
     return folder
 
@@ -73,7 +73,7 @@ def cached_predictions(station, monkeypatch):
 
 
 def arguments(folder, output):
-    parts = ["classify", folder / "model.joblib", folder / "season", "--output", output]
+    parts = ["classify", folder / "model.skops", folder / "season", "--output", output]
     parts += ["--metadata", folder / "stations.csv", "--ecotaxa", "--report"]
     return [*map(str, parts), "--chunk-size", CHUNK_SIZE]
 
@@ -289,7 +289,7 @@ def test_another_thread_leaves_signals_alone(station, tmp_path):
 
 @needs_fork
 def test_sigterm_leaves_no_temporary_folders(station, tmp_path, forked):
-    words = ["evaluate", station / "model.joblib", station / "season"]
+    words = ["evaluate", station / "model.skops", station / "season"]
     words += ["--labels", station / "ecotaxa_new.tsv"]
     preparation = (
         # As if set before the start: an import may have asked for the folder already.
@@ -375,7 +375,7 @@ def test_classify_on_a_full_disk(station, tmp_path, capsys, monkeypatch):
 
 @needs_dev_full
 def test_evaluate_on_a_full_disk(station, tmp_path, capsys, monkeypatch):
-    words = ["evaluate", station / "model.joblib", station / "season"]
+    words = ["evaluate", station / "model.skops", station / "season"]
     words += ["--labels", station / "ecotaxa_new.tsv", "--output", tmp_path / "out"]
     fill_disk(monkeypatch, tmp_path)
     assert _cli.main([str(word) for word in words]) == 1
@@ -438,7 +438,7 @@ def test_fit_reserves_disk_space_and_frees_it(station, tmp_path, monkeypatch):
     def trained(*_):
         held.append(sum(f.stat().st_size for f in work.iterdir() if f.is_file()))
         return open_model(
-            read_model_file(station / "model.joblib"), station / "model.joblib"
+            read_model_file(station / "model.skops"), station / "model.skops"
         )
 
     def save(model, path, scratch):
@@ -447,7 +447,7 @@ def test_fit_reserves_disk_space_and_frees_it(station, tmp_path, monkeypatch):
     monkeypatch.setattr(_fit, "_fitted", trained)
     monkeypatch.setattr(_fit, "save_model", save)
     assert _cli.main(fit_arguments(station, tmp_path / "m.joblib")) == 0
-    assert held[0] >= 20 * (station / "model.joblib").stat().st_size
+    assert held[0] >= 20 * (station / "model.skops").stat().st_size
     assert held[1] == 0
 
 
@@ -461,11 +461,11 @@ def test_a_model_that_cannot_be_saved(
     temporary.mkdir()
     monkeypatch.setattr(tempfile, "tempdir", str(temporary))
     monkeypatch.setenv("HOME", str(tmp_path))
-    content = read_model_file(station / "model.joblib")
+    content = read_model_file(station / "model.skops")
 
     def trained(*_):
         fill_disk(patch, output.parent if elsewhere else tmp_path)
-        return open_model(content, station / "model.joblib")
+        return open_model(content, station / "model.skops")
 
     with monkeypatch.context() as patch:
         patch.setattr(_fit, "_fitted", trained)
@@ -511,7 +511,7 @@ def test_a_file_that_changes_after_an_interruption(station, tmp_path, monkeypatc
     """Predictions for its former contents are not taken for the present ones."""
     sample, other = tmp_path / "a.json", station / "season" / "b.json"
     sample.write_bytes((station / "season" / "a.json").read_bytes())
-    words = ["classify", str(station / "model.joblib"), str(sample), "--output"]
+    words = ["classify", str(station / "model.skops"), str(sample), "--output"]
     words += [str(tmp_path / "out"), "--chunk-size", CHUNK_SIZE]
     calls = []
 

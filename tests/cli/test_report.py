@@ -145,13 +145,16 @@ def test_report_escapes_names_and_finds_those_that_look_alike(station, tmp_path)
     assert tags.count("script") == 1
     assert odd[0] in section(text, "Confusion matrix", "Reliability")
 
-    # A model that was made before there were reports.
+    # A model that was made before there were reports and cards.
     content = joblib.load(model)
-    del content["training"]
+    del content["training"], content["card"]
+    content["versions"] = {"skplankton": "0.0.1"}
     joblib.dump(content, tmp_path / "old.joblib")
     old = tmp_path / "out of old"
     assert classify(station, old, "--report", model=tmp_path / "old.joblib") == 0
-    assert "not recorded in this model file" in text_of(old / "report.html")[0]
+    facts = section(text_of(old / "report.html")[0], "Model", "Labeled particles")
+    assert "skplankton 0.0.1" in facts
+    assert "to train on" in facts
 
 
 def test_report_of_an_evaluation(station, tmp_path, capsys):

@@ -29,6 +29,7 @@ from .station import (
     break_an_image,
     chosen_by,
     classify,
+    content_of,
     copied,
     fit,
     results,
@@ -101,7 +102,7 @@ def test_a_cold_start_in_two_commands(kind, X, y, tmp_path, capsys):
     command = next(line for line in printed.splitlines() if "skplankton fit" in line)
     words = shlex.split(command)[3:]
     assert words[-2:] == ["--crop-top", "1"]
-    words[words.index("model.joblib")] = model
+    words[words.index("model.skops")] = model
     assert run(*words, "--max-epochs", 1) == 0
     assert "60 particles: 60 with image and profile, to train on; 10 labeled, 50" in (
         capsys.readouterr().out
@@ -123,7 +124,7 @@ def test_labeled_particles_are_not_chosen(station, tmp_path, capsys):
     assert set(chosen_by(tmp_path / "a")["object_id"]) == pictured - set(labeled)
     assert "48 labels from" in capsys.readouterr().out
 
-    gallery = joblib.load(station.model)["gallery_ids"]
+    gallery = content_of(station.model)["gallery_ids"]
     others = pictured - set(gallery)
     known = ("--model", station.model, "--n", len(others))
     assert suggest(station, tmp_path / "b", *known) == 0
@@ -159,7 +160,7 @@ def test_suggestions_of_a_model(station, tmp_path, capsys, monkeypatch):
     known = ("--model", station.model, "--n", 5)
     assert suggest(station, tmp_path / "out", *known) == 0
     assert f"embedded by {station.model}" in capsys.readouterr().out
-    model = joblib.load(station.model)
+    model = content_of(station.model)
     X = load_cyz_json(sorted(station.season.glob("*.json")), cache=tmp_path / "cache")
     labeled = X["object_id"].isin(model["gallery_ids"]).to_numpy()
     embeddings = model["pipeline"]["embed"].transform(X)

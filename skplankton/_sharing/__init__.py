@@ -1,0 +1,1 @@
+"""Models in files that run no code when they are opened."""
