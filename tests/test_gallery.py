@@ -553,7 +553,7 @@ def test_the_cost_does_not_depend_on_the_data(metric, noise, monkeypatch):
     monkeypatch.setattr(nearest, "smallest", counting_smallest)
     monkeypatch.setattr(NearestEntries, "distances", counting_distances)
     knn.predict(collapsed[:200])
-    assert counts["products"] == 200 * 3000
+    assert 200 * 2048 <= counts["products"] <= 200 * 3000
     assert counts["distances"] <= 200 * 6
 
 
