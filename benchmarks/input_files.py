@@ -32,7 +32,7 @@ from skplankton._training.batches import BalancedBatches, PairDataset
 from skplankton._training.contrastive import ContrastiveNet
 from skplankton.datasets import load_particles, make_particles, write_particles
 
-SEED, SIDE, LENGTH = 0, 64, 64
+SEED, SIDE, LENGTH = 0, 48, 64
 
 
 class PlainParticles(Dataset):

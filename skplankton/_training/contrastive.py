@@ -269,7 +269,7 @@ def train_dual_encoder(
         callbacks.append(("checkpoint", Checkpoint(checkpoint, identity)))
 
     optimizer_class, optimizer_params = OPTIMIZERS.get(optimizer, (optimizer, {}))
-    if optimizer in OPTIMIZERS and torch.device(device).type == "cuda":
+    if optimizer in OPTIMIZERS and torch.device(device).type in ("cuda", "cpu"):
         optimizer_params = {**optimizer_params, "fused": True}  # few kernels, not many
     net = ContrastiveNet(
         optimizer=optimizer_class,
