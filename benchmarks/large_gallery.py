@@ -1,12 +1,12 @@
 """Galleries of 10⁶ entries, compared with the exact index of faiss.
 
-Plain is faiss's IndexFlatIP; ours is the search of
-`GalleryKNNClassifier`, by cosine distance, or the classifier itself. 1,000 queries and
-5 neighbors, with embeddings of 128 columns and of 323, as many as the embedder
-returns by default. Ours must find entries that are at least as
-near, or the script stops. Times are of the processor, with as many threads for both as
-OMP_NUM_THREADS says: with one, other programs on the machine disturb them little.
-Memory is the peak beyond the embeddings, each in a separate process.
+Plain is faiss's IndexFlatIP; ours is the search of `GalleryKNNClassifier`, by cosine
+distance, or the classifier itself. 1,000 queries and 5 neighbors, with embeddings of
+128 columns and of 323, as many as the embedder returns by default. Ours must find
+entries that are at least as near, or the script stops. Times are of the processor, with
+as many threads for both as OMP_NUM_THREADS says: with one, other programs on the
+machine disturb them little. Memory is the peak beyond the embeddings, each in a
+separate process.
 
     pip install faiss-cpu
     OMP_NUM_THREADS=1 python benchmarks/large_gallery.py
@@ -83,16 +83,15 @@ def time_rows(n_entries: int, n_columns: int, n_runs: int):
     figures = timed(ways, n_runs)
     yield compare(f"prepare the search: {of}", figures)
 
-    index, search = built["plain"], built["ours"]
     ways = {
-        "plain": lambda: index.search(queries, N_NEIGHBORS),
-        "ours": lambda: search.kneighbors(queries, N_NEIGHBORS),
+        "plain": lambda: built["plain"].search(queries, N_NEIGHBORS),
+        "ours": lambda: built["ours"].kneighbors(queries, N_NEIGHBORS),
     }
     check_exact(gallery, queries, ways["ours"](), ways["plain"]())
     yield compare(
         f"search of {N_QUERIES:,} queries: {of}", timed(ways, n_runs), target="<= 2"
     )
-    del search, built["ours"]
+    built.clear()
 
     classifier = GalleryKNNClassifier(N_NEIGHBORS)
     y = species(n_entries)
