@@ -60,10 +60,8 @@ def _augment_images(image: Tensor, mirror: Tensor, upside_down: Tensor) -> Tenso
     columns = _cropped_centers(width, side * mirror, left)
     rows = _cropped_centers(height, side * upside_down, top)
     # F.affine_grid multiplies matrices, which takes longer than sampling does.
-    shape = (n, height, width)
-    grid = torch.stack(
-        [columns[:, None].expand(shape), rows[:, :, None].expand(shape)], dim=-1
-    )
+    places = columns[:, None], rows[:, :, None]
+    grid = torch.stack([each.expand(n, height, width) for each in places], dim=-1)
     image = F.grid_sample(image, grid, padding_mode="border", align_corners=False)
 
     shape = (n, 1, 1, 1)

@@ -234,7 +234,11 @@ class _Conv1d(nn.Conv1d):
     def forward(self, x: Tensor) -> Tensor:
         if x.device.type != "cpu":
             return super().forward(x)
-        (size,), (stride,), (padding,) = self.kernel_size, self.stride, self.padding
+        (size,), (stride,), padding = (
+            self.kernel_size,
+            self.stride,
+            int(self.padding[0]),
+        )
         steps = F.pad(x.transpose(1, 2), (0, 0, padding, padding))
         windows = steps.unfold(1, size, stride).flatten(2)  # (n, length, n_in * size)
         return F.linear(windows, self.weight.flatten(1)).transpose(1, 2)
