@@ -31,6 +31,13 @@ def seconds(way: Callable) -> float:
     return time.perf_counter() - start
 
 
+def processor_seconds(way: Callable) -> float:
+    """Processor time of one call, of all threads of this process."""
+    start = time.process_time()
+    way()
+    return time.process_time() - start
+
+
 def take_turns(
     ways: dict[str, Callable[[], float]], n_runs: int = N_RUNS, warm_up: bool = True
 ) -> dict[str, list[float]]:

@@ -1,5 +1,6 @@
 import pytest
 import torch
+import torch.nn.functional as F
 
 from skplankton._nn import augmentation
 from skplankton._nn.augmentation import augment_pairs
@@ -137,3 +138,17 @@ def test_brightness_contrast_and_gains_go_up_and_down(monkeypatch):
     assert 0.95 <= gains.min() < 0.96
     assert 1.04 < gains.max() <= 1.05
     assert 0.4 < (gains == 1).float().mean() < 0.6
+
+
+def test_crops_are_those_of_an_affine_transformation():
+    """Also of images that are not square."""
+    n, height, width = 3, 4, 7
+    side, left, top = torch.rand(3, n)
+    theta = torch.zeros(n, 2, 3)
+    theta[:, 0, 0], theta[:, 1, 1] = side, -side  # upside down
+    theta[:, 0, 2], theta[:, 1, 2] = left, top
+    grid = F.affine_grid(theta, [n, 1, height, width], align_corners=False)
+    columns = augmentation._cropped_centers(width, side, left)
+    rows = augmentation._cropped_centers(height, -side, top)
+    torch.testing.assert_close(grid[:, 0, :, 0], columns)
+    torch.testing.assert_close(grid[:, :, 0, 1], rows)

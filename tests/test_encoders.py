@@ -1,3 +1,4 @@
+import copy
 import math
 import sys
 
@@ -9,6 +10,8 @@ from skplankton._nn.encoders import (
     GELU_VARIANCE,
     DataScaled,
     ProfileCNN,
+    _Conv1d,
+    _GroupNorm,
     build_encoder,
     measure_width,
 )
@@ -162,3 +165,35 @@ def test_lstm_trains_in_16_bits_on_the_cpu(dtype):
     torch.testing.assert_close(features, expected)
     features.sum().backward()
     assert all(p.grad.isfinite().all() for p in encoder.parameters())
+
+
+@pytest.mark.parametrize(
+    ("modality", "sample_shape"),
+    [("image", (1, 33, 20)), ("profile", (6, 31)), ("profile", (1, 8))],
+)
+def test_layers_compute_what_those_of_torch_do(modality, sample_shape):
+    """With the same weights: models that were saved with those of torch stay valid."""
+    torch.manual_seed(0)
+    encoder = build_encoder("cnn", modality, sample_shape).double().train()
+    x = torch.randn(5, *sample_shape, dtype=torch.float64)
+    encoder(x)  # channels take their scale from data
+    former = copy.deepcopy(encoder)
+    replaced = {_GroupNorm: nn.GroupNorm, _Conv1d: nn.Conv1d}
+    for module in former.modules():
+        module.__class__ = replaced.get(type(module), type(module))
+    assert not any(isinstance(m, tuple(replaced)) for m in former.modules())
+    assert former.state_dict().keys() == encoder.state_dict().keys()
+    torch.testing.assert_close(encoder(x), former(x))
+    for each in (encoder, former):
+        each(x).square().sum().backward()
+    for ours, theirs in zip(encoder.parameters(), former.parameters(), strict=True):
+        torch.testing.assert_close(ours.grad, theirs.grad)
+
+
+@pytest.mark.parametrize("size", [1, 2, 3, 7])
+@pytest.mark.parametrize("stride", [1, 2, 3])
+@pytest.mark.parametrize("padding", [0, 1, 3])
+def test_convolution_of_sequences(size, stride, padding):
+    conv = _Conv1d(3, 4, size, stride=stride, padding=padding, bias=False)
+    x = torch.randn(2, 3, 11)
+    torch.testing.assert_close(conv(x), nn.Conv1d.forward(conv, x))

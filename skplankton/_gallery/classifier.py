@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 from sklearn.base import BaseEstimator, ClassifierMixin
-from sklearn.utils import Tags, check_consistent_length
+from sklearn.utils import Tags, check_consistent_length, gen_batches
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from skplankton._gallery.familiarity import class_levels, log_odds
@@ -39,6 +39,9 @@ _N_FOR_SCALES = 2000
 
 # Number of evenly spaced rows that a walk passes, besides the gallery's.
 _N_POOL = 10_000
+
+# Number of rows checked for NaN and infinite values at a time.
+_N_CHECKED = 4096
 
 # Number of evenly spaced gallery rows, each left out in turn, to learn the offset from.
 _N_LEFT_OUT = 200
@@ -878,8 +881,7 @@ def split_views(X: np.ndarray, n_modalities: int = 2) -> np.ndarray:
             "[image | profile], of equal width, or set n_modalities=1."
         )
     views = X.reshape(len(X), n_modalities, -1)
-    missing = np.isnan(views)
-    partly = missing.any(axis=2) & ~missing.all(axis=2)
+    partly, infinite = _partly_missing_and_infinite(views)
     halves = ("The image half of X", "The profile half of X")
     parts = halves if n_modalities == 2 else ("X",)
     for block, part in enumerate(parts):
@@ -890,13 +892,23 @@ def split_views(X: np.ndarray, n_modalities: int = 2) -> np.ndarray:
                 "A missing view is all NaN; fill in or drop a view with gaps."
                 f"{hint if n_modalities == 1 else ''}"
             )
-    infinite = np.isinf(X).any(axis=1)
     if infinite.any():
         raise ValueError(
             f"X is infinite in {_rows(infinite)}. Expected finite embeddings, or a "
             "half that is all NaN where the view is missing."
         )
     return views
+
+
+def _partly_missing_and_infinite(views: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Which views are partly NaN, and which rows have an infinite value."""
+    partly = np.empty(views.shape[:2], dtype=bool)
+    infinite = np.empty(len(views), dtype=bool)
+    for batch in gen_batches(len(views), _N_CHECKED):  # not a mask as large as X
+        missing = np.isnan(views[batch])
+        partly[batch] = missing.any(axis=2) & ~missing.all(axis=2)
+        infinite[batch] = np.isinf(views[batch]).any(axis=(1, 2))
+    return partly, infinite
 
 
 def present_views(views: np.ndarray) -> np.ndarray:

@@ -151,13 +151,22 @@ class NearestEntries:
         nearest = np.empty((len(queries), 0), self.entry_factors.dtype)
         positions = np.empty(nearest.shape, dtype=np.int64)
         for block in gen_batches(len(self.entries), _BLOCK_SIZE):
-            found = smallest(factors @ self.entry_factors[block].T, n_candidates)
-            nearest = np.hstack([nearest, found[0]])
-            positions = np.hstack([positions, found[1] + block.start])
-            if block.start:
-                order = np.argsort(nearest, axis=1, kind="stable")[:, :n_candidates]
-                nearest = np.take_along_axis(nearest, order, axis=1)
-                positions = np.take_along_axis(positions, order, axis=1)
+            products = factors @ self.entry_factors[block].T
+            rows = np.arange(len(queries))
+            if nearest.shape[1] == n_candidates:
+                # In most blocks of a large gallery, few queries find any candidate.
+                rows = np.flatnonzero(products.min(axis=1) < nearest[:, -1])
+                products = products[rows]
+            found, columns = smallest(products, n_candidates)
+            found = np.hstack([nearest[rows], found])
+            columns = np.hstack([positions[rows], columns + block.start])
+            order = np.argsort(found, axis=1, kind="stable")[:, :n_candidates]
+            found = np.take_along_axis(found, order, axis=1)
+            columns = np.take_along_axis(columns, order, axis=1)
+            if len(rows) == len(queries):
+                nearest, positions = found, columns
+            else:
+                nearest[rows], positions[rows] = found, columns
         return positions
 
     def distances(self, queries: np.ndarray, positions: np.ndarray) -> np.ndarray:

@@ -53,13 +53,15 @@ def augment_pairs(
 
 
 def _augment_images(image: Tensor, mirror: Tensor, upside_down: Tensor) -> Tensor:
-    n, device = len(image), image.device
+    n, _, height, width = image.shape
+    device = image.device
     side = _uniform(SMALLEST_CROP_AREA, 1.0, n, device).sqrt()
-    theta = torch.zeros(n, 2, 3, device=device)
-    theta[:, 0, 0] = side * mirror
-    theta[:, 1, 1] = side * upside_down
-    theta[:, :, 2] = _uniform(-1, 1, (n, 2), device) * (1 - side)[:, None]
-    grid = F.affine_grid(theta, list(image.shape), align_corners=False)
+    left, top = (_uniform(-1, 1, (n, 2), device) * (1 - side)[:, None]).T
+    columns = _cropped_centers(width, side * mirror, left)
+    rows = _cropped_centers(height, side * upside_down, top)
+    # F.affine_grid multiplies matrices, which takes longer than sampling does.
+    places = columns[:, None], rows[:, :, None]
+    grid = torch.stack([each.expand(n, height, width) for each in places], dim=-1)
     image = F.grid_sample(image, grid, padding_mode="border", align_corners=False)
 
     shape = (n, 1, 1, 1)
@@ -73,8 +75,7 @@ def _augment_profiles(profile: Tensor, mirror: Tensor) -> Tensor:
     device = profile.device
     side = _uniform(SHORTEST_CROP, 1.0, n, device)
     start = _uniform(-1, 1, n, device) * (1 - side)
-    centers = (torch.arange(length, device=device) * 2 + 1) / length - 1
-    time = (mirror * side)[:, None] * centers + start[:, None]
+    time = _cropped_centers(length, mirror * side, start)
     grid = torch.stack([time, torch.zeros_like(time)], dim=-1)[:, None]
     # grid_sample takes only images: the profile is an image one pixel high.
     profile = F.grid_sample(
@@ -90,6 +91,12 @@ def _augment_profiles(profile: Tensor, mirror: Tensor) -> Tensor:
     loses = torch.rand(n, device=device) < BAND_DROP_PROBABILITY
     lost = F.one_hot(lost_channel, n_channels).bool() & loses[:, None]
     return profile.masked_fill(lost[:, :, None], 0.0)
+
+
+def _cropped_centers(length: int, side: Tensor, start: Tensor) -> Tensor:
+    """Where `length` pixels of each crop lie in the original, from -1 to 1."""
+    centers = (torch.arange(length, device=side.device) * 2 + 1) / length - 1
+    return side[:, None] * centers + start[:, None]
 
 
 def _uniform(low: float, high: float, size, device) -> Tensor:

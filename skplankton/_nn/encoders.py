@@ -13,6 +13,7 @@ from contextlib import nullcontext
 from itertools import pairwise
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from skplankton._utils.extras import import_extra
@@ -209,8 +210,38 @@ class MLP(nn.Sequential):
         return torch.cat(depths, dim=1) if self.input_scale else x
 
 
-def _group_norm(n_channels: int) -> nn.Module:
-    return nn.GroupNorm(NORM_GROUPS, n_channels)
+# The two layers below compute what torch's do, with the same weights, by other kernels
+# for a CPU: benchmarks/layers.py compares them.
+
+
+class _GroupNorm(nn.GroupNorm):
+    """Normalize by groups of channels, of images with the channels last."""
+
+    def __init__(self, n_channels: int):
+        super().__init__(NORM_GROUPS, n_channels)
+
+    def forward(self, x: Tensor) -> Tensor:
+        if x.device.type != "cpu":
+            return super().forward(x)
+        # With few channels to a group, torch's kernel for channels last is slow.
+        x = super().forward(x.contiguous())
+        return x.contiguous(memory_format=torch.channels_last)
+
+
+class _Conv1d(nn.Conv1d):
+    """Convolve short sequences, with the channels last in memory."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        if x.device.type != "cpu":
+            return super().forward(x)
+        (size,), (stride,), padding = (
+            self.kernel_size,
+            self.stride,
+            int(self.padding[0]),
+        )
+        steps = F.pad(x.transpose(1, 2), (0, 0, padding, padding))
+        windows = steps.unfold(1, size, stride).flatten(2)  # (n, length, n_in * size)
+        return F.linear(windows, self.weight.flatten(1)).transpose(1, 2)
 
 
 class _ResidualBlock(nn.Module):
@@ -235,7 +266,7 @@ class _ResidualBlock(nn.Module):
         )
 
     def forward(self, x: Tensor) -> Tensor:
-        return torch.relu(self.convolutions(x) + self.shortcut(x))
+        return self.convolutions(x).add_(self.shortcut(x)).relu_()
 
 
 class _ResidualCNN(nn.Module):
@@ -273,7 +304,7 @@ class ImageCNN(_ResidualCNN):
     def __init__(self, sample_shape, width=16, n_stages=3, blocks_per_stage=1):
         super().__init__(
             nn.Conv2d,
-            _group_norm,
+            _GroupNorm,
             nn.AdaptiveAvgPool2d(1),
             sample_shape[0],
             width,
@@ -287,7 +318,7 @@ class ProfileCNN(_ResidualCNN):
 
     def __init__(self, sample_shape, width=16, n_stages=4, blocks_per_stage=1):
         super().__init__(
-            nn.Conv1d,
+            _Conv1d,
             DataScaled,
             nn.AdaptiveMaxPool1d(1),
             sample_shape[0],

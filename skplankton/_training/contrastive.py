@@ -293,7 +293,7 @@ def train_dual_encoder(
         callbacks.append(("checkpoint", Checkpoint(checkpoint, identity, processes)))
 
     optimizer_class, optimizer_params = OPTIMIZERS.get(optimizer, (optimizer, {}))
-    if optimizer in OPTIMIZERS and torch.device(device).type == "cuda":
+    if optimizer in OPTIMIZERS and torch.device(device).type in ("cuda", "cpu"):
         optimizer_params = {**optimizer_params, "fused": True}  # few kernels, not many
     # Processes draw different batches and augmentations of different shares.
     seed += processes.rank

@@ -50,6 +50,9 @@ def check_y(X, y) -> None:
         )
     labels = _as_array(y)
     if labels.dtype == object:
+        types = set(map(type, labels.flat))
+        if not all(any(issubclass(t, k) for t in types) for k in (str, Number)):
+            return
         kinds = [{v for v in labels.flat if isinstance(v, k)} for k in (str, Number)]
         if min(map(len, kinds)) > 1:
             _raise_mixed(set.union(*kinds))
@@ -215,12 +218,14 @@ def _as_array(y) -> np.ndarray:
 
 def _kind(label) -> type:
     """The type that a label can be compared with."""
-    if isinstance(label, bool | np.bool_):  # a bool is a number too: check first
+    return _kind_of(type(label))
+
+
+def _kind_of(own: type) -> type:
+    """The type that labels of type `own` can be compared with."""
+    if issubclass(own, bool | np.bool_):  # a bool is a number too: check first
         return bool
-    return next(
-        (kind for kind in (Number, str) if isinstance(label, kind)),
-        type(label),
-    )
+    return next((kind for kind in (Number, str) if issubclass(own, kind)), own)
 
 
 def _equals(labels: np.ndarray, value) -> np.ndarray:
@@ -242,7 +247,7 @@ def _plain(labels: np.ndarray) -> np.ndarray:
     """Convert objects to an array of numbers, of bools or of strings."""
     if labels.dtype != object or not labels.size:
         return labels
-    kinds = {_kind(label) for label in labels}
+    kinds = set(map(_kind_of, set(map(type, labels))))
     if len(kinds) > 1:
         _raise_mixed(labels)
     if kinds <= {bool, Number, str}:
