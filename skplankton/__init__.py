@@ -11,6 +11,7 @@ __version__ = "0.1.0.dev0"
 _HOME_OF_NAME = {
     "CrossModalEmbedder": "skplankton._embedding.cross_modal",
     "GalleryKNNClassifier": "skplankton._gallery.classifier",
+    "show_versions": "skplankton._show_versions",
 }
 _SUBMODULES = (
     "abundance",
@@ -37,6 +38,7 @@ __all__ = [
     "losses",
     "model_selection",
     "recipes",
+    "show_versions",
     "size",
 ]
 
