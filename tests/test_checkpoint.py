@@ -195,6 +195,27 @@ def test_the_former_checkpoint_survives_a_failed_write(X, tmp_path, monkeypatch)
     assert_same(embedder, small(X).fit(X))
 
 
+@pytest.mark.parametrize("n_epochs", [0, 1, 3])
+@pytest.mark.parametrize("share", [0, 0.5, 0.9])
+def test_no_space_for_a_part_of_the_checkpoint(X, tmp_path, share, n_epochs):
+    resource = pytest.importorskip("resource", reason="needs limits of file sizes")
+    expected = small(X, checkpoint=tmp_path / "complete").fit(X)
+    size = (tmp_path / "complete" / "training.pt").stat().st_size
+    embedder = small(X, checkpoint=tmp_path / "full")
+    interrupted_fit(embedder, X, N_STEPS_PER_EPOCH * n_epochs + 1)
+    before = {f.name: f.read_bytes() for f in (tmp_path / "full").iterdir()}
+    assert list(before) == ["training.pt"] * (n_epochs > 0)
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (int(share * size), limits[1]))
+    try:
+        with pytest.raises(OSError, match=r"training\.pt"):
+            embedder.fit(X)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert {f.name: f.read_bytes() for f in (tmp_path / "full").iterdir()} == before
+    assert_same(embedder.fit(X), expected)
+
+
 def test_a_folder_that_cannot_be_made(X, tmp_path):
     (tmp_path / "file").touch()
     with pytest.raises(OSError, match="file"):

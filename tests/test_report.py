@@ -22,7 +22,7 @@ from skplankton._report import day, evaluation, excerpt, figures, selection
 from skplankton._report.checks import sample_warnings
 from skplankton._report.excerpt import add_pictures
 from skplankton._report.groups import MOST_GROUPS, groups_of_alike, packed, unpacked
-from skplankton._report.page import check_jinja, count, fixed, number, share
+from skplankton._report.page import count, fixed, import_jinja, number, share
 from skplankton._report.pictures import HEIGHT, WIDTH, bars, level, sparkline, thumbnail
 from skplankton._utils.labels import UNKNOWN, WITHOUT_VIEW
 
@@ -618,7 +618,7 @@ def test_without_jinja(monkeypatch):
 
     monkeypatch.setattr(builtins, "__import__", import_no_jinja)
     with pytest.raises(ImportError, match=r"pip install 'skplankton\[report\]'"):
-        check_jinja()
+        import_jinja()
 
 
 def test_n_below_is_counted_from_the_offset():

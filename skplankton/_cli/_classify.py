@@ -52,7 +52,7 @@ from skplankton._cli._reports import (
 )
 from skplankton._cli._samples import IfcbSample, Sample, find_samples
 from skplankton._cli._sizes import measure_sample
-from skplankton._report.page import check_jinja
+from skplankton._report.page import import_jinja
 from skplankton._utils.files import disk_errors
 from skplankton._utils.labels import UNKNOWN
 from skplankton._utils.progress import progress
@@ -71,7 +71,7 @@ _SAMPLE_ERRORS = (ValueError, FileNotFoundError, FileExistsError)
 def run(options: Namespace) -> int:
     """Classify the samples that are not finished."""
     if options.report:
-        check_jinja()
+        import_jinja()
     if options.ifcb:
         import_h5py()
     if options.pixel_size is not None:

@@ -9,6 +9,7 @@ from typing import Any
 
 import pandas as pd
 
+from skplankton._utils.extras import import_extra
 from skplankton._views.entries import image_pixels, is_missing, read_profile
 from skplankton.evaluation._displays.particle import draw_particle, measurements_of
 from skplankton.evaluation._displays.style import wrapped
@@ -24,13 +25,7 @@ _LINE = 22  # characters
 
 def check_matplotlib() -> None:
     """Raise an ImportError with the command that installs matplotlib."""
-    try:
-        import matplotlib.figure  # noqa: F401
-    except ImportError as error:
-        raise ImportError(
-            "suggest draws the particles with matplotlib, which is not installed. Run: "
-            "pip install 'skplankton[plot]'"
-        ) from error
+    import_extra("matplotlib.figure", "plot", "suggest needs matplotlib for its pages")
 
 
 def page_names(n_particles: int) -> list[str]:

@@ -27,7 +27,7 @@ from skplankton._cli._reports import (
     print_result,
 )
 from skplankton._cli._samples import find_samples, load_labeled
-from skplankton._report.page import check_jinja
+from skplankton._report.page import import_jinja
 from skplankton._utils.files import disk_errors
 from skplankton._utils.labels import UNKNOWN
 from skplankton._utils.progress import progress
@@ -38,7 +38,7 @@ _CHUNK_SIZE = 4096
 def run(options: Namespace) -> int:
     """Classify the labeled particles, and print the scores."""
     if options.report:
-        check_jinja()
+        import_jinja()
     samples = find_samples(options.samples)
     if options.output is not None:
         make_folder(options.output, "--output")

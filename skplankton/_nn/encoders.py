@@ -15,6 +15,8 @@ from itertools import pairwise
 import torch
 from torch import Tensor, nn
 
+from skplankton._utils.extras import import_extra
+
 # No encoder here uses batch normalization: the features of a particle do not depend on
 # its batch, so that gradient caching is exact. Images are normalized by groups of
 # channels, which removes brightness and contrast. In a profile the level of a channel
@@ -102,13 +104,11 @@ def _import_factory(spec: str, modality: str) -> Callable[..., nn.Module]:
 
 
 def _timm_factory(name: str) -> Callable[..., nn.Module]:
-    try:
-        import timm
-    except ImportError as error:
-        raise ImportError(
-            f"image_encoder={name!r} is not 'auto', 'mlp' or 'cnn', and as a timm "
-            "model name it needs timm: pip install 'skplankton[timm]'."
-        ) from error
+    need = (
+        f"image_encoder={name!r} is not 'auto', 'mlp' or 'cnn', and as the name of a "
+        "timm model it needs timm"
+    )
+    timm = import_extra("timm", "timm", need)
     if not timm.is_model(name):
         close = difflib.get_close_matches(name, timm.list_models(), n=3)
         hint = f" Did you mean {' or '.join(map(repr, close))}?" if close else ""

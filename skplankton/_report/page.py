@@ -10,17 +10,12 @@ from numbers import Real
 from typing import Any
 
 from skplankton._report.pictures import HEIGHT, WIDTH
+from skplankton._utils.extras import import_extra
 
 
-def check_jinja() -> None:
-    """Raise an ImportError with the command that installs Jinja2."""
-    try:
-        import jinja2  # noqa: F401
-    except ImportError as error:
-        raise ImportError(
-            "A report is written with Jinja2, which is not installed. Run: pip install "
-            "'skplankton[report]'"
-        ) from error
+def import_jinja() -> Any:
+    """The module jinja2, or an ImportError with the command that installs it."""
+    return import_extra("jinja2", "report", "A report needs Jinja2")
 
 
 def render(template: str, **values: Any) -> str:
@@ -29,9 +24,7 @@ def render(template: str, **values: Any) -> str:
     Every value is escaped. The page forbids the browser whatever is not in it: other
     files, the network, and any script but ours.
     """
-    check_jinja()
-    import jinja2
-
+    jinja2 = import_jinja()
     environment = jinja2.Environment(
         loader=jinja2.PackageLoader("skplankton._report"),
         autoescape=True,

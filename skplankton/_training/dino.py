@@ -18,6 +18,7 @@ from skplankton._training.batches import BalancedBatches, PairDataset
 from skplankton._training.devices import autocast, seeded
 from skplankton._training.divergence import diverged, is_finite
 from skplankton._training.schedule import WarmupCosine
+from skplankton._utils.extras import import_extra
 from skplankton._utils.progress import progress
 
 HEAD_WIDTH = 512  # of the hidden layers; 2048 in Caron et al., for a thousand classes
@@ -87,14 +88,10 @@ def make_head(width: int, head_width: int, bottleneck_width: int, n_prototypes: 
 
 def import_lightly() -> tuple[type[nn.Module], type[nn.Module]]:
     """DINOLoss and DINOProjectionHead, or what to install."""
-    try:
-        from lightly.loss import DINOLoss
-        from lightly.models.modules import DINOProjectionHead
-    except ImportError as error:
-        raise ImportError(
-            "DINOEmbedder needs lightly: pip install 'skplankton[dino]'."
-        ) from error
-    return DINOLoss, DINOProjectionHead
+    need = "DINOEmbedder needs lightly"
+    losses = import_extra("lightly.loss", "dino", need)
+    heads = import_extra("lightly.models.modules", "dino", need)
+    return losses.DINOLoss, heads.DINOProjectionHead
 
 
 def train_dino(

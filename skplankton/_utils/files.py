@@ -14,7 +14,12 @@ from pathlib import Path
 
 UNFINISHED = ".part"
 FREE_SOME = "Free some space, or write to another disk."
-_FULL = (errno.ENOSPC, errno.EDQUOT)
+_NO_SPACE = "no space is left on the disk"
+_FULL = {
+    errno.ENOSPC: _NO_SPACE,
+    errno.EDQUOT: _NO_SPACE,
+    errno.EFBIG: "the disk or a limit (ulimit -f) allows no file large enough",
+}
 
 
 @contextmanager
@@ -76,7 +81,7 @@ def disk_errors(
     part: Path | None = None,
     advice: str = FREE_SOME,
 ) -> Iterator[None]:
-    """Raise the error of a full disk or quota again, with `path` in its message.
+    """Raise the error of a full disk, quota or file again, with `path` in its message.
 
     Parameters
     ----------
@@ -103,7 +108,7 @@ def disk_errors(
         removed = "" if part is None else " What was written is removed."
         raise OSError(
             error.errno,
-            f"no space is left on the disk to write {os.fspath(path)}{written}."
+            f"{_FULL[error.errno]} to write {os.fspath(path)}{written}."
             f"{removed} {advice}",
         ) from error
 

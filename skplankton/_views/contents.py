@@ -11,6 +11,7 @@ from typing import IO, Any
 
 import pandas as pd
 
+from skplankton._utils.extras import import_extra
 from skplankton._utils.reports import shortened
 
 Source = str | os.PathLike | bytes | bytearray | memoryview
@@ -74,15 +75,10 @@ def _is_file_dict(entry: Any) -> bool:
 
 def _read_url(url: str) -> bytes:
     """The object at a URL; a missing one raises FileNotFoundError."""
+    need = f"{shortened(url)!r} is a URL, and needs fsspec"
+    fsspec = import_extra("fsspec.core", "remote", need)
     try:
-        from fsspec.core import url_to_fs
-    except ImportError as error:
-        raise ImportError(
-            f"{shortened(url)!r} is a URL, which is read with fsspec, and that is not "
-            "installed. Run: pip install 'skplankton[remote]'"
-        ) from error
-    try:
-        file_system, path = url_to_fs(url)
+        file_system, path = fsspec.url_to_fs(url)
         return file_system.cat_file(path)
     except (FileNotFoundError, KeyError) as error:  # KeyError: older zip file systems
         raise FileNotFoundError("there is no such file or object") from error

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 from collections.abc import Callable
 from functools import partial
 from numbers import Integral, Real
@@ -12,6 +11,7 @@ import numpy as np
 import pandas as pd
 from joblib import Parallel, delayed, effective_n_jobs
 
+from skplankton._utils.extras import import_extra
 from skplankton._utils.reports import Problems
 from skplankton._views.decoding import LUMA, cropped_pixels
 from skplankton._views.entries import is_missing
@@ -248,13 +248,7 @@ def _measure_entry(entry: Any, *, crop_top: int, crop_bottom: int) -> Measured:
 
 
 def import_skimage() -> None:
-    try:
-        importlib.import_module("skimage.measure")
-    except ImportError as error:
-        raise ImportError(
-            "measure_particles needs scikit-image, which is not installed. Run: "
-            "pip install 'skplankton[size]'"
-        ) from error
+    import_extra("skimage.measure", "size", "measure_particles needs scikit-image")
 
 
 def _positive(name: str, value: Any) -> float:

@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike
 
+from skplankton._utils.extras import import_extra
 from skplankton._utils.files import unfinished
 from skplankton.datasets._ifcb.labels import UNCLASSIFIED
 from skplankton.datasets._ifcb.names import object_id, parse_object_id
@@ -230,11 +231,4 @@ def _write_h5(path: Path, table: _Predictions, classifier_name: str) -> None:
 
 def import_h5py() -> Any:
     """The module h5py, or an ImportError with the command that installs it."""
-    try:
-        import h5py
-    except ImportError as error:
-        raise ImportError(
-            "HDF5 files need h5py: pip install 'skplankton[ifcb]'. Or pass "
-            "file_format='csv'."
-        ) from error
-    return h5py
+    return import_extra("h5py", "ifcb", "file_format='h5' (not 'csv') needs h5py")

@@ -4,6 +4,8 @@ from typing import Any
 
 import numpy as np
 
+from skplankton._utils.extras import import_extra
+
 # Color-blind safe palette (Okabe and Ito 2008), without the yellow, which is too pale
 # for a line on white.
 BLUE, VERMILION = "#0072B2", "#D55E00"
@@ -23,14 +25,7 @@ _VIEW_NAMES = {"image": "I", "profile": "P", "both": "I+P", "all": "I+P"}
 
 def import_pyplot(display: str) -> Any:
     """Matplotlib's pyplot, or an ImportError with the command that installs it."""
-    try:
-        import matplotlib.pyplot as plt
-    except ImportError as error:
-        raise ImportError(
-            f"{display}.plot needs matplotlib, which is not installed. Run: "
-            "pip install 'skplankton[plot]'"
-        ) from error
-    return plt
+    return import_extra("matplotlib.pyplot", "plot", f"{display}.plot needs matplotlib")
 
 
 def setup_name(gallery: str, query: str) -> str:

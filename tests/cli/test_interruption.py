@@ -25,7 +25,7 @@ from skplankton._training.contrastive import ContrastiveNet
 from skplankton.datasets import make_particles, write_cyz_json
 from skplankton.ecotaxa import read_ecotaxa
 
-from .helpers import weights
+from ..helpers import weights
 
 N_KILLS = int(os.environ.get("SKPLANKTON_KILLS", "3"))
 # All samples are processed alike: a few of the steps cover every kind.
