@@ -19,7 +19,6 @@ from sklearn.pipeline import Pipeline
 from skplankton._cli._embedder import as_X
 from skplankton._cli._files import write_whole
 from skplankton._cli._samples import Sample, described
-from skplankton._show_versions import version_of
 
 _FORMAT = "skplankton model 1"
 
@@ -65,7 +64,13 @@ class Model:
 
 def versions() -> dict[str, str]:
     """The versions of the installed libraries."""
-    return {name: version_of(name) for name in ("skplankton", "scikit-learn", "torch")}
+    import sklearn
+    import torch
+
+    import skplankton
+
+    modules = {"skplankton": skplankton, "scikit-learn": sklearn, "torch": torch}
+    return {name: str(module.__version__) for name, module in modules.items()}
 
 
 def save_model(model: Model, path: Path, scratch: Path) -> None:
