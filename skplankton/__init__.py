@@ -14,6 +14,7 @@ _HOME_OF_NAME = {
     "load_model": "skplankton._sharing.models",
     "model_card": "skplankton._sharing.models",
     "save_model": "skplankton._sharing.models",
+    "show_versions": "skplankton._show_versions",
 }
 _SUBMODULES = (
     "abundance",
@@ -43,6 +44,7 @@ __all__ = [
     "model_selection",
     "recipes",
     "save_model",
+    "show_versions",
     "size",
 ]
 

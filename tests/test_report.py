@@ -4,10 +4,10 @@ What only a browser knows is checked by .ci/browser.py, on the same pages.
 """
 
 import base64
-import builtins
 import hashlib
 import io
 import re
+import sys
 from html.parser import HTMLParser
 from itertools import pairwise
 from pathlib import Path
@@ -609,14 +609,7 @@ def test_numbers_as_texts(function, value, text):
 
 
 def test_without_jinja(monkeypatch):
-    original = builtins.__import__
-
-    def import_no_jinja(name, *args, **kwargs):
-        if name.startswith("jinja2"):
-            raise ImportError(name)
-        return original(name, *args, **kwargs)
-
-    monkeypatch.setattr(builtins, "__import__", import_no_jinja)
+    monkeypatch.setitem(sys.modules, "jinja2", None)
     with pytest.raises(ImportError, match=r"pip install 'skplankton\[report\]'"):
         import_jinja()
 

@@ -1,10 +1,15 @@
 """Progress of long work: a bar on a terminal or in a notebook, lines in a log file."""
 
 import sys
+import warnings
 from typing import Any
 
-from tqdm import tqdm
-from tqdm.auto import tqdm as notebook_or_terminal_bar
+from tqdm import TqdmWarning, tqdm
+
+with warnings.catch_warnings():
+    # Bars in a notebook need ipywidgets. Without it there are lines, which will do.
+    warnings.simplefilter("ignore", TqdmWarning)
+    from tqdm.auto import tqdm as notebook_or_terminal_bar
 
 # In a log file; work that takes less leaves no line there.
 SECONDS_PER_LINE = 30.0
