@@ -1,4 +1,4 @@
-"""Tables of Dask and Ray, which are not in memory → an error with what to do instead."""
+"""Tables of Dask and Ray, not in memory → an error with what to do instead."""
 
 from __future__ import annotations
 
