@@ -77,7 +77,7 @@ def frozen_clock(monkeypatch):
 
 @pytest.fixture(autouse=True)
 def counted_once(monkeypatch):
-    """The intervals of counts take the most time, and are the same for the same rows."""
+    """Intervals of counts take the most time, and are the same for the same rows."""
     original = _classify.count_sample
 
     def remembered(model, rows, has_image, samples):
@@ -217,7 +217,7 @@ def test_a_sample_that_cannot_be_classified(station, tmp_path, capsys):
     assert "error: 1 sample could not be classified: broken" in printed
     assert content(names) == content(whole)
     # Mended, its shard alone is run again.
-    shutil.copy(station.season / "s4.json", broken)
+    shutil.copy(station.season / "s0.json", broken)
     assert classify(station, whole, "--report", samples=paths) == 0
     assert run_shards(station, names, 2, "--report", samples=paths, only=[1]) == [0]
     assert run("merge", names) == 0
