@@ -20,7 +20,7 @@ pytest.importorskip("distributed")
 
 ROOT = Path(__file__).parent.parent
 PAGE = ROOT / "docs" / "user_guide" / "large_data.rst"
-TIME_LIMIT = 300  # seconds, of a busy machine; it takes some 15
+TIME_LIMIT = 600  # seconds, of a busy machine; it takes some 20
 
 # Runs the snippets of a folder, in order, and then what the test wants to know.
 PROGRAM = """
@@ -33,6 +33,7 @@ def main():
     names = {"__name__": "__main__"}
     for snippet in sorted(Path("snippets").iterdir()):
         text = snippet.read_text(encoding="utf-8")
+        print(snippet, flush=True)
         if snippet.suffix == ".json":
             for arguments in json.loads(text):
                 assert _cli.main(arguments) == 0, arguments
@@ -85,8 +86,8 @@ def test_no_snippet_escapes():
     found = snippets()
     assert {language for language, _ in found} == {"python", "console", "bash"}
     n_blocks = sum(page.count(mark) for mark in ("code-block::", "code::", ">>>"))
-    assert len(found) == n_blocks == 10
-    assert not re.search(r"[^:.]::\n", page)  # a literal block has no language
+    assert len(found) == n_blocks == 9
+    assert not re.search(r"^(?! *\.\. ).*::$", page, re.M)  # blocks without a language
     commands = sum(text.count("python -m skplankton") for _, text in found)
     assert commands == 6
 
@@ -111,12 +112,12 @@ def shell(tmp_path):
                 sys.exit(subprocess.call(["bash", "-c", last[len("--wrap="):]]))
             assert options == ["--parsable"], options
             text = open(last).read()
-            first, end = re.search(r"^#SBATCH --array=(\\d+)-(\\d+)$", text, re.M).groups()
+            array = re.search(r"^#SBATCH --array=(\\d+)-(\\d+)$", text, re.M)
             (cpus,) = re.findall(r"^#SBATCH --cpus-per-task=(\\d+)$", text, re.M)
-            for task in range(int(first), int(end) + 1):
-                set_by_slurm = {"SLURM_ARRAY_TASK_ID": str(task)}
-                set_by_slurm["SLURM_CPUS_PER_TASK"] = cpus
-                subprocess.check_call(["bash", last], env={**os.environ, **set_by_slurm})
+            os.environ["SLURM_CPUS_PER_TASK"] = cpus
+            for task in range(int(array[1]), int(array[2]) + 1):
+                os.environ["SLURM_ARRAY_TASK_ID"] = str(task)
+                subprocess.check_call(["bash", last])
             print(1234)
             """
         )
@@ -157,9 +158,7 @@ def test_every_snippet_runs(shell, tmp_path):
             path.with_suffix(".py").write_text(text, encoding="utf-8")
     (tmp_path / "program.py").write_text(PROGRAM)
     (tmp_path / "questions.py").write_text(QUESTIONS)
-    submitted = json.loads(
-        sorted((tmp_path / "snippets").glob("*.json"))[-1].read_text()
-    )
+    submitted = json.loads((tmp_path / "snippets" / "04.json").read_text())
     shards = [words[words.index("--shard") + 1] for words in submitted[:-1]]
     assert shards == [f"{i}/10" for i in range(10)]
     assert submitted[-1] == ["merge", "names"]
