@@ -23,6 +23,7 @@ DEPENDENCIES = (
 )
 EXTRAS = {
     "completion": "shtab",
+    "dask": "dask",
     "dino": "lightly",
     "ifcb": "h5py",
     "plot": "matplotlib",

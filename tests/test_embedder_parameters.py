@@ -97,7 +97,7 @@ def test_jobs_reach_the_decoding(X, monkeypatch):
     used = []
 
     class Parallel:
-        def __init__(self, n_jobs):
+        def __init__(self, n_jobs, backend):
             used.append(n_jobs)
 
         def __call__(self, tasks):

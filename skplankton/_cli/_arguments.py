@@ -11,6 +11,7 @@ from pathlib import Path
 
 from skplankton import __version__
 from skplankton._cli._config import arguments_from
+from skplankton._cli._shards import Shard
 
 # Exit codes of the commands.
 DONE = 0
@@ -148,6 +149,19 @@ The file of --metadata has a column sample_id and others such as volume_ml, date
 latitude, longitude, depth_min, depth_max, and further ones for EcoTaxa that begin with
 sample_, acq_, process_ or object_. A sample whose row has changed is classified again.
 """
+_MERGE = """\
+Join what many processes or machines have classified: with the same command, but
+for --shard 0/10, --shard 1/10 and so on to --shard 9/10. Each shard takes its share of
+the samples, and writes into a folder of its own, in DIR/progress/shards.
+
+The results in DIR are then those of a single classify without --shard, byte for byte
+(but for the time in archives for EcoTaxa), and so is the exit code. Tables of all
+samples, and report.html if the shards were run with --report, are written by merge
+alone. Run it again after an interruption, or after some shards were run again.
+
+An error names the shards that are missing or not done, and those that were run with
+another model, other options or other samples. Nothing is moved then.
+"""
 _INFO = """\
 Print what a model was trained on, how well its labeled particles recognize one another,
 the number of them of each species, and the versions of the libraries.
@@ -213,6 +227,7 @@ def _parser() -> tuple[argparse.ArgumentParser, argparse._SubParsersAction]:
     _add_suggest(commands)
     _add_fit(commands)
     _add_classify(commands)
+    _add_merge(commands)
     _add_evaluate(commands)
     _add_info(commands)
     return parser, commands
@@ -371,6 +386,14 @@ def _add_classify(commands) -> None:
         "them and start again",
     )
     parser.add_argument(
+        "--shard",
+        type=_shard,
+        metavar="I/N",
+        help="classify every N-th sample only, beginning with the I-th: one of N "
+        "processes that share the samples. I counts from 0 to N - 1. When all N are "
+        "done, run merge DIR",
+    )
+    parser.add_argument(
         "--chunk-size",
         type=_positive_int,
         metavar="N",
@@ -379,6 +402,18 @@ def _add_classify(commands) -> None:
         "no more (default: %(default)s)",
     )
     _add_common(parser, channels="those of the model")
+
+
+def _add_merge(commands) -> None:
+    parser = _command(commands, "merge", "join the results of classify --shard", _MERGE)
+    parser.add_argument(
+        "folder",
+        type=Path,
+        metavar="DIR",
+        help="the output folder, the same for all shards",
+    )
+    parser.set_defaults(cache=None, device="auto", strict=False)
+    _add_debug(parser)
 
 
 def _add_evaluate(commands) -> None:
@@ -555,6 +590,22 @@ def _seed(text: str) -> int:
 def _n_jobs(text: str) -> int:
     value = _number(int, text, "a whole number, not 0")
     return value or _number(int, text, "a whole number, not 0", 1)
+
+
+def _shard(text: str) -> Shard:
+    index, slash, count = text.partition("/")
+    if not (slash and index.isdecimal() and count.isdecimal() and int(count)):
+        raise argparse.ArgumentTypeError(
+            f"expected two whole numbers, such as 0/10 for the first of ten shards, "
+            f"got {text!r}"
+        )
+    shard = Shard(int(index), int(count))
+    if shard.index >= shard.count:
+        raise argparse.ArgumentTypeError(
+            f"shards are counted from 0: expected 0/{count} to {shard.count - 1}"
+            f"/{count}, got {text!r}"
+        )
+    return shard
 
 
 def _positive_float(text: str) -> float:

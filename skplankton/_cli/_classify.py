@@ -17,8 +17,7 @@ import numpy as np
 import pandas as pd
 
 import skplankton
-from skplankton._cli._abundances import abundances, count_sample
-from skplankton._cli._arguments import DONE, FAILED, PROBLEMS
+from skplankton._cli._abundances import count_sample
 from skplankton._cli._files import json_bytes, read_json, write_whole
 from skplankton._cli._metadata import Metadata
 from skplankton._cli._model import (
@@ -33,16 +32,21 @@ from skplankton._cli._model import (
     open_model,
     read_model_file,
 )
+from skplankton._cli._outcome import (
+    report_outcome,
+    species_table,
+    write_page,
+    write_tables,
+)
 from skplankton._cli._output_folder import (
     PART_PATTERN,
-    REPORT,
     RESERVED,
     SAMPLES,
-    SPECIES,
     OutputFolder,
     result_names,
+    results_of_other_run,
 )
-from skplankton._cli._pages import write_day_report, write_excerpt
+from skplankton._cli._pages import model_card, write_excerpt
 from skplankton._cli._reports import (
     collected_reports,
     errors,
@@ -51,6 +55,7 @@ from skplankton._cli._reports import (
     print_result,
 )
 from skplankton._cli._samples import IfcbSample, Sample, find_samples
+from skplankton._cli._shards import Report, withdraw_report
 from skplankton._cli._sizes import measure_sample
 from skplankton._report.page import import_jinja
 from skplankton._utils.files import disk_errors
@@ -81,7 +86,10 @@ def run(options: Namespace) -> int:
     metadata = _read_metadata(options)
     metadata.report_differences(samples)
     content = read_model_file(options.model)
-    with disk_errors(options.output), OutputFolder.opened(options.output) as folder:
+    path, shard = options.output, options.shard
+    if shard is not None:
+        path = shard.folder(path)
+    with disk_errors(path), OutputFolder.opened(path) as folder:
         try:
             return _classify(samples, metadata, content, folder, options)
         except (KeyboardInterrupt, OSError):
@@ -137,33 +145,36 @@ def _classify(
         "channels": options.channels,
         "skplankton": skplankton.__version__,
     }
-    is_other_run = folder.is_of_other_run(run)
-    if is_other_run and folder.has_results() and not options.overwrite:
-        raise ValueError(
-            f"{folder.path} contains results of another model, of other --channels or "
-            "of another version of skplankton. Results are not mixed: choose another "
-            "--output, or pass --overwrite to remove these and start again."
-        )
-    wanted = {"table"} | ({"ecotaxa"} if options.ecotaxa else set())
-    wanted |= {"excerpt"} if options.report else set()
-    wanted |= {"ifcb"} if options.ifcb else set()
-    if options.pixel_size is not None:
-        wanted |= {"sizes", f"sizes at {options.pixel_size} µm"}  # other ones are not
-    failed: dict[str, Exception] = {}
+    shard, names = options.shard, [sample.name for sample in samples]
+    folders = [folder]
+    if shard is not None:
+        samples = shard.share(samples)
+        folders.append(OutputFolder(options.output))  # with what was merged before
+    earlier: dict[str, Any] = {}
+    of_this_run = []
+    for place in folders:
+        if not place.is_of_other_run(run):
+            of_this_run.append(place)
+            earlier |= place.records()
+        elif place.has_results() and not options.overwrite:
+            raise results_of_other_run(place.path)
+    wanted, must_agree = _wanted(options), _options_of_results(options)
+    failed: dict[str, str] = {}
     records: dict[str, Any] = {}
     waiting: list[tuple[Sample, str]] = []
-    earlier = {} if is_other_run else folder.records()
     described = {name for name, record in earlier.items() if record["metadata"]}
     for sample in samples:
         with _sample_errors(failed, sample, options):
             state = sample.state()
-            record = (
-                None if is_other_run else folder.finished(sample.name, state, wanted)
-            )
+            found = [p.finished(sample.name, state, wanted) for p in of_this_run]
+            record = next(filter(None, found), None)
             # Without --metadata, a finished sample keeps what was given before.
             given = metadata.of(sample.name)
             if record is not None and given in (None, record["metadata"]):
                 records[sample.name] = record
+                if record is not found[0]:
+                    folder.forget(sample.name)  # of another state of its files
+                folder.remove_parts(sample.name)
                 continue
             waiting.append((sample, state))
             if given is None and sample.name in described:
@@ -175,33 +186,70 @@ def _classify(
         print_result(
             f"{plural(len(records), 'sample')} classified before; left as they are"
         )
+    card = None
     if waiting or (records and options.report):
         model = open_model(content, options.model)
+        card = model_card(model, content, options.model)
+    if shard is not None:
+        withdraw_report(folder.path)
+    if waiting or shard is not None:
+        folder.begin_run(run)
     if waiting:
         model.configure(
             device=options.device, n_jobs=options.n_jobs, strict=options.strict
         )
-        folder.begin_run(run)
         job = SampleJob(model, metadata, folder, options, wanted)
         for sample, state in waiting:
             with _sample_errors(failed, sample, options):
                 records[sample.name] = job.classify_sample(sample, state)
+    if shard is not None:
+        Report(
+            shard=shard,
+            folder=folder.path,
+            run=run,
+            options=must_agree,
+            samples=names,
+            failed=failed,
+            card=card if options.report and records else None,
+            may_overwrite=options.overwrite,
+            is_merged=False,
+        ).write()
+        then = f"when all are done, run: python -m skplankton merge {options.output}"
+        return report_outcome(records, failed, folder, f"shard {shard}; {then}")
     if waiting or records:
-        folder.write_species()
-        folder.write_samples()
-        folder.write_abundance(options.imaged_only)
-        _report_profiles(records, options.imaged_only)
-    if records and options.report:
-        page = write_day_report(folder, records, failed, model, content, options)
-        print_result(f"report: {page}")
-    elif options.report:
-        (folder.path / REPORT).unlink(missing_ok=True)  # of an earlier day
-    return _report_outcome(records, failed, folder)
+        write_tables(folder, records, options.imaged_only)
+    if options.report:
+        write_page(folder, records, failed, card, options.imaged_only)
+    return report_outcome(records, failed, folder, species_table(folder))
+
+
+def _wanted(options: Namespace) -> set[str]:
+    """The kinds of results."""
+    wanted = {"table"} | ({"ecotaxa"} if options.ecotaxa else set())
+    wanted |= {"excerpt"} if options.report else set()
+    wanted |= {"ifcb"} if options.ifcb else set()
+    if options.pixel_size is not None:
+        wanted |= {"sizes", f"sizes at {options.pixel_size} µm"}  # other ones are not
+    return wanted
+
+
+def _options_of_results(options: Namespace) -> dict[str, Any]:
+    """The options that all shards must agree in, besides the run."""
+    metadata = options.metadata and hashlib.sha256(options.metadata.read_bytes())
+    return {
+        "--ecotaxa": options.ecotaxa,
+        "--report": options.report,
+        "--ifcb": options.ifcb,
+        "--pixel-size": options.pixel_size,
+        "--imaged-only": options.imaged_only,
+        "--metadata": metadata and metadata.hexdigest(),
+        "--chunk-size": options.chunk_size,  # of which the last digits depend
+    }
 
 
 @contextmanager
 def _sample_errors(
-    failed: dict[str, Exception], sample: Sample, options: Namespace
+    failed: dict[str, str], sample: Sample, options: Namespace
 ) -> Iterator[None]:
     """Report the error of a sample and go on, unless --strict or --debug is set."""
     try:
@@ -209,58 +257,8 @@ def _sample_errors(
     except _SAMPLE_ERRORS as error:
         if options.strict or options.debug:
             raise
-        failed[sample.name] = error
+        failed[sample.name] = str(error)
         print_message(f"{sample.name} could not be classified: {error}")
-
-
-def _report_profiles(records: dict[str, Any], imaged_only: bool) -> None:
-    """Say what the counts of particles without an image rest on."""
-    if imaged_only or not records:
-        return
-    counts = pd.concat([abundances({n: r}, False) for n, r in records.items()])
-    n_profiles = int(counts["count_profile_only"].fillna(0).sum())
-    if n_profiles and counts["count_imaged"].fillna(0).any():
-        print_result(
-            f"{plural(n_profiles, 'particle')} without an image: counted by the "
-            "profile alone, mostly without correction, since the labeled particles "
-            "have images. If particles are photographed whatever their species, "
-            "--imaged-only counts those with an image, and scales the counts."
-        )
-
-
-def _report_outcome(
-    records: dict[str, Any], failed: dict[str, Exception], folder: OutputFolder
-) -> int:
-    """Print the summary; return the exit code."""
-    n_particles = sum(record["particles"] for record in records.values())
-    n_unlabeled = sum(record["unnamed"] for record in records.values())
-    if records:
-        print_result(
-            f"{plural(len(records), 'sample')}, {plural(n_particles, 'particle')}, "
-            f"{n_unlabeled} of them without a predicted label: "
-            f"{folder.path / SPECIES}.csv"
-        )
-    with_problems = [name for name, record in records.items() if record["problems"]]
-    for name in with_problems:
-        print_message(
-            f"{name}: something could not be read, see "
-            f"{folder.path / result_names(name)['problems']}"
-        )
-    partial = [
-        name for name, r in records.items() if r["sample"]["is_partial"] == str(True)
-    ]
-    if partial:
-        print_message(
-            f"{plural(len(partial), 'sample')} read in part only, so that counts may "
-            f"be too low: {', '.join(partial)}. See {folder.path / SAMPLES}.csv"
-        )
-    if failed:
-        print_message(
-            f"error: {plural(len(failed), 'sample')} could not be classified: "
-            f"{', '.join(failed)} (see the messages above)"
-        )
-        return FAILED
-    return PROBLEMS if with_problems else DONE
 
 
 @dataclass(frozen=True)
@@ -315,6 +313,7 @@ class SampleJob:
         if problems:
             results["problems"] = work / names["problems"]
             text = "\n\n".join(problems) + "\n"
+            text = text.replace(f"{work}{os.sep}", "")  # which will be gone
             content = text.encode(errors="backslashreplace")  # names of files
             write_whole(results["problems"], content, work)
         n_unlabeled = counts.pop("")
@@ -331,6 +330,8 @@ class SampleJob:
             "metadata": self.metadata.of(sample.name) or {},
         }
         self.folder.finish(sample.name, results, record)
+        if self.options.shard is None:
+            self.folder.update_tables()
         without = f", {n_unlabeled} without a predicted label" if n_unlabeled else ""
         print_result(f"{sample.name}: {plural(len(table), 'particle')}{without}")
         return record

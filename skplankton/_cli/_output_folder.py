@@ -113,13 +113,18 @@ class OutputFolder:
             for work in sorted(self._begun.iterdir()):
                 self._remove_results(work.name.removesuffix(_WORK))
                 shutil.rmtree(work)
-            # A record is removed after its results: every result has one at any time.
             for name in self.records():
-                self._remove_results(name)
-                self._record_file(name).unlink()
+                self.forget(name)
             for name in _OF_ALL_SAMPLES:
                 (self.path / name).unlink(missing_ok=True)
         write_whole(self._run_file, json_bytes(run), self.progress)
+
+    def forget(self, sample: str) -> None:
+        """Remove a finished sample, if there is one of this name."""
+        # A record is removed after its results: every result has one at any time.
+        if self._record_file(sample).is_file():
+            self._remove_results(sample)
+            self._record_file(sample).unlink()
 
     def records(self) -> dict[str, Any]:
         """The record of each finished sample, by name."""
@@ -142,8 +147,11 @@ class OutputFolder:
         needed = set(wanted) & set(record["results"])
         if not all((self.path / names[kind]).is_file() for kind in needed):
             return None
-        shutil.rmtree(self._work_folder(sample), ignore_errors=True)
         return record
+
+    def remove_parts(self, sample: str) -> None:
+        """Remove what a finished sample no longer needs."""
+        shutil.rmtree(self._work_folder(sample), ignore_errors=True)
 
     def begin(self, sample: str, state: str) -> Path:
         """The folder for the parts of a sample, including those that exist already."""
@@ -179,7 +187,40 @@ class OutputFolder:
         content = json_bytes({**record, "results": sorted(results)})
         work = self._work_folder(sample)
         write_whole(self._record_file(sample), content, work)
-        shutil.rmtree(work, ignore_errors=True)
+        self.remove_parts(sample)
+
+    def adopt(self, other: OutputFolder, samples: Iterable[str]) -> None:
+        """Move these samples here from the folder of a shard, which has no others left.
+
+        One that the shard began but could not finish is not finished here, either.
+        """
+        for sample in samples:
+            record = read_json(other._record_file(sample))
+            begun = read_json(other._work_folder(sample) / "begun.json")
+            if record is not None:
+                self.begin(sample, record["state"])
+                results = {
+                    kind: self._whereabouts(other, result_names(sample)[kind])
+                    for kind in record["results"]
+                }
+                self.finish(sample, results, record)
+                other._record_file(sample).unlink()
+            elif begun is not None:
+                self.begin(sample, begun["state"])
+        for sample in other.records():  # of a run with other samples
+            other.forget(sample)
+
+    def _whereabouts(self, other: OutputFolder, name: str) -> Path:
+        """Where a result of a shard is: a killed process may have moved it already."""
+        there, here = other.path / name, self.path / name
+        if not there.exists() and not here.exists():
+            raise FileNotFoundError(
+                f"{there} is gone. Run the shard again, and merge again."
+            )
+        return there if there.exists() else here
+
+    def update_tables(self) -> None:
+        """Write the tables of all samples while further ones are classified."""
         # If one is open in another program, it is written again at the end.
         for write in (self.write_species, self.write_samples):
             with suppress(PermissionError):
@@ -231,6 +272,15 @@ class OutputFolder:
     def _remove_results(self, sample: str) -> None:
         for file in result_names(sample).values():
             (self.path / file).unlink(missing_ok=True)
+
+
+def results_of_other_run(path: Path) -> ValueError:
+    """The error for a folder with results of another run."""
+    return ValueError(
+        f"{path} contains results of another model, of other --channels or of another "
+        "version of skplankton. Results are not mixed: choose another --output, or "
+        "pass --overwrite to remove these and start again."
+    )
 
 
 def _not_ours(path: Path) -> FileExistsError:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-from argparse import Namespace
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
@@ -55,25 +54,24 @@ def write_excerpt(
 def write_day_report(
     folder: OutputFolder,
     records: Mapping[str, Any],
-    failed: Mapping[str, Exception],
-    model: Model,
-    content: bytes,
-    options: Namespace,
+    failed: Mapping[str, str],
+    card: ModelCard,
+    imaged_only: bool,
 ) -> Path:
     """Write the page of these samples; return its path."""
     names = sorted(records)
-    warnings = [Warn("Not classified", f"{name}: {failed[name]}") for name in failed]
+    warnings = [Warn("Not classified", f"{n}: {failed[n]}") for n in sorted(failed)]
     warnings += _unread_warnings(folder, [n for n in names if records[n]["problems"]])
-    warnings += _label_warnings(model.pipeline["gallery"].classes_)
+    warnings += _label_warnings(sorted(card.gallery))
 
     def read_excerpt(name: str) -> dict[str, Any]:
         return read_json(folder.path / result_names(name)["excerpt"])
 
     page = day_page(
         _samples(records, read_excerpt),
-        abundances(records, options.imaged_only),
+        abundances(records, imaged_only),
         read_excerpt,
-        model_card(model, content, options.model),
+        card,
         warnings,
     )
     path = folder.path / REPORT

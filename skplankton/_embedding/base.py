@@ -12,6 +12,7 @@ from sklearn.base import (
 )
 from sklearn.utils.validation import check_is_fitted, validate_data
 
+from skplankton._utils.cluster_frames import reject_cluster_frame
 from skplankton._utils.labels import check_y
 from skplankton._utils.progress import progress
 from skplankton._views.pair_store import GrowingArray
@@ -163,6 +164,7 @@ class ParticleTransformer(
         """Raise errors that would otherwise appear only after reading or training."""
         from skplankton._nn.encoders import find_factory
 
+        reject_cluster_frame(X)
         self._hardware()
         if y is not None:
             check_y(X, y)

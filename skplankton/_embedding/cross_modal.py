@@ -139,7 +139,8 @@ class CrossModalEmbedder(ParticleTransformer):
         "warn" warns, "coerce" logs to ``skplankton``. In `transform`, a row with
         neither left is NaN throughout, for which the classifier predicts no class.
     n_jobs : int, default=None
-        Processes that decode files; None is 1 unless in a joblib context.
+        Processes that decode files; None is 1 unless in a joblib context. They are
+        of this machine also in the context of a cluster.
     warm_start : bool, default=False
         Start from the weights and scales of the previous fit, which must match the
         current parameters and X. A fixed temperature is the current `temperature`; a

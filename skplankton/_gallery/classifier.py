@@ -15,6 +15,7 @@ from skplankton._gallery.familiarity import class_levels, log_odds
 from skplankton._gallery.nearest import NearestEntries, neighbors_of_views
 from skplankton._gallery.votes import vote_shares
 from skplankton._gallery.walk import GalleryWalk
+from skplankton._utils.cluster_frames import reject_cluster_frame
 from skplankton._utils.labels import (
     check_outlier_label,
     check_two_classes,
@@ -606,6 +607,7 @@ class GalleryKNNClassifier(ClassifierMixin, BaseEstimator):
         ValueError
             If no row is labeled.
         """
+        reject_cluster_frame(X)
         labels, labeled = split_labels(y, self.unlabeled)
         check_consistent_length(X, labeled, sample_weight)
         if not labeled.any():
@@ -620,6 +622,7 @@ class GalleryKNNClassifier(ClassifierMixin, BaseEstimator):
         return super().score(X, labels, sample_weight)
 
     def _validate_embeddings(self, X, reset: bool) -> np.ndarray:
+        reject_cluster_frame(X)
         X = validate_data(
             self,
             X,

@@ -12,10 +12,12 @@ from typing import NamedTuple
 import joblib
 import numpy as np
 import pandas as pd
-from joblib import Parallel, delayed, effective_n_jobs
+from joblib import Parallel, delayed
 from PIL import Image
 from scipy.sparse import issparse
 
+from skplankton._utils.cluster_frames import reject_cluster_frame
+from skplankton._utils.jobs import local_jobs
 from skplankton._utils.reports import Problems, shortened
 from skplankton._views.decoding import (
     Decoded,
@@ -68,8 +70,9 @@ def as_table_or_array(X):
     Raises
     ------
     TypeError
-        If X holds images and profiles, but not in a table.
+        If X holds images and profiles, but not in a table, or not in memory.
     """
+    reject_cluster_frame(X)
     kind = f"{type(X).__module__.partition('.')[0]}.{type(X).__name__}"
     if kind == "polars.DataFrame":
         names = [name for name in MODALITIES if name in X.columns]
@@ -92,7 +95,7 @@ def as_table_or_array(X):
     if hasattr(X, "columns") and not isinstance(X, pd.DataFrame):
         raise TypeError(
             f"X is a {kind}; {EXPECTED}, in memory. Convert it first, for example by "
-            "X.compute() of Dask or X.to_pandas() of others."
+            "X.to_pandas()."
         )
     return X
 
@@ -174,7 +177,7 @@ class ParticleTable:
             raise ValueError("X is a table of 0 rows; at least one particle is needed.")
         self.index = X.index
         # Counted here: a reading thread does not see the joblib context of its caller.
-        self.n_jobs = max(1, effective_n_jobs(n_jobs))
+        self.n_jobs, self._backend = local_jobs(n_jobs)
         self.problems = Problems(errors)
         self.decoders = {
             "image": partial(
@@ -225,7 +228,7 @@ class ParticleTable:
         n_jobs = min(self.n_jobs, len(tasks))
         stop_at_error = self.problems.errors == "raise"
         if n_jobs > 1:
-            chunks = Parallel(n_jobs=n_jobs)(
+            chunks = Parallel(n_jobs=n_jobs, backend=self._backend)(
                 delayed(decode_entries)(decode, entries[task], stop_at_error)
                 for task in tasks
             )

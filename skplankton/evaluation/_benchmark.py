@@ -10,6 +10,7 @@ from joblib import Parallel, delayed
 from numpy.typing import ArrayLike
 
 from skplankton._gallery.classifier import present_views
+from skplankton._utils.jobs import local_jobs
 from skplankton._utils.labels import draw_per_class
 from skplankton._utils.progress import progress
 from skplankton._utils.random import draw_seeds
@@ -101,7 +102,7 @@ def cross_modal_benchmark(
         set. All models get the same galleries.
     n_jobs : int, default=None
         Number of threads for models and repeats; None is 1 unless in a joblib
-        context.
+        context. Nothing is sent to a cluster.
     verbose : int, default=0
         1 or more shows a progress bar.
 
@@ -192,7 +193,8 @@ def cross_modal_benchmark(
         pairs, numbers, weights, metric, len(labels.classes), len(sizes)
     )
     seeds = draw_seeds(n_repeats, random_state)
-    parallel = Parallel(n_jobs=n_jobs, prefer="threads", return_as="generator")
+    n_threads, backend = local_jobs(n_jobs, threads=True)
+    parallel = Parallel(n_threads, backend=backend, return_as="generator")
     n_runs = len(models) * n_repeats
     frames = []
     with progress(

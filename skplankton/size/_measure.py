@@ -9,9 +9,10 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
-from joblib import Parallel, delayed, effective_n_jobs
+from joblib import Parallel, delayed
 
 from skplankton._utils.extras import import_extra
+from skplankton._utils.jobs import local_jobs
 from skplankton._utils.reports import Problems
 from skplankton._views.decoding import LUMA, cropped_pixels
 from skplankton._views.entries import is_missing
@@ -73,8 +74,9 @@ def measure_particles(
     crop_top, crop_bottom : int, default=0
         Rows to remove from the top and bottom of each image, such as a scale bar.
     n_jobs : int, default=None
-        Number of processes. None means 1 unless in a `joblib.parallel_backend` context,
-        -1 means all cores.
+        Number of processes of this machine. None means 1 unless in a
+        `joblib.parallel_config` context, -1 means all cores. Nothing is sent to a
+        cluster.
     errors : {"raise", "warn", "coerce"}, default="raise"
         What to do about an image that cannot be read. "raise" stops at the first.
         Otherwise its `note` says so, and one report at the end lists them: in a
@@ -200,11 +202,11 @@ def _measure_all(
     """Measure images of any kind; the note of an unreadable one says so."""
     entries = images.to_numpy(dtype=object)
     stop_at_error = problems.errors == "raise"
-    n_processes = max(1, effective_n_jobs(n_jobs))
+    n_processes, backend = local_jobs(n_jobs)
     n_per_round = n_processes * ENTRIES_PER_TASK
     measured: list[Measured] = []
     # In rounds, so that an error is raised after the first that has one.
-    with Parallel(n_jobs=n_processes) as parallel:
+    with Parallel(n_jobs=n_processes, backend=backend) as parallel:
         for start in range(0, len(entries), n_per_round):
             some = entries[start : start + n_per_round]
             chunks = parallel(

@@ -9,8 +9,9 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
-from joblib import Parallel, delayed, effective_n_jobs
+from joblib import Parallel, delayed
 
+from skplankton._utils.jobs import local_jobs
 from skplankton._utils.progress import progress
 from skplankton._utils.reports import Problems
 from skplankton._views.stored import StoredImage, StoredProfile
@@ -223,7 +224,8 @@ def load_sources(
     problems = Problems(errors)
     folder = cache_folder(cache)
     channels = check_channels(channels)
-    n_jobs = min(effective_n_jobs(n_jobs), len(sources))
+    n_processes, backend = local_jobs(n_jobs)
+    n_processes = min(n_processes, len(sources))
     sizes = [source.stat().st_size for source in sources]
     stores: list[Store] = []
     with progress(
@@ -234,8 +236,8 @@ def load_sources(
         disable=not verbose,
     ) as bar:
         # Another process cannot update the bar; then it is updated after each file.
-        update = bar.update if n_jobs == 1 else None
-        arriving = Parallel(n_jobs=n_jobs, return_as="generator")(
+        update = bar.update if n_processes == 1 else None
+        arriving = Parallel(n_processes, backend=backend, return_as="generator")(
             delayed(stored_views)(
                 source,
                 folder,
