@@ -15,7 +15,7 @@ from skplankton._cli._output_folder import OutputFolder, results_of_other_run
 from skplankton._cli._reports import print_message
 from skplankton._cli._shards import Report, complete_reports, other_shards
 from skplankton._report.day import ModelCard
-from skplankton._report.page import check_jinja
+from skplankton._report.page import import_jinja
 from skplankton._utils.files import disk_errors
 
 
@@ -28,7 +28,7 @@ def run(options: Namespace) -> int:
         )
     reports = complete_reports(options.folder)
     if reports[0].options["--report"]:
-        check_jinja()
+        import_jinja()
     with disk_errors(options.folder), OutputFolder.opened(options.folder) as folder:
         return _merge(reports, folder)
 
