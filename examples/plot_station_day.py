@@ -87,7 +87,7 @@ print(counts.set_axis(["particles", "labeled"], axis="columns").to_string())
 # .. code-block:: console
 #
 #    $ python -m skplankton fit April.json June.json August.json
-#          --labels ecotaxa_export.tsv --output model.joblib
+#          --labels ecotaxa_export.tsv --output model.skops
 
 pipe = Pipeline(
     [
@@ -105,7 +105,7 @@ gallery_ids = particles["object_id"].to_numpy()[pipe["gallery"].gallery_indices_
 #
 # .. code-block:: console
 #
-#    $ python -m skplankton classify model.joblib today.json --output names --ecotaxa
+#    $ python -m skplankton classify model.skops today.json --output names --ecotaxa
 #          --report
 
 today_file = folder / "season" / "today.json"
@@ -140,7 +140,7 @@ print(objects.sort_values("object_score")[columns].head().to_string(index=False)
 #
 # .. code-block:: console
 #
-#    $ python -m skplankton evaluate model.joblib today.json --labels new_export.zip
+#    $ python -m skplankton evaluate model.skops today.json --labels new_export.zip
 
 true_labels = today["object_id"].map(truth).to_numpy()
 is_right = predicted == true_labels
@@ -235,7 +235,7 @@ class Framed:
         return f'<iframe srcdoc="{page}" width="100%" height="700"></iframe>'
 
 
-model, names = folder / "model.joblib", folder / "names"
+model, names = folder / "model.skops", folder / "names"
 labels = ("--labels", folder / "ecotaxa_export.tsv")
 run_command("fit", *past, *labels, "--output", model, "--max-epochs", 2)
 run_command("classify", model, today_file, "--output", names, "--report")
