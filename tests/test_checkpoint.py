@@ -19,7 +19,7 @@ from skplankton.datasets import make_particles
 from .helpers import quick, weights
 
 N_STEPS_PER_EPOCH = 3  # of `small`
-KILLS = int(os.environ.get("SKPLANKTON_KILLS", "2"))
+KILLS = int(os.environ.get("SKPLANKTON_KILLS", "1"))
 
 
 def small(X, **params):

@@ -29,7 +29,7 @@ from ..helpers import weights
 
 N_KILLS = int(os.environ.get("SKPLANKTON_KILLS", "3"))
 # All samples are processed alike: a few of the steps cover every kind.
-STRIDE = 7 if N_KILLS < 10 else 1
+STRIDE = 11 if N_KILLS < 10 else 1
 CHUNK_SIZE = "10"
 
 
