@@ -426,6 +426,8 @@ class SampleJob:
                 del results["ecotaxa"]
                 return []
             table, predicted = table[is_new], predicted[is_new]
+            # An export does not tell, and the project would get a column of it.
+            samples = samples.drop(columns="is_partial")
         is_species = ~predicted[NAME].isin(["", UNKNOWN])
         arguments: dict[str, Any] = {
             "predictions": predicted[NAME].where(is_species, None),

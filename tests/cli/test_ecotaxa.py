@@ -54,6 +54,7 @@ def test_update_leaves_out_what_a_person_has_judged(project, tmp_path, capsys):
         assert set(written["object_id"]) == others & named & set(table["object_id"])
         assert written["label"].notna().all()
         assert set(written["sample_id"]) == set(written["acq_id"]) == {sample}
+        assert not {"acq_is_partial", "acq_n_read"} & set(written)
         n_written += len(written)
     assert n_written > 0
     assert "of 30 objects to update in EcoTaxa" in capsys.readouterr().out
@@ -92,6 +93,13 @@ def test_channels_are_named(project, tmp_path, capsys, channels, message):
     error = capsys.readouterr().err
     assert message in error
     assert "object_area, object_mean, object_skew." in error
+
+
+def test_an_export_without_images(project, tmp_path, capsys):
+    project.rows.to_csv(tmp_path / "ecotaxa_export.tsv", sep="\t", index=False)
+    arguments = ("--output", tmp_path / "model.skops", "--channels", "object_area")
+    assert run("fit", tmp_path, *arguments) == 1
+    assert "0 have an image, and 60 a profile" in capsys.readouterr().err
 
 
 def test_a_sample_that_cannot_be_a_file_name(tmp_path, capsys):
