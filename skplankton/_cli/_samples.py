@@ -252,7 +252,9 @@ class EcotaxaSample(Sample):
             if isinstance(wanted, Mapping):
                 problem = "cannot have other names, as in --channels NAME=OTHER"
             elif unknown:
-                problem = f"do not contain {', '.join(unknown)}, of --channels"
+                problem = (
+                    f"do not contain {', '.join(unknown)}, of --channels or the model"
+                )
             raise ValueError(
                 f"{self.source}: the measurements of an export of EcoTaxa {problem}. "
                 "Choose those that tell species apart, such as --channels "
