@@ -5,10 +5,12 @@ layout of the published sets; with the labels that a person has given to them. T
 small, so that all commands of all pages take seconds.
 """
 
+import io
 import zipfile
 
 import numpy as np
 import pandas as pd
+from PIL import Image
 
 from skplankton.datasets import (
     make_particles,
@@ -50,6 +52,7 @@ def write_field_files(folder):
     _write_ecotaxa_export(folder / "ecotaxa_export.zip", season)
     _write_ecotaxa_export(folder / "validated.zip", today)
     _write_ecotaxa_export(folder / "new_export.zip", today)
+    write_ecotaxa_project(folder / "project.zip")
     return truth
 
 
@@ -68,6 +71,40 @@ def _write_ecotaxa_export(path, labels):
     text = pd.DataFrame(columns).to_csv(sep="\t", index=False)
     with zipfile.ZipFile(path, "w") as archive:
         archive.writestr("ecotaxa_export.tsv", text)
+
+
+def write_ecotaxa_project(path):
+    """An export with images: 60 objects, 40 of them validated and 4 dubious."""
+    X, y = make_particles(
+        60, n_species=3, profile="measurements", random_state=0, return_X_y=True
+    )
+    measured = np.stack(X["profile"])[:, :3]
+    samples = ["Kiel Förde 2024-05", "Kiel Förde 2024-06"] * 30
+    rows = pd.DataFrame(
+        {
+            "object_id": [f"{sample} {i:05d}" for i, sample in enumerate(samples)],
+            "object_lat": 54.4,
+            "object_annotation_status": ["validated"] * 40
+            + ["dubious"] * 4
+            + ["predicted"] * 16,
+            "object_annotation_category": [*y[:44], *y[:16]],
+            "object_annotation_hierarchy": "",
+            "object_area": measured[:, 0],
+            "object_mean": measured[:, 1],
+            "object_skew": measured[:, 2],
+            "sample_id": samples,
+            "acq_id": samples,
+            "img_rank": 0,
+            "img_file_name": [f"images/{i}.png" for i in range(60)],
+        }
+    )
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("ecotaxa_export.tsv", rows.to_csv(sep="\t", index=False))
+        for name, pixels in zip(rows["img_file_name"], X["image"], strict=True):
+            content = io.BytesIO()
+            Image.fromarray(pixels).save(content, "PNG")
+            archive.writestr(name, content.getvalue())
+    return rows
 
 
 def _write_ifcb(folder, name, X, y):

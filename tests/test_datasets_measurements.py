@@ -1,6 +1,7 @@
 """Tables with an image file and measurements per particle."""
 
 import logging
+import zipfile
 
 import numpy as np
 import pandas as pd
@@ -221,3 +222,11 @@ def test_a_particle_without_collage(flowcam):
     table = load_measurements(flowcam, columns=["Ch1 Peak"], **PLACE)
     assert table["image"].notna().tolist() == [True, False]
     assert table["has_image"].tolist() == [True, False]
+
+
+def test_an_archive_is_not_a_table(tmp_path):
+    path = tmp_path / "export.zip"
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("ecotaxa_export.tsv", "object_id\n1\n")
+    with pytest.raises(ValueError, match=r"is a zip archive .*read_ecotaxa"):
+        load_measurements(path, columns=["object_mean"])

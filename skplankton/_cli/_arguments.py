@@ -56,6 +56,8 @@ A SAMPLE is one of
   a CytoProcess project  the folder that contains converted/ or work/: all its samples
   an IFCB bin            its .adc file (.hdr and .roi beside it), or its path without
                          suffix; or a folder of bins, also in subfolders
+  an export of EcoTaxa   with images: a .zip, a folder or its ecotaxa_export.tsv. Its
+                         samples, and their validated labels; needs --channels
   a LAB folder           annotations.csv, images/ and profiles/, as in the published
                          data sets; or another .csv file with the columns image and
                          profile
@@ -523,9 +525,9 @@ def _add_common(parser: argparse.ArgumentParser, channels: str) -> None:
         "--channels",
         type=_channels,
         metavar="NAMES",
-        help="channels of the profiles in .json files, or measurements in IFCB bins, "
-        "in order, separated by commas; NAME=OTHER takes the channel that is called "
-        "OTHER in the file, as in 'FWS,SWS,FL Red=FL Red HS' "
+        help="channels of the profiles in .json files, or measurements in IFCB bins "
+        "and exports of EcoTaxa, in order, separated by commas; NAME=OTHER takes the "
+        "channel that is called OTHER in the file, as in 'FWS,SWS,FL Red=FL Red HS' "
         f"(default: {channels})",
     )
     parser.add_argument(

@@ -54,7 +54,7 @@ from skplankton._cli._reports import (
     print_message,
     print_result,
 )
-from skplankton._cli._samples import IfcbSample, Sample, find_samples
+from skplankton._cli._samples import EcotaxaSample, IfcbSample, Sample, find_samples
 from skplankton._cli._shards import Report, withdraw_report
 from skplankton._cli._sizes import measure_sample
 from skplankton._report.page import import_jinja
@@ -294,7 +294,7 @@ class SampleJob:
         if "ecotaxa" in self.wanted:
             if table["image"].notna().any():
                 results["ecotaxa"] = work / names["ecotaxa"]
-                problems += self._write_ecotaxa(results, table, samples)
+                problems += self._write_ecotaxa(results, sample, table, samples)
             else:
                 print_result(
                     f"{sample.name}: no images, so nothing is written for EcoTaxa"
@@ -395,7 +395,11 @@ class SampleJob:
         return counts
 
     def _write_ecotaxa(
-        self, results: dict[str, Path], table: pd.DataFrame, samples: pd.DataFrame
+        self,
+        results: dict[str, Path],
+        sample: Sample,
+        table: pd.DataFrame,
+        samples: pd.DataFrame,
     ) -> list[str]:
         """Write the import file for EcoTaxa, with the rows in the order of the table.
 
@@ -404,10 +408,27 @@ class SampleJob:
         predicted = pd.read_csv(results["table"], dtype=str, keep_default_na=False)
         table = table.set_index("object_id").loc[predicted["object_id"]].reset_index()
         nearest = [f"neighbor_{k + 1}" for k in range(n_neighbors(self.model))]
-        is_species = ~predicted[NAME].isin(["", UNKNOWN])
         for column in (f"{SIMILARITY}_1", FAMILIARITY):
             numbers = predicted[column].replace("", "nan").to_numpy(np.float64)
-            table.insert(0, f"object_{column.removesuffix('_1')}", numbers)
+            name = f"object_{column.removesuffix('_1')}"
+            table = table.drop(columns=name, errors="ignore")  # of an earlier import
+            table.insert(0, name, numbers)
+        if isinstance(sample, EcotaxaSample):
+            # These objects exist, and an update replaces what a person has said.
+            is_new = ~table["status"].isin(["validated", "dubious", "discarded"])
+            is_new &= ~predicted[NAME].isin(["", UNKNOWN])
+            print_result(
+                f"{sample.name}: {is_new.sum()} of {plural(len(table), 'object')} to "
+                "update in EcoTaxa, without those that a person has judged and those "
+                "without a predicted label"
+            )
+            if not is_new.any():
+                del results["ecotaxa"]
+                return []
+            table, predicted = table[is_new], predicted[is_new]
+            # An export does not tell, and the project would get a column of it.
+            samples = samples.drop(columns="is_partial")
+        is_species = ~predicted[NAME].isin(["", UNKNOWN])
         arguments: dict[str, Any] = {
             "predictions": predicted[NAME].where(is_species, None),
             "proba": predicted[SCORE].replace("", "nan").to_numpy(dtype=np.float64),

@@ -101,6 +101,13 @@ def _fitted(table: pd.DataFrame, options: Namespace, work: Path) -> Model:
         f"{plural(len(table), 'particle')}: {complete.sum()} with image and profile, "
         f"to train on; {labeled.sum()} labeled, {(~labeled).sum()} unlabeled"
     )
+    if complete.sum() < 2:
+        raise ValueError(
+            "Training needs two particles or more with an image and a profile or "
+            f"measurements, got {complete.sum()}: {table['image'].notna().sum()} have "
+            f"an image, and {table['profile'].notna().sum()} a profile. An export of "
+            "EcoTaxa has images only if that is chosen."
+        )
     warn_of_scale_bar(table["image"], options.crop_top, options.crop_bottom)
     # Only pairs are used for training: most particles have no image.
     used = table[labeled | complete].reset_index(drop=True)

@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import hashlib
 import os
+import re
 from argparse import Namespace
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from skplankton._cli._labels import labels_of, read_labels, warn_about_labels
 from skplankton._cli._reports import collected_reports, errors
+from skplankton._utils.reports import report
 from skplankton._views.stored import StoredProfile
 from skplankton.datasets import (
     load_cytoprocess,
@@ -28,15 +31,19 @@ from skplankton.datasets._ifcb.dialects import NEW, OLD
 from skplankton.datasets._ifcb.names import parse_bin
 from skplankton.datasets._lab.reader import FOLDERS, TABLE_NAME
 from skplankton.datasets._samples.table import NO_VOLUME, samples_table
+from skplankton.ecotaxa import read_ecotaxa
+from skplankton.ecotaxa._columns import PREDEFINED
 
 Channels = str | Sequence[str] | Mapping[str, str]
 
 EXPECTED = (
     "a .json file of cyz2json, a folder of such files, a CytoProcess project, an IFCB "
-    "bin (.adc, .hdr and .roi), a folder of bins, or a folder or .csv file in the "
-    f"layout of the published data sets ({TABLE_NAME} with the columns image and "
-    "profile)"
+    "bin (.adc, .hdr and .roi), a folder of bins, an export of EcoTaxa with its images "
+    "(a .zip, a folder or its ecotaxa….tsv), or a folder or .csv file in the layout of "
+    f"the published data sets ({TABLE_NAME} with the columns image and profile)"
 )
+# What the tables of EcoTaxa are named like.
+_ECOTAXA = ("ecotaxa*.tsv", "ecotaxa*.txt")
 
 
 @dataclass(frozen=True)
@@ -199,6 +206,65 @@ class LabSample(Sample):
         return ids
 
 
+@dataclass(frozen=True)
+class EcotaxaSample(Sample):
+    """A sample of an export of EcoTaxa, whose channels are its numeric columns.
+
+    `objects` are those of this sample, as `read_ecotaxa` returns them, and `reports`
+    what it could not read in the export, for one of its samples.
+    """
+
+    objects: pd.DataFrame = field(repr=False, compare=False)
+    reports: tuple[str, ...] = field(default=(), repr=False, compare=False)
+
+    def files(self) -> Iterable[str | Path]:
+        if not self.source.is_dir():
+            return [self.source]
+        return sorted(file for name in _ECOTAXA for file in self.source.rglob(name))
+
+    def load(self, **settings: Any) -> pd.DataFrame:
+        if settings.get("errors") == "raise" and self.reports:
+            raise ValueError(self.reports[0])
+        for problem in self.reports:
+            report(problem, settings.get("errors", "raise"), stacklevel=2)
+        names = self._measurements(settings.get("channels", "auto"))
+        table = self.objects.copy()
+        vectors = table[names].to_numpy(dtype=np.float32)
+        known = ~np.isnan(vectors).all(axis=1)
+        rows = [vector if k else None for vector, k in zip(vectors, known, strict=True)]
+        table["profile"] = pd.Series(rows, index=table.index, dtype=object)
+        table["sample_id"] = self.name
+        table.attrs["measurements"] = names
+        return table
+
+    def _measurements(self, wanted: Channels) -> list[str]:
+        numeric = [
+            name
+            for name, values in self.objects.items()
+            if str(name).startswith("object_")
+            and name not in PREDEFINED
+            and pd.api.types.is_numeric_dtype(values)
+        ]
+        names = [] if wanted == "auto" else list(wanted)
+        unknown = [name for name in names if name not in numeric]
+        if unknown or not names or isinstance(wanted, Mapping):
+            problem = "are needed, in --channels"
+            if isinstance(wanted, Mapping):
+                problem = "cannot have other names, as in --channels NAME=OTHER"
+            elif unknown:
+                problem = (
+                    f"do not contain {', '.join(unknown)}, of --channels or the model"
+                )
+            raise ValueError(
+                f"{self.source}: the measurements of an export of EcoTaxa {problem}. "
+                "Choose those that tell species apart, such as --channels "
+                f"{','.join(numeric[:2]) or 'object_mean,object_skew'}, and leave out "
+                "positions and the image's width and height. The numeric columns are: "
+                f"{', '.join(numeric) or 'none'}."
+            )
+        return names
+
+
 def find_samples(paths: Iterable[str | Path]) -> list[Sample]:
     """The samples at these places, in this order."""
     samples = [sample for path in paths for sample in _samples_at(Path(path))]
@@ -229,6 +295,8 @@ def _samples_at(path: Path) -> Sequence[Sample]:
         return [CyzSample(path.stem, path)]
     if suffix == ".csv":
         return [LabSample(_lab_name(path), path)]
+    if suffix in (".zip", ".tsv", ".txt"):
+        return _ecotaxa_samples_at(path)
     advice = f"Expected {EXPECTED}."
     if suffix == ".cyz":
         advice = "Convert it with cyz2json first, and pass the .json file."
@@ -244,6 +312,8 @@ def _samples_in(folder: Path) -> Sequence[Sample]:
         return [CytoProcessSample(name, project) for name in sorted(sources)]
     if (folder / TABLE_NAME).is_file():
         return [LabSample(_lab_name(folder / TABLE_NAME), folder / TABLE_NAME)]
+    if any(file for name in _ECOTAXA for file in folder.glob(name)):
+        return _ecotaxa_samples_at(folder)
     files = sorted(folder.glob("*.json"))
     if not files and any(folder.rglob("*.adc")):
         return _bins_at(folder)
@@ -255,6 +325,29 @@ def _samples_in(folder: Path) -> Sequence[Sample]:
 
 def _bins_at(path: Path) -> Sequence[Sample]:
     return [IfcbSample(bin.name, bin) for bin in find_bins(path)]
+
+
+def _ecotaxa_samples_at(path: Path) -> Sequence[Sample]:
+    # Once for all samples; `load` reports what is wrong, or raises it with --strict.
+    with collected_reports() as reports:
+        objects = read_ecotaxa(path, errors="coerce")
+    if "sample_id" not in objects or objects["sample_id"].isna().any():
+        raise ValueError(
+            f"{path} has objects without a sample_id. Export the project with its "
+            "samples' ids."
+        )
+    samples = []
+    for name, rows in objects.groupby("sample_id", sort=True):
+        if re.search(r"[/\\\x00-\x1f]", str(name)):
+            raise ValueError(
+                f"{path}: results are written to files named after samples, which "
+                f"cannot contain slashes, as the sample_id {name!r}. Rename it in "
+                "EcoTaxa, and export again."
+            )
+        rows = rows.reset_index(drop=True)
+        samples.append(EcotaxaSample(str(name), path, rows, tuple(reports)))
+        reports = []  # once is enough
+    return samples
 
 
 def _lab_name(table: Path) -> str:
@@ -294,7 +387,8 @@ def load_labeled(
     if table["label"].isna().all():
         raise ValueError(
             "None of the particles is labeled. Pass --labels, an export of EcoTaxa or "
-            "a .csv file, or samples with labels of their own (a column class). To see "
+            "a .csv file, or samples with labels of their own (a column class, or "
+            "objects validated in EcoTaxa). To see "
             "which particles to label first: python -m skplankton suggest SAMPLE... "
             "--output DIR"
         )

@@ -11,6 +11,12 @@ from pathlib import Path
 def csv_text(path: Path) -> str:
     """The text of a CSV file, or a ValueError that says what is wrong with it."""
     content = path.read_bytes()
+    if content.startswith(b"PK\x03\x04"):
+        raise ValueError(
+            f"{path} is a zip archive or a file of a spreadsheet program; expected a "
+            "CSV file. Save the table as 'CSV UTF-8', or unpack the archive. An export "
+            "of EcoTaxa is opened by skplankton.ecotaxa.read_ecotaxa."
+        )
     try:
         # Spreadsheet programs write a byte-order mark.
         text = content.decode("utf-8-sig")

@@ -146,9 +146,11 @@ def select_modality_columns(X: pd.DataFrame, needed=MODALITIES) -> pd.DataFrame:
     missing = [name for name in needed if name not in X.columns]
     if missing:
         raise ValueError(
-            f"X has no column {missing[0]!r}; got the columns {list(X.columns)}. A "
-            "table of particles has the columns 'image' and 'profile'; if no "
-            f"particle has that modality, set X[{missing[0]!r}] = None."
+            f"X has no column {missing[0]!r}; got the columns {list(X.columns)[:10]}"
+            f"{', …' * (len(X.columns) > 10)}. A table of particles has the columns "
+            "'image' and 'profile'. If measurements are in columns of their own, set "
+            "X['profile'] = [row for _, row in X[names].iterrows()]; if no particle "
+            f"has that modality, X[{missing[0]!r}] = None."
         )
     if tuple(X.columns) == MODALITIES:  # already selected
         return X

@@ -153,6 +153,11 @@ def write_ecotaxa(
     During the import, EcoTaxa lets you assign a taxon to each label that it does not
     know.
 
+    Objects that the project has already need an update that includes their
+    classification. A plain import would give them a second image and leave their labels
+    as they are. The update replaces validated labels as well: leave these objects out
+    of `table`.
+
     The format is that of EcoTaxa's own import and export
     (https://github.com/ecotaxa/ecotaxa_back).
 
