@@ -44,6 +44,11 @@ def read_labels(path: Path, strict: bool, cache: Path | None) -> Mapping[str, st
             f"{path} is a file of a spreadsheet program. Save the table as 'CSV "
             "UTF-8', and pass that file."
         )
+    table = path / "labels.csv"
+    if table.is_file() and not any(path.glob("ecotaxa*.t*")):
+        raise ValueError(
+            f"{path} is a folder; pass the table of labels in it: --labels {table}"
+        )
     return _from_ecotaxa(path, strict, cache)
 
 
