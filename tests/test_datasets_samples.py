@@ -444,8 +444,12 @@ def test_times(text, time, tmp_path):
         ("sample_id,volume_ml\na,2 mL\n", "'volume_ml': expected a number, got '2 mL'"),
         ("sample_id,volume_ml\na,nan\n", "'volume_ml': expected a number, got 'nan'"),
         (
-            "sample_id;volume_ml\na;2,5\n",
+            'sample_id,volume_ml\na,"2,5"\n',
             "'volume_ml': expected a number with a decimal point, got '2,5'",
+        ),
+        (
+            "sample_id;volume_ml\na;1.234,5\n",
+            "'volume_ml': expected a number .*, got '1.234,5'",
         ),
         (
             "sample_id,latitude\nx,1\na,91\n",
@@ -456,8 +460,9 @@ def test_times(text, time, tmp_path):
         ("sample_id,depth\na,deep\n", "column 'depth': expected a number, got 'deep'"),
         (
             "sample_id,date\na,01/07/2025\n",
-            "'date': expected a date such as .*, got '01/07/2025'",
+            "'date': expected a date such as .*yyyy-mm-dd.*, got '01/07/2025'",
         ),
+        ("sample_id,date\na,07.13.2025\n", "expected a date .*, got '07.13.2025'"),
         ("sample_id,date\na,2025-02-30\n", "expected a date .*, got '2025-02-30'"),
         ("sample_id,date\na,2025715\n", "expected a date .*, got '2025715'"),
         (
@@ -480,6 +485,22 @@ def test_tables_with_mistakes(text, message, tmp_path):
     with pytest.raises(ValueError, match=message) as error:
         read_samples(path)
     assert str(path) in str(error.value)
+
+
+def test_decimal_commas_and_dates_of_a_continental_spreadsheet(tmp_path):
+    text = (
+        "sample_id;volume_ml;date;latitude;depth;object_salinity;sample_note\r\n"
+        "a 1,5;0,45;10.6.2025;47,5;0,5;35,1;1,5\r\n"
+        "b;2;2025-06-11;47.25;-1;;\r\n;;;;;;\r\n"
+    )
+    table = read_samples(saved(tmp_path, text, "utf-8-sig"))
+    assert table["sample_id"].tolist() == ["a 1,5", "b"]
+    assert table["analyzed_volume_ml"].tolist() == [0.45, 2]
+    assert table["object_date"].tolist() == ["20250610", "20250611"]
+    assert table["latitude"].tolist() == [47.5, 47.25]
+    assert table["depth_max"].tolist() == [0.5, -1]
+    assert table["object_salinity"][0] == 35.1
+    assert table["sample_note"][0] == "1,5"  # a text
 
 
 def test_files_that_do_not_exist_or_are_not_text(tmp_path):

@@ -31,6 +31,7 @@ from .report_pages import (
     OFFSET,
     card,
     cases,
+    counts_frame,
     evaluation_of,
     mixed,
     page_of,
@@ -279,6 +280,19 @@ def test_numbers_of_the_day(pages):
     assert "Bars are intervals" in Page(pages["one_sample"]).text_of("counts")
 
 
+def test_unknown_particles_are_counted_as_they_are_pictured():
+    one = sample("x", [UNKNOWN] * 7 + ["a"] * 18)
+    counts = counts_frame([one])
+    counts["count_predicted"] = counts["count"]
+    counts.loc[counts["label"] == UNKNOWN, "count"] = 2.4  # after the correction
+    page = day.day_page(samples_frame([one]), counts, lambda _: one.excerpt, card())
+    text = Page(page).text_of("unknown")
+    assert "7 particles are unlike the labeled ones." in text
+    assert "The counts above are corrected for mistakes, and have 2." in text
+    sizes = [int(n) for n in re.findall(r"Group \d+: (\d+)", text)]
+    assert sum(sizes) == 7
+
+
 def test_special_cases_of_the_day(pages):
     nothing = Page(pages["no_particles"])
     assert "There are no particles." in nothing.text_of("counts")
@@ -289,7 +303,7 @@ def test_special_cases_of_the_day(pages):
     assert "single_0" in single.text_of("species")
     unknown = Page(pages["one_unknown"])
     assert "1 particle is unlike the labeled ones" in unknown.text_of("unknown")
-    assert "Group 1: about 1" in unknown.text_of("unknown")
+    assert "Group 1: 1" in unknown.text_of("unknown")
     blind = Page(pages["no_images"])
     assert "classified by profiles alone" in blind.text_of("warnings")
     assert "no image" in blind.text_of("species")
@@ -305,7 +319,7 @@ def test_species_that_are_not_found():
     one.predicted["label"] = "a"
     frame = pd.DataFrame({"sample_id": ["x", "x"], "label": ["a", "b"]})
     missing = ["count_low", "count_high", "concentration", "concentration_low"]
-    missing += ["concentration_high", "note"]
+    missing += ["concentration_high", "count_predicted", "note"]
     frame = frame.assign(count=[3, 0], share=[1.0, 0.0], **dict.fromkeys(missing))
     frame[missing] = frame[missing].astype(float)
     text = day.day_page(samples_frame([one]), frame, lambda _: one.excerpt, card())

@@ -388,7 +388,8 @@ class SampleJob:
         counts.update(row[1] for row in rows)
         familiarity = columns(self.model).index(FAMILIARITY)
         rows = sorted(rows, key=lambda row: float(row[familiarity] or "inf"))
-        with open(path, "w", encoding="utf-8", newline="") as file:
+        # Without a byte-order mark, spreadsheet programs spoil letters beyond ASCII.
+        with open(path, "w", encoding="utf-8-sig", newline="") as file:
             writer = csv.writer(file, lineterminator="\n")
             writer.writerow(columns(self.model))
             writer.writerows(rows)

@@ -155,5 +155,6 @@ def _write(folder: Path, scores: pd.DataFrame, predicted: pd.DataFrame) -> None:
     with disk_errors(folder):
         for name, table in tables.items():
             text = table.to_csv(index=False, lineterminator="\n")
-            write_whole(folder / name, text.encode(), folder)
+            # Without a byte-order mark, spreadsheet programs spoil é and the like.
+            write_whole(folder / name, text.encode("utf-8-sig"), folder)
     print_result(f"tables: {folder}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import warnings
 from argparse import Namespace
 from dataclasses import replace
@@ -75,6 +76,8 @@ def run(options: Namespace) -> int:
     )
     doubtful = options.output.with_name(f"{options.output.stem}_doubtful_labels.csv")
     report_gallery(gallery, left_out, model.gallery_ids, doubtful)
+    words = ["classify", str(options.output), "SAMPLE...", "--output", "names"]
+    print_result(f"Next: python -m skplankton {shlex.join(words)} --report")
     for report in reports:
         print_message(report)
     return PROBLEMS if reports else DONE

@@ -10,7 +10,7 @@ from pathlib import Path
 import pandas as pd
 
 from skplankton._cli._reports import errors, plural, print_message, print_result
-from skplankton._utils.csv_rows import spreadsheet_rows
+from skplankton._utils.csv_rows import spreadsheet_table
 from skplankton.datasets import read_ifcb_labels
 from skplankton.datasets._ifcb.labels import has_labels
 from skplankton.ecotaxa import read_ecotaxa
@@ -43,6 +43,11 @@ def read_labels(path: Path, strict: bool, cache: Path | None) -> Mapping[str, st
         raise ValueError(
             f"{path} is a file of a spreadsheet program. Save the table as 'CSV "
             "UTF-8', and pass that file."
+        )
+    table = path / "labels.csv"
+    if table.is_file() and not any(path.glob("ecotaxa*.t*")):
+        raise ValueError(
+            f"{path} is a folder; pass the table of labels in it: --labels {table}"
         )
     return _from_ecotaxa(path, strict, cache)
 
@@ -125,7 +130,7 @@ def _from_ecotaxa(path: Path, strict: bool, cache: Path | None) -> dict[str, str
 
 
 def _from_csv(path: Path) -> dict[str, str]:
-    names, records = spreadsheet_rows(path)
+    names, records, _ = spreadsheet_table(path)
     _check_header(names, path)
     n_rows = 0
     labels: dict[str, str] = {}

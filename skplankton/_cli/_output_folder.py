@@ -260,7 +260,8 @@ class OutputFolder:
     def _write_table(self, name: str, rows: list[list[Any]]) -> None:
         text = io.StringIO(newline="")
         csv.writer(text, lineterminator="\n").writerows(rows)
-        content = text.getvalue().encode()
+        # Without a byte-order mark, spreadsheet programs spoil letters beyond ASCII.
+        content = text.getvalue().encode("utf-8-sig")
         write_whole(self.path / f"{name}.csv", content, self.progress)
 
     def _record_file(self, sample: str) -> Path:

@@ -17,6 +17,7 @@ import pandas as pd
 
 from skplankton._cli._labels import labels_of, read_labels, warn_about_labels
 from skplankton._cli._reports import collected_reports, errors
+from skplankton._sharing.models import PICKLES
 from skplankton._utils.reports import report
 from skplankton._views.stored import StoredProfile
 from skplankton.datasets import (
@@ -289,7 +290,10 @@ def _samples_at(path: Path) -> Sequence[Sample]:
     if path.suffix in SUFFIXES or any(map(Path.is_file, files_of(path))):
         return _bins_at(path)
     if not path.exists():
-        raise FileNotFoundError(f"{path} does not exist. Expected {EXPECTED}.")
+        raise FileNotFoundError(
+            f"{path} does not exist. Expected {EXPECTED}. Put a name with spaces in "
+            "quotes."
+        )
     suffix = path.suffix.lower()
     if suffix == ".json":
         return [CyzSample(path.stem, path)]
@@ -300,6 +304,8 @@ def _samples_at(path: Path) -> Sequence[Sample]:
     advice = f"Expected {EXPECTED}."
     if suffix == ".cyz":
         advice = "Convert it with cyz2json first, and pass the .json file."
+    elif suffix in (".skops", *PICKLES):
+        advice = "If it is a model, pass it first: MODEL SAMPLE..."
     raise ValueError(f"{path} is not a file of a supported format. {advice}")
 
 

@@ -15,12 +15,24 @@ VIEWS, LABELS, TRAINING = "views", "labels", "training"
 
 @contextmanager
 def work_folder(path: Path, busy: str) -> Iterator[None]:
-    """Make the folder, for this process alone; remove it unless the block raises."""
+    """Make the folder, for this process alone; remove it, or keep it after an error.
+
+    After an error that came before anything was read there is nothing to keep.
+    """
     make_folder(path, "--output")
-    with locked(path / "lock", busy):
-        remove_unfinished(path)
-        yield
-    shutil.rmtree(path, ignore_errors=True)
+    is_worth_keeping = True
+    try:
+        with locked(path / "lock", busy):
+            remove_unfinished(path)
+            try:
+                yield
+                is_worth_keeping = False
+            except BaseException:
+                is_worth_keeping = {file.name for file in path.iterdir()} != {"lock"}
+                raise
+    finally:
+        if not is_worth_keeping:
+            shutil.rmtree(path, ignore_errors=True)
 
 
 @contextmanager

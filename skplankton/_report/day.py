@@ -87,6 +87,8 @@ def day_page(
     shown = _Shown.chosen(particles)
     shown.add_pictures(samples["sample_id"], read_excerpt)
     n_of_label = counts.groupby("label")["count"].sum()
+    n_named = counts["count_predicted"].fillna(counts["count"])
+    n_named = n_named.groupby(counts["label"]).sum()
     return render(
         "day.html",
         samples=_sample_rows(samples, model),
@@ -102,7 +104,9 @@ def day_page(
         warnings=[*warnings, *sample_warnings(samples, model.contamination)],
         doubtful=shown.doubtful,
         groups=shown.groups,
-        n_unknown=int(n_of_label.get(UNKNOWN, 0)),
+        # As predicted: these are pictured, not those that the correction leaves.
+        n_unknown=int(n_named.get(UNKNOWN, 0)),
+        n_unknown_corrected=round(n_of_label.get(UNKNOWN, 0)),
         species=shown.species(n_of_label),
         n_hidden=shown.n_hidden,
         legend=legend,
@@ -205,7 +209,7 @@ def _doubtful(candidates: pd.DataFrame) -> list[dict]:
 
 
 def _groups(candidates: pd.DataFrame) -> list[dict]:
-    """Unknown particles by likeness: the share of all, and some of them."""
+    """Unknown particles by likeness: the number in each group, and some of them."""
     rows = evenly_spaced(np.arange(len(candidates)), MOST_GROUPED)
     candidates = candidates.iloc[rows]
     if candidates.empty:
@@ -217,7 +221,7 @@ def _groups(candidates: pd.DataFrame) -> list[dict]:
         nearest = own["neighbors"].map(lambda n: n[0][1] if n else None)
         groups.append(
             {
-                "share": len(own) / len(candidates),
+                "n": len(own),
                 "nearest": nearest.value_counts().index[:2].tolist(),
                 "particles": own.iloc[:MOST_OF_GROUP].to_dict("records"),
             }

@@ -6,6 +6,7 @@ import csv
 import io
 from collections.abc import Iterable, Iterator
 from pathlib import Path
+from typing import NamedTuple
 
 
 def csv_text(path: Path) -> str:
@@ -60,11 +61,19 @@ def csv_rows(
         line = reader.line_num + 1
 
 
-def spreadsheet_rows(path: Path) -> tuple[list[str], Iterator[tuple[int, list[str]]]]:
-    """Column names, and line number and values of each row, of a table saved as CSV.
+class SpreadsheetTable(NamedTuple):
+    """A table saved as CSV: column names; line number and values of each row."""
 
-    Spreadsheet programs separate by commas, or by ";" where the comma is the decimal
-    sign, and may write empty rows at the end; they are skipped.
+    names: list[str]
+    rows: Iterator[tuple[int, list[str]]]
+    decimal: str  # the decimal sign
+
+
+def spreadsheet_table(path: Path) -> SpreadsheetTable:
+    """Read a table as spreadsheet programs save it.
+
+    They separate by commas, or by ";" where the comma is the decimal sign, and may
+    write empty rows at the end; they are skipped.
     """
     text = csv_text(path)
     header = text.partition("\n")[0]
@@ -72,7 +81,8 @@ def spreadsheet_rows(path: Path) -> tuple[list[str], Iterator[tuple[int, list[st
     records = csv_rows(io.StringIO(text, newline=""), str(path), delimiter)
     _, names = next(records, (1, []))
     names = [name.strip() for name in names]
-    return names, _whole_rows(records, str(path), len(names), delimiter)
+    rows = _whole_rows(records, str(path), len(names), delimiter)
+    return SpreadsheetTable(names, rows, "," if delimiter == ";" else ".")
 
 
 def _whole_rows(

@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from codecs import BOM_UTF8
 
 import joblib
 import numpy as np
@@ -31,6 +32,8 @@ def test_predicted_labels_are_those_of_the_pipeline(station, tmp_path):
     assert classify(station, out) == 0
     model = content_of(station.model)
     pipe, ids = model["pipeline"], np.array(model["gallery_ids"])
+    tables = list(out.glob("*.csv"))
+    assert all(table.read_bytes().startswith(BOM_UTF8) for table in tables)
     counts = pd.read_csv(out / "species.csv", index_col="sample")
     for name in SAMPLES:
         X = load_cyz_json(station.season / f"{name}.json", cache=tmp_path / "cache")

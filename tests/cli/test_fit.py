@@ -67,6 +67,7 @@ def test_fit_prints_a_summary_and_cleans_up(station, tmp_path, capsys):
         in printed
     )
     assert "3 species, and 12 labeled particles in the gallery" in printed
+    assert f"Next: python -m skplankton classify {tmp_path / 'm.joblib'} SAM" in printed
     assert [file.name for file in tmp_path.iterdir()] == ["m.joblib"]
 
 
@@ -88,6 +89,7 @@ def test_a_labels_file_that_does_not_exist(station, tmp_path, capsys):
     missing = ("--labels", tmp_path / "labels.csv", "--output", tmp_path / "m.joblib")
     assert fit(station, *missing, labels=False) == 1
     assert "labels.csv does not exist. Expected the col" in capsys.readouterr().err
+    assert not list(tmp_path.iterdir())  # nothing was read yet, so nothing is kept
 
 
 @pytest.mark.parametrize(

@@ -34,6 +34,14 @@ def test_labels_saved_by_a_spreadsheet_program(saved, suggested, station, tmp_pa
     assert run("evaluate", station.model, station.season, "--labels", made.export) == 0
 
 
+def test_the_folder_of_suggest_instead_of_its_table(tmp_path):
+    for name in ("labels.csv", "contact_sheet.png", "ecotaxa_to_label.zip"):
+        (tmp_path / name).write_bytes(b"")
+    with pytest.raises(ValueError, match="is a folder; pass the table of labels") as e:
+        read_labels(tmp_path, False, None)
+    assert str(e.value).endswith(f"--labels {tmp_path / 'labels.csv'}")
+
+
 @pytest.mark.parametrize(
     ("text", "words"),
     [

@@ -21,11 +21,13 @@ def test_a_folder_of_json_files(station):
 
 def test_paths_that_are_not_samples(station, tmp_path):
     (tmp_path / "raw.cyz").touch()
+    (tmp_path / "model.skops").touch()
     (tmp_path / "notes.txt").touch()
     (tmp_path / "empty").mkdir()
     for name, words in {
         "nowhere.json": "does not exist. Expected a .json file of cyz2json",
         "raw.cyz": "Convert it with cyz2json first",
+        "model.skops": "If it is a model, pass it first: MODEL SAMPLE",
         "notes.txt": "is not a file of a supported format",
         "empty": r"contains \[\]. Expected a .json file",
     }.items():

@@ -13,7 +13,7 @@ from typing import Any
 
 import pandas as pd
 
-from skplankton._utils.csv_rows import spreadsheet_rows
+from skplankton._utils.csv_rows import spreadsheet_table
 from skplankton.datasets._samples.table import (
     COLUMNS,
     COUNTS,
@@ -37,7 +37,11 @@ _MEANINGS = {
 _OF_PARTICLES = re.compile(
     r"object_(id|annotation_.*|score|familiarity|similarity|neighbor_\d+)"
 )
-_DATES = {r"\d{8}": "%Y%m%d", r"\d{4}-\d\d?-\d\d?": "%Y-%m-%d"}
+_DATES = {
+    r"\d{8}": "%Y%m%d",
+    r"\d{4}-\d\d?-\d\d?": "%Y-%m-%d",
+    r"\d\d?\.\d\d?\.\d{4}": "%d.%m.%Y",  # with points, the day always is first
+}
 _TIMES = {
     r"\d{5,6}": "%H%M%S",
     r"\d\d?:\d\d": "%H:%M",
@@ -46,6 +50,7 @@ _TIMES = {
 _MOST_DIGITS = 15  # of a whole number that is exact as a float
 # Not "007", which is an identifier.
 _NUMBER = re.compile(r"[-+]?(0|[1-9]\d*)(\.\d+)?([eE][-+]?\d+)?")
+_COMMA_NUMBER = re.compile(r"[-+]?(0|[1-9]\d*),\d+([eE][-+]?\d+)?")
 
 
 def read_samples(
@@ -60,16 +65,17 @@ def read_samples(
     ----------
     path : path-like
         The file, UTF-8, as spreadsheet programs save it (commas, semicolons or tabs),
-        with one row per sample and a decimal point in numbers. An empty value is a
-        missing one. Its columns, in any order and of which only the first is required:
+        with one row per sample. Numbers have a decimal point or, with semicolons, a
+        decimal comma. An empty value is a missing one. Its columns, in any order and of
+        which only the first is required:
 
         sample_id : the id of the sample, such as the name of its file without suffix.
 
         volume_ml (or analyzed_volume_ml) : the volume in mL that the particles of the
         sample were in.
 
-        date, time : when it was taken, in UTC, such as 2025-07-01 and 09:30; or both in
-        a column start, such as 2025-07-01T09:30+02:00.
+        date, time : when it was taken, in UTC, such as 2025-07-01 (or 1.7.2025) and
+        09:30; or both in a column start, such as 2025-07-01T09:30+02:00.
 
         latitude, longitude : decimal degrees, south and west negative.
 
@@ -137,11 +143,13 @@ def read_samples(
             f"{path} is not a file. Expected a CSV file with a column sample_id, and "
             "one row per sample."
         )
-    names, records = spreadsheet_rows(path)
+    names, records, decimal = spreadsheet_table(path)
     columns = _columns(names, path)
     rows: dict[str, dict[str, Any]] = {}
     line_of: dict[str, int] = {}
     for line, texts in records:
+        if decimal == ",":
+            texts = _with_points(columns, texts)
         row = _row(columns, texts, f"{path}, line {line}")
         sample = row["sample_id"]
         if sample in rows:
@@ -196,8 +204,26 @@ def _meaning(name: str, where: str) -> tuple[str, ...]:
     raise ValueError(
         f"{where}: the column {name!r} is unknown. Expected some of "
         f"{[*COLUMNS, *PLACE, *_MEANINGS]}; or, for further columns of EcoTaxa, a name "
-        "that begins with object_, acq_, process_ or sample_. Rename or remove it."
+        f"that begins with object_, acq_, process_ or sample_, such as sample_{name}. "
+        "Rename or remove it."
     )
+
+
+def _with_points(
+    columns: list[tuple[str, tuple[str, ...]]], texts: list[str]
+) -> list[str]:
+    """The values of a row, its numbers with a point where they have a comma."""
+    return [
+        text.replace(",", ".")
+        if _has_numbers(meanings[0]) and _COMMA_NUMBER.fullmatch(text.strip())
+        else text
+        for (_, meanings), text in zip(columns, texts, strict=True)
+    ]
+
+
+def _has_numbers(meaning: str) -> bool:
+    """Whether the column may have numbers; of other levels, EcoTaxa has texts."""
+    return meaning in _VALUES or meaning.startswith("object_")
 
 
 def _row(
@@ -284,7 +310,12 @@ def _truth(text: str) -> bool:
 
 
 def _date(text: str) -> str:
-    return _rewritten(text, _DATES, "%Y%m%d", "a date such as 2025-07-01 or 20250701")
+    examples = "a date such as 2025-07-01, 20250701 or 1.7.2025"
+    if "/" in text:
+        # A spreadsheet program shows, and saves, 2025-07-01 in this form.
+        examples += " (with a '/', the day or the month may be first: give the column "
+        examples += "the format yyyy-mm-dd, and save the table again)"
+    return _rewritten(text, _DATES, "%Y%m%d", examples)
 
 
 def _time(text: str) -> str:
