@@ -220,6 +220,7 @@ def test_blocks_of_a_page(page, field, kept, tmp_path, monkeypatch):
     folder, truth = field
     shutil.copytree(folder, tmp_path, dirs_exist_ok=True)
     monkeypatch.chdir(tmp_path)
+    monkeypatch.syspath_prepend(tmp_path)  # as it is for a script or notebook there
     monkeypatch.setenv("MPLBACKEND", "Agg")
     reader = Reader(truth, kept)
     for block in blocks(page):

@@ -35,6 +35,16 @@ class Unpooled(nn.Identity):
         super().__init__()
 
 
+class OfStates(nn.LSTM):
+    def __init__(self, sample_shape):
+        super().__init__(sample_shape[-1], 8)
+
+
+class ForImages(nn.Conv2d):
+    def __init__(self, sample_shape):
+        super().__init__(1, 8, 3)
+
+
 @pytest.mark.parametrize(
     ("spec", "modality", "sample_shape"),
     [
@@ -63,7 +73,7 @@ def test_every_encoder_returns_a_row_of_features_that_depends_on_its_sample(
     with torch.no_grad():
         features = encoder(samples)
         alone = encoder(samples[1:2])
-    assert features.shape == (3, measure_width(encoder, sample_shape))
+    assert features.shape == (3, measure_width(encoder, modality, sample_shape))
     torch.testing.assert_close(features[1:2], alone, rtol=1e-3, atol=1e-4)
     assert not torch.allclose(features[0], features[1])
 
@@ -72,7 +82,9 @@ def test_every_encoder_returns_a_row_of_features_that_depends_on_its_sample(
 def test_params_reach_the_encoder(spec):
     narrow = build_encoder(spec, "profile", PROFILE, {"width": 8})
     wide = build_encoder(spec, "profile", PROFILE, {"width": 16})
-    assert measure_width(wide, PROFILE) == 2 * measure_width(narrow, PROFILE)
+    assert measure_width(wide, "profile", PROFILE) == 2 * measure_width(
+        narrow, "profile", PROFILE
+    )
 
 
 def test_auto_is_mlp_for_flat_vectors_and_cnn_otherwise():
@@ -119,11 +131,28 @@ def test_mlp_of_a_former_model_has_the_features_it_was_trained_with():
         ("no_such_package:net", "image", IMAGE, "could not be imported"),
         ("torch.nn:NoSuchNet", "image", IMAGE, "could not be imported"),
         (Unpooled, "profile", PROFILE, r"returned \(2, 6, 32\) for n = 2"),
+        (OfStates, "profile", PROFILE, "OfStates must .* it returned a tuple"),
+        (ForImages, "profile", PROFILE, r"The profile enc.* shape \(2, 6, 32\)"),
     ],
 )
 def test_what_cannot_be_built_says_what_to_do(spec, modality, sample_shape, message):
     with pytest.raises(ValueError, match=message):
-        measure_width(build_encoder(spec, modality, sample_shape), sample_shape)
+        measure_width(
+            build_encoder(spec, modality, sample_shape), modality, sample_shape
+        )
+
+
+@pytest.mark.parametrize(
+    ("spec", "message"),
+    [
+        (torch.nn.Flatten(), "built already, of the class Flatten; expected the class"),
+        (lambda shape: 3, "image_encoder=.* returned a int; expected a torch module"),
+    ],
+    ids=["module", "number"],
+)
+def test_what_is_not_a_factory_of_modules_says_what_is(spec, message):
+    with pytest.raises(TypeError, match=message):
+        build_encoder(spec, "image", IMAGE)
 
 
 def test_unknown_params_name_the_parameter():

@@ -237,6 +237,24 @@ def test_unfitted_models_can_be_saved(tmp_path):
     assert repr(loaded) == repr(model)
 
 
+def test_card_says_which_encoders_loading_imports(X, tmp_path):
+    path = tmp_path / "model.skops"
+    own = f"{ImageCNN.__module__}:ImageCNN"
+    save_model(quick(max_epochs=1, image_encoder=own).fit(X), path)
+    line = f"model = load_model('model.skops', trusted=[{own!r}])"
+    assert line in model_card(path)
+    assert load_model(path, trusted=[own]).image_encoder == own
+    save_model(quick(max_epochs=1).fit(X), path)
+    assert "model = load_model('model.skops')" in model_card(path)
+
+
+def test_a_class_fitted_before_its_import_path_was_set_says_to_fit_again(X, tmp_path):
+    model = quick(max_epochs=1, image_encoder=ImageCNN, image_encoder_params=None)
+    model.fit(X).set_params(image_encoder=f"{ImageCNN.__module__}:ImageCNN")
+    with pytest.raises(TypeError, match=r"built from it in fit: fit again with image"):
+        save_model(model, tmp_path / "model.skops")
+
+
 def test_pretrained_weights_are_those_of_the_file(X, tmp_path, monkeypatch):
     timm = pytest.importorskip("timm")
     model = quick(max_epochs=1, image_size=32, **CONVNEXT)

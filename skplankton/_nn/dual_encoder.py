@@ -69,7 +69,8 @@ class StandardizedEncoder(nn.Module):
         encoder = build_encoder(encoder, modality, sample_shape, encoder_params)
         # Convolutions over images are faster on CPUs with the channels last.
         self.encoder = encoder.to(memory_format=torch.channels_last)
-        self.n_features = measure_width(self.encoder, sample_shape) + n_sizes
+        width = measure_width(self.encoder, modality, sample_shape)
+        self.n_features = width + n_sizes
         self.register_buffer("feature_mean", torch.zeros(self.n_features))
 
     def set_scales(self, values, sizes, all_rows: Callable = lambda rows: rows) -> None:

@@ -38,24 +38,45 @@ def build_encoder(
     params = params or {}
     factory = find_factory(spec, modality, sample_shape)
     try:
-        return factory(sample_shape, **params)
+        encoder = factory(sample_shape, **params)
     except TypeError as error:
         raise TypeError(
             f"{modality}_encoder={spec!r} could not be built with "
             f"{modality}_encoder_params={params!r}: {error}"
         ) from error
+    if not isinstance(encoder, nn.Module):
+        raise TypeError(
+            f"{modality}_encoder={spec!r} returned a {type(encoder).__name__}; "
+            "expected a torch module"
+        )
+    return encoder
 
 
-def measure_width(encoder: nn.Module, sample_shape: tuple[int, ...]) -> int:
+def measure_width(
+    encoder: nn.Module, modality: str, sample_shape: tuple[int, ...]
+) -> int:
     """Width of the features, measured in a pass of two blank samples."""
     was_training = encoder.training
-    with torch.no_grad():
-        features = encoder.eval()(torch.zeros(2, *sample_shape))
+    name = f"The {modality} encoder {type(encoder).__name__}"
+    samples = torch.zeros(2, *sample_shape)
+    try:
+        with torch.no_grad():
+            features = encoder.eval()(samples)
+    except (RuntimeError, ValueError, TypeError, IndexError) as error:
+        raise ValueError(
+            f"{name} cannot take a batch of shape {tuple(samples.shape)}, two samples "
+            f"of the {modality} as they are read: {error}"
+        ) from error
     encoder.train(was_training)
+    if not isinstance(features, Tensor):
+        raise ValueError(
+            f"{name} must return features of shape (n, width); it returned a "
+            f"{type(features).__name__}."
+        )
     if features.ndim != 2 or len(features) != 2:
         raise ValueError(
-            f"An encoder must return features of shape (n, width); "
-            f"{type(encoder).__name__} returned {tuple(features.shape)} for n = 2."
+            f"{name} must return features of shape (n, width); it returned "
+            f"{tuple(features.shape)} for n = 2."
         )
     return features.shape[1]
 
@@ -69,6 +90,12 @@ def find_factory(
     is_flat = n_columns > 0
     if isinstance(spec, str) and ":" in spec:
         spec = _import_factory(spec, modality)
+    if isinstance(spec, nn.Module):
+        raise TypeError(
+            f"{modality}_encoder is a module that is built already, of the class "
+            f"{type(spec).__name__}; expected the class itself, or a function that "
+            "takes the sample shape and returns a module: each fit builds a new one."
+        )
     if callable(spec) and not (is_flat and spec in structured.values()):
         return spec
     if spec == "auto":

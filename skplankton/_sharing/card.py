@@ -17,6 +17,7 @@ from skplankton import __version__
 from skplankton._embedding.base import ParticleTransformer
 from skplankton._gallery.classifier import GalleryKNNClassifier
 from skplankton._sharing.archive import FORMAT
+from skplankton._views.table import MODALITIES
 
 _LIBRARIES = ("scikit-learn", "torch", "numpy", "skops")
 _N_SAMPLES = 8  # names of samples that are shown
@@ -186,10 +187,23 @@ def as_markdown(card: Mapping[str, Any], name: str) -> str:
         "```python",
         "from skplankton import load_model",
         "",
-        f"model = load_model({name!r})",
+        *_loading(card, name),
         "```",
     ]
     return "\n".join(lines) + "\n"
+
+
+def _loading(card: Mapping[str, Any], name: str) -> list[str]:
+    """The lines that load the model, with the encoders that are imported for it."""
+    training = card.get("training", {})
+    encoders = [training.get(f"{modality}_encoder") for modality in MODALITIES]
+    imported = sorted({encoder for encoder in encoders if encoder and ":" in encoder})
+    if not imported:
+        return [f"model = load_model({name!r})"]
+    return [
+        "# Loading imports and runs these encoders: have and trust their code first.",
+        f"model = load_model({name!r}, trusted={imported!r})",
+    ]
 
 
 def _table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:

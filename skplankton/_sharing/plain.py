@@ -100,6 +100,12 @@ def _about_code(value: Any, where: str) -> str:
             f"Fit with {attribute}='package.module:name' instead, the place from which "
             "it can be imported; those who load the model must then permit that"
         )
+    elif _PARTS in where:
+        what_now = (
+            "The network was built from it in fit: fit again with "
+            "image_encoder='package.module:name' (or profile_encoder), the place from "
+            "which it can be imported"
+        )
     else:
         what_now = "Replace it by a plain value"
     return (

@@ -74,6 +74,8 @@ class Checkpoint(Callback):
             ) from error
         names = sorted(identity.keys() | self.identity.keys())
         others = [n for n in names if identity.get(n) != self.identity.get(n)]
+        if "number of processes" in others and "X" in others:
+            others.remove("X")  # the shares differ, of the same X or of another
         if others:
             raise ValueError(
                 f"{self.path} is of another training; these differ: "

@@ -122,6 +122,13 @@ def _unnested(values):
 
 def reject_non_numeric(X) -> None:
     """Raise with the expected columns, where numpy would only fail to read a string."""
+    if isinstance(X, np.ndarray) and X.dtype == object and X.ndim == 2 and X.size:
+        entry = X[0, 0]
+        if isinstance(entry, (str, os.PathLike, bytes, np.ndarray)):
+            raise TypeError(
+                f"X is an array of objects such as {type(entry).__name__}; {EXPECTED}. "
+                "Pass the DataFrame itself rather than its values."
+            )
     if isinstance(X, list | tuple | pd.Series) and len(X):
         first = X.iloc[0] if isinstance(X, pd.Series) else X[0]
         is_list = isinstance(first, list | tuple) and len(first) > 0
