@@ -120,6 +120,20 @@ def test_bins_are_samples(bins):
         sample.load(channels={"red": "PMTB"})
 
 
+def test_a_bin_named_by_each_of_its_files_is_one_sample(bins):
+    path = bins / "2022" / BINS[0][:9] / BINS[0]
+    files = [path.with_suffix(suffix) for suffix in (".adc", ".hdr", ".roi")]
+    assert [sample.source for sample in find_samples([*files, bins])] == [
+        find_samples([bins])[i].source for i in (0, 1)
+    ]
+    copy = bins / "copy" / BINS[0]
+    copy.parent.mkdir()
+    for file in files:
+        shutil.copy(file, copy.parent)
+    with pytest.raises(ValueError, match=r"Two samples are named"):
+        find_samples([path, copy])
+
+
 @pytest.mark.parametrize("suffix", [".adc", ".hdr", ".roi"])
 def test_state_changes_with_any_file_of_a_bin(bins, suffix):
     sample, _ = find_samples([bins])
