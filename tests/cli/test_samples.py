@@ -177,3 +177,20 @@ def test_labels_of_an_ifcb(bins, tmp_path, capsys):
     table.write_text(f"file_name,class_name\n{BINS[1]}_00003.png,unclassified\n")
     with pytest.raises(ValueError, match="has no label: all 1 particle in it are"):
         read_labels(table, strict=True, cache=None)
+
+
+def test_images_that_are_not_named_after_particles(tmp_path, capsys):
+    """Labels that are missing for it are not missed silently."""
+    image = tmp_path / "labels" / "Dinobryon" / f"{BINS[1]}_00003.png"
+    image.parent.mkdir(parents=True)
+    for name in ("img1.png", "img2.png", f"{BINS[1]}_00004.jpg"):
+        (image.parent / name).touch()
+    words = r"contains no labels, only \[.*jpg'.*a table of EcoTaxa.*labels of an IFCB"
+    with pytest.raises(FileNotFoundError, match=words):
+        read_labels(tmp_path / "labels", strict=True, cache=None)
+    image.touch()
+    found = read_labels(tmp_path / "labels", strict=True, cache=None)
+    assert found == {image.stem: "Dinobryon"}
+    printed = capsys.readouterr().err
+    assert "warning: 3 images in" in printed
+    assert f"such as {image.parent.name}" in printed
