@@ -602,13 +602,6 @@ def test_tables_of_other_libraries(X_paths):
     with pytest.raises(TypeError, match=r"polars.LazyFrame; .* Pass X.collect\(\)"):
         embedder.transform(table.lazy())
 
-    class DaskLike:
-        columns = ("image", "profile")
-
-    DaskLike.__module__ = "dask.dataframe"
-    with pytest.raises(TypeError, match=r"X is a dask.DaskLike; .*X.compute\(\)"):
-        embedder.fit(DaskLike())
-
 
 @pytest.mark.parametrize(
     ("params", "y", "error", "message"),

@@ -29,7 +29,9 @@ def page():
 
 def parts(requirement):
     """Name, lowest version, and what else it says: ``tomli>=2.0; python_version…``"""
-    return re.fullmatch(r"([\w-]+)>=([\d.]+)(?:; (.+))?", requirement).groups()
+    return re.fullmatch(
+        r"([\w-]+)(?:\[.*\])?>=([\d.]+)(?:; (.+))?", requirement
+    ).groups()
 
 
 def test_lowest_versions():

@@ -21,6 +21,9 @@ _POSSIBLY_UNLABELED = {
     *("unlabelled", "unlabeled", "unknown"),
 }
 
+_IMAGES = (".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp")
+_PARTICLE = "D20220522T003051_IFCB134_00003.png"
+
 _COLUMNS = ("object_id", "label")
 _EXPECTED = (
     "Expected the columns object_id and label, as in labels.csv, written by: python -m "
@@ -48,6 +51,14 @@ def read_labels(path: Path, strict: bool, cache: Path | None) -> Mapping[str, st
     if table.is_file() and not any(path.glob("ecotaxa*.t*")):
         raise ValueError(
             f"{path} is a folder; pass the table of labels in it: --labels {table}"
+        )
+    if path.is_dir() and not _has_export(path):
+        found = sorted(str(file.relative_to(path)) for file in path.rglob("*.*"))[:5]
+        raise FileNotFoundError(
+            f"{path} contains no labels, only {found}. Expected a table of EcoTaxa, "
+            "whose name begins with 'ecotaxa' and ends in .tsv or .txt; or labels of "
+            f"an IFCB: .png files named after their particles, such as {_PARTICLE}, in "
+            "folders of classes, or .mat or .csv files with names of bins."
         )
     return _from_ecotaxa(path, strict, cache)
 
@@ -105,8 +116,13 @@ def _is_of_ifcb(path: Path) -> bool:
     return b"file_name" in header and b"class_name" in header
 
 
+def _has_export(folder: Path) -> bool:
+    return any(file.name.lower().startswith("ecotaxa") for file in folder.rglob("*.*"))
+
+
 def _from_ifcb(path: Path) -> dict[str, str]:
     labels = read_ifcb_labels(path)
+    _warn_about_images(path)
     labeled = labels[labels["label"].notna()]
     if labeled.empty:
         raise ValueError(
@@ -114,6 +130,21 @@ def _from_ifcb(path: Path) -> dict[str, str]:
             "unclassified."
         )
     return dict(zip(labeled["object_id"], labeled["label"], strict=True))
+
+
+def _warn_about_images(folder: Path) -> None:
+    """Warn of those that are no label, as they are not named after a particle."""
+    others = sorted(
+        str(file.relative_to(folder))
+        for file in folder.rglob("*.*")
+        if file.suffix.lower() in _IMAGES and not has_labels(file)
+    )
+    if others:
+        print_message(
+            f"warning: {plural(len(others), 'image')} in {folder} not taken as labels, "
+            f"such as {others[0]}: expected .png files named after their particles, "
+            f"such as {_PARTICLE}."
+        )
 
 
 def _from_ecotaxa(path: Path, strict: bool, cache: Path | None) -> dict[str, str]:

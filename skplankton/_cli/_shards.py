@@ -92,8 +92,9 @@ def complete_reports(output: Path) -> list[Report]:
             "skplankton classify --shard"
         )
     reports = _complete(_to_merge(groups, output), output)
+    _check_options(reports)
     for report in reports[1:]:
-        _check_alike(reports[0], report)
+        _check_samples(reports[0], report)
     return reports
 
 
@@ -124,7 +125,8 @@ def _to_merge(
         numbers = " and of ".join(map(str, sorted(new)))
         raise ValueError(
             f"{output} contains shards of {numbers}, and merge takes those of one "
-            f"number. Remove the folders of the others in {output / _FOLDER}."
+            f"number. Remove those of another number, which are the folders "
+            f"{' or '.join(str(output / _FOLDER / f'*-of-{n}') for n in sorted(new))}."
         )
     (count,) = new or groups
     found = groups[count]
@@ -136,8 +138,9 @@ def _complete(found: Mapping[Shard, Report | None], output: Path) -> list[Report
     if missing:
         begun = [shard for shard in missing if shard.folder(output).is_dir()]
         not_done = f" (begun, but not done: {_list(begun)})" if begun else ""
+        are = "is" if len(missing) == 1 else "are"
         raise ValueError(
-            f"{output}: {len(missing)} of {missing[0].count} shards are missing: "
+            f"{output}: {len(missing)} of {missing[0].count} shards {are} missing: "
             f"{_list(missing)}{not_done}. Run classify with --shard "
             f"{' and with --shard '.join(map(str, missing[:3]))}"
             f"{' and so on' if len(missing) > 3 else ''}, and merge again."
@@ -145,16 +148,33 @@ def _complete(found: Mapping[Shard, Report | None], output: Path) -> list[Report
     return [report for report in found.values() if report is not None]
 
 
-def _check_alike(one: Report, other: Report) -> None:
-    """Raise if two shards had other samples or options."""
-    parts = {_WORDS[name]: one.run[name] != other.run[name] for name in one.run}
-    parts |= {n: one.options[n] != other.options.get(n) for n in one.options}
-    differing = [name for name, differs in parts.items() if differs]
-    if differing:
-        raise ValueError(
-            f"The shards {one.shard} and {other.shard} differ in "
-            f"{', '.join(differing)}. Run one of them again, so that all have the same."
-        )
+def _check_options(reports: Sequence[Report]) -> None:
+    """Raise if shards were run with another model or other options."""
+    differing = [
+        f"{_WORDS.get(name, name)} ({sides})"
+        for name in [*reports[0].run, *reports[0].options]
+        if (sides := _sides(reports, name))
+    ]
+    if not differing:
+        return
+    advice = "Run those of one side again, so that all have the same"
+    if any(report.run != reports[0].run for report in reports):
+        advice += "; --overwrite lets them replace what they have written"
+    raise ValueError(f"The shards differ in {', '.join(differing)}. {advice}.")
+
+
+def _sides(reports: Sequence[Report], name: str) -> str:
+    """The shards with each value, the fewest first; nothing if all have the same."""
+    shards: dict[str, list[Shard]] = {}
+    for report in reports:
+        value = (report.run | report.options).get(name)
+        shards.setdefault(repr(value), []).append(report.shard)
+    sides = sorted(shards.values(), key=len)
+    return " against ".join(map(_list, sides)) if len(sides) > 1 else ""
+
+
+def _check_samples(one: Report, other: Report) -> None:
+    """Raise if two shards had other samples."""
     if one.samples == other.samples:
         return
     names = sorted(set(one.samples) ^ set(other.samples))

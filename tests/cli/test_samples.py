@@ -122,6 +122,20 @@ def test_bins_are_samples(bins):
         sample.load(channels={"red": "PMTB"})
 
 
+def test_a_bin_named_by_each_of_its_files_is_one_sample(bins):
+    path = bins / "2022" / BINS[0][:9] / BINS[0]
+    files = [path.with_suffix(suffix) for suffix in (".adc", ".hdr", ".roi")]
+    assert [sample.source for sample in find_samples([*files, bins])] == [
+        find_samples([bins])[i].source for i in (0, 1)
+    ]
+    copy = bins / "copy" / BINS[0]
+    copy.parent.mkdir()
+    for file in files:
+        shutil.copy(file, copy.parent)
+    with pytest.raises(ValueError, match=r"Two samples are named"):
+        find_samples([path, copy])
+
+
 @pytest.mark.parametrize("suffix", [".adc", ".hdr", ".roi"])
 def test_state_changes_with_any_file_of_a_bin(bins, suffix):
     sample, _ = find_samples([bins])
@@ -165,3 +179,20 @@ def test_labels_of_an_ifcb(bins, tmp_path, capsys):
     table.write_text(f"file_name,class_name\n{BINS[1]}_00003.png,unclassified\n")
     with pytest.raises(ValueError, match="has no label: all 1 particle in it are"):
         read_labels(table, strict=True, cache=None)
+
+
+def test_images_that_are_not_named_after_particles(tmp_path, capsys):
+    """Labels that are missing for it are not missed silently."""
+    image = tmp_path / "labels" / "Dinobryon" / f"{BINS[1]}_00003.png"
+    image.parent.mkdir(parents=True)
+    for name in ("img1.png", "img2.png", f"{BINS[1]}_00004.jpg"):
+        (image.parent / name).touch()
+    words = r"contains no labels, only \[.*jpg'.*a table of EcoTaxa.*labels of an IFCB"
+    with pytest.raises(FileNotFoundError, match=words):
+        read_labels(tmp_path / "labels", strict=True, cache=None)
+    image.touch()
+    found = read_labels(tmp_path / "labels", strict=True, cache=None)
+    assert found == {image.stem: "Dinobryon"}
+    printed = capsys.readouterr().err
+    assert "warning: 3 images in" in printed
+    assert f"such as {image.parent.name}" in printed

@@ -311,11 +311,15 @@ def test_a_shard_that_is_stopped_resumes(station, expected, tmp_path, monkeypatc
 @pytest.mark.parametrize(
     ("options", "words"),
     [
-        ({"model": "other"}, "The shards 0/2 and 1/2 differ in the model."),
-        ({"options": ["--ecotaxa", "--report"]}, "differ in --ecotaxa, --report."),
-        ({"options": ["--chunk-size", "4"]}, "differ in --chunk-size."),
-        ({"options": ["--metadata", "stations"]}, "differ in --metadata."),
-        ({"options": ["--channels", "FWS,SWS"]}, "differ in --channels."),
+        ({"model": "other"}, "differ in the model (0/2 against 1/2). "),
+        ({"model": "other"}, "; --overwrite lets them replace what they have written."),
+        (
+            {"options": ["--ecotaxa", "--report"]},
+            "differ in --ecotaxa (0/2 against 1/2), --report (0/2 against 1/2). Run",
+        ),
+        ({"options": ["--chunk-size", "4"]}, "differ in --chunk-size (0/2"),
+        ({"options": ["--metadata", "stations"]}, "differ in --metadata (0/2"),
+        ({"options": ["--channels", "FWS,SWS"]}, "differ in --channels (0/2"),
         ({"samples": NAMES[:3]}, "('s3' was passed to 0/2 alone)"),
         ({"samples": NAMES[::-1]}, "with other samples (in another order)"),
     ],
@@ -337,11 +341,23 @@ def test_shards_of_other_runs_are_refused(options, words, station, tmp_path, cap
     assert content(tmp_path) == before
 
 
+def test_the_shard_that_differs_is_named(station, tmp_path, capsys):
+    """And --overwrite, which the message advises, mends it."""
+    run_shards(station, tmp_path, 3, only=[0, 2])
+    run_shards(station, tmp_path, 3, only=[1], model=station.other_model)
+    assert run("merge", tmp_path) == 1
+    assert "differ in the model (1/3 against 0/3, 2/3)." in capsys.readouterr().err
+    run_shards(station, tmp_path, 3, "--overwrite", only=[1])
+    assert run("merge", tmp_path) == 3
+
+
 def test_shards_of_two_numbers(station, tmp_path, capsys):
     run_shards(station, tmp_path, 2)
     run_shards(station, tmp_path, 3, only=[0])
     assert run("merge", tmp_path) == 1
-    assert "contains shards of 2 and of 3" in capsys.readouterr().err
+    printed = capsys.readouterr().err
+    assert "contains shards of 2 and of 3" in printed
+    assert str(tmp_path / "progress" / "shards" / "*-of-3") in printed
     shutil.rmtree(tmp_path / "progress" / "shards" / "0-of-3")
     assert run("merge", tmp_path) == 3
 
