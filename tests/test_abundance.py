@@ -505,7 +505,10 @@ def test_images_and_profiles_are_calibrated_separately():
 def test_label_without_a_calibration_particle():
     known = calibration({("diatom", "diatom"): 5})
     found = by_label(particles(diatom=5, ciliate=4), samples(), calibration=known)
-    note = "no calibration particle of this label: missed ones are not added"
+    note = (
+        "no calibration particle of this label: missed ones are not added, and the "
+        "count is rather too low"
+    )
     assert found["note"].to_dict() == {
         "ciliate": note,
         "diatom": "",

@@ -35,7 +35,7 @@ from skplankton._cli._work_folder import (
     work_folder,
 )
 from skplankton._sharing.card import make_card
-from skplankton._utils.labels import UNKNOWN, check_two_classes
+from skplankton._utils.labels import UNKNOWN
 
 # What the card tells of what `fit` records.
 _OF_CARD = ("fitted", "samples", "n_particles", "n_pairs", "n_labeled")
@@ -99,7 +99,13 @@ def _check_output(output: Path, overwrite: bool) -> None:
 def _fitted(table: pd.DataFrame, options: Namespace, work: Path) -> Model:
     labeled = table["label"].notna()
     complete = has_pair(table)
-    check_two_classes(table["label"][labeled].to_numpy(dtype=object))
+    species = table["label"][labeled].unique()
+    if len(species) == 1:
+        raise ValueError(
+            f"All {labeled.sum()} labeled particles of the samples have the label "
+            f"{species[0]!r}, and two species or more are needed. Label more particles, "
+            "or add samples with others."
+        )
     print_result(
         f"{plural(len(table), 'particle')}: {complete.sum()} with image and profile, "
         f"to train on; {labeled.sum()} labeled, {(~labeled).sum()} unlabeled"

@@ -133,7 +133,7 @@ def _notes(
             for code in np.flatnonzero(~group.calibration.is_calibrated):
                 of_label[code].append(
                     f"no calibration particle of this label{group.description}: "
-                    "missed ones are not added"
+                    "missed ones are not added, and the count is rather too low"
                 )
     return ["; ".join(filter(None, common + own)) for own in [*of_label, []]]
 

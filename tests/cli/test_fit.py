@@ -97,7 +97,7 @@ def test_a_labels_file_that_does_not_exist(station, tmp_path, capsys):
     [
         ({"elsewhere_1": "a"}, "validated", "None of the 1 label in"),
         ({"bay_1": "a", "bay_2": "b"}, "predicted", "no validated object, only 2 pred"),
-        ({"bay_1": "a", "bay_2": "a"}, "validated", "only one class in y"),
+        ({"bay_1": "a", "bay_2": "a"}, "validated", "have the label 'a', and two"),
     ],
 )
 def test_labels_that_cannot_be_used(
