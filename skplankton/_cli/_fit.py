@@ -103,8 +103,8 @@ def _fitted(table: pd.DataFrame, options: Namespace, work: Path) -> Model:
     if len(species) == 1:
         raise ValueError(
             f"All {labeled.sum()} labeled particles of the samples have the label "
-            f"{species[0]!r}, and two species or more are needed. Label more particles, "
-            "or add samples with others."
+            f"{species[0]!r}, and two species or more are needed. Label more "
+            "particles, or add samples with others."
         )
     print_result(
         f"{plural(len(table), 'particle')}: {complete.sum()} with image and profile, "
