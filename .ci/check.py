@@ -2,6 +2,7 @@
 
 python .ci/check.py            all of them, tests last
 python .ci/check.py lint docs  some of them
+python .ci/check.py coverage   the tests again, which take half as long again: by hand
 """
 
 import os
@@ -18,7 +19,8 @@ CHECKS = {
     "imports": ["importlinter.cli", "lint-imports"],
     "types": ["mypy", "skplankton"],
     "docs": ["sphinx", "-W", "--keep-going", "-q", "-j", "2", "docs", "{build}/html"],
-    "tests": ["pytest", "-n", "auto", "--cov", "--cov-report=term"],
+    "tests": ["pytest", "-n", "auto", "--durations=20"],
+    "coverage": ["pytest", "-n", "auto", "--cov", "--cov-report=term"],
 }
 # The tests share the processors by running beside one another, not by torch's threads.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
@@ -40,7 +42,7 @@ def run(name: str, build: str) -> bool:
 
 
 def main() -> int:
-    names = sys.argv[1:] or list(CHECKS)
+    names = sys.argv[1:] or [name for name in CHECKS if name != "coverage"]
     unknown = set(names) - set(CHECKS)
     if unknown:
         print(f"unknown: {', '.join(unknown)}; there are {', '.join(CHECKS)}")
