@@ -301,7 +301,7 @@ def _samples_at(path: Path) -> Sequence[Sample]:
         return [CyzSample(path.stem, path)]
     if suffix == ".csv":
         return [LabSample(_lab_name(path), path)]
-    if suffix in (".zip", ".tsv", ".txt"):
+    if suffix in (".zip", ".tsv") or any(path.match(name) for name in _ECOTAXA):
         return _ecotaxa_samples_at(path)
     advice = f"Expected {EXPECTED}."
     if suffix == ".cyz":
