@@ -4,7 +4,7 @@ Both train the same embedder on the same pairs for the same number of steps; a s
 one of the whole batch, of which each process embeds its share. Only the epochs are
 timed, not the start of the processes. The two take turns, and each uses two cores.
 
-    python benchmarks/distributed.py
+    python benchmarks/several_processes.py
 """
 
 import os
