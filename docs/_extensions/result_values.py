@@ -147,7 +147,7 @@ def speed_values():
     """What takes how long."""
     many = seconds_of_many()
     inputs = read("input_files").set_index("row")
-    whole = inputs[inputs.index.str.startswith("files to trained network")]
+    whole = inputs[inputs.index.str.match(r"files to trained network, \d")]
     longest = whole.iloc[-1]
     share = seconds(inputs.iloc[-1]["ours"]) / seconds(longest["ours"])
     loop = read("training_loop")
