@@ -53,7 +53,7 @@ def prefixes(dask_scheduler):
     return sorted(dask_scheduler.task_prefixes)
 
 here = pipe.fit(known, species[:40]).predict(season[["image", "profile"]])
-there = dd.read_parquet("named").compute().set_index("object_id").loc[ids, "label"]
+there = dd.read_parquet("predicted").compute().set_index("object_id").loc[ids, "label"]
 alone = GridSearchCV(pipe, search.param_grid, cv=2).fit(particles, species)
 answers = {
     "addresses": [client.scheduler.address, *client.scheduler_info()["workers"]],

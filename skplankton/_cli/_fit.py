@@ -37,7 +37,7 @@ from skplankton._cli._work_folder import (
 from skplankton._sharing.card import make_card
 from skplankton._utils.labels import UNKNOWN
 
-# What the card tells of what `fit` records.
+# What `fit` records and the card contains.
 _OF_CARD = ("fitted", "samples", "n_particles", "n_pairs", "n_labeled")
 
 # Several times the size of a typical model with a gallery of 100,000 entries.
@@ -159,7 +159,7 @@ def _fitted(table: pd.DataFrame, options: Namespace, work: Path) -> Model:
 
 
 def _with_mistakes(model: Model, left_out: LeftOut, table: pd.DataFrame) -> Model:
-    """The model with what its gallery tells of its mistakes."""
+    """The model with the known mistakes of its gallery."""
     gallery = model.pipeline["gallery"]
     has_image = table.set_index("object_id")["image"].notna()
     mistakes = {
@@ -175,7 +175,7 @@ def _with_mistakes(model: Model, left_out: LeftOut, table: pd.DataFrame) -> Mode
 
 
 def _with_card(model: Model, given: dict[str, str | None], left_out: LeftOut) -> Model:
-    """The model with what it tells of itself."""
+    """The model with its card."""
     training = model.training or {}
     known = {name: training[name] for name in _OF_CARD}
     card = make_card(

@@ -31,8 +31,8 @@ class Model:
     """What ``fit`` writes and the other commands read.
 
     `gallery_ids` are the object ids of the gallery entries, `channels` those of the
-    profiles. `training` is what `fit` records of the labels' mistakes, `card` what it
-    tells of the model; both are None in older files, which have the `versions` of the
+    profiles. `training` contains the mistakes among the labels that `fit` found, `card`
+    the model card; both are None in older files, which have the `versions` of the
     libraries instead.
     """
 
