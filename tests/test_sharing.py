@@ -395,6 +395,20 @@ def test_each_damaged_byte_is_an_error_or_harmless(path):
     assert all(str(path) in error for error in errors)
 
 
+def test_each_damaged_byte_of_the_directory(path):
+    """With 0xFF, some ask for a version of zip that Python does not have."""
+    content = path.read_bytes()
+    errors = []
+    for at in range(content.index(b"PK\x01\x02"), len(content)):
+        path.write_bytes(content[:at] + b"\xff" + content[at + 1 :])
+        try:
+            model_card(path)
+        except ValueError as error:
+            errors.append(str(error))
+    assert len(errors) > 100
+    assert all(str(path) in error for error in errors)
+
+
 @pytest.mark.parametrize("content", [b"", b"junk", b"\x80\x04junk", b"{}"])
 def test_files_other_kinds(content, path):
     path.write_bytes(content)

@@ -59,7 +59,7 @@ class ModelArchive:
         self.path = os.fspath(path)
         try:
             self._zip = zipfile.ZipFile(io.BytesIO(content))
-        except zipfile.BadZipFile as error:
+        except Exception as error:  # a damaged directory may raise anything
             raise self._damaged(error) from error
         self._check_members()
         self.card = self._read_json(CARD)
