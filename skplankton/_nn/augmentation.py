@@ -42,10 +42,10 @@ def augment_pairs(
     """
     has_pixels, has_samples = image.ndim == 4, profile.ndim == 3
     n, device = len(image), image.device
-    mirror = _random_sign(n, device) if flip else torch.ones(n, device=device)
-    reverse = _random_sign(n, device) if flip == "independent" else mirror
+    mirror = random_sign(n, device) if flip else torch.ones(n, device=device)
+    reverse = random_sign(n, device) if flip == "independent" else mirror
     if has_pixels:
-        upside_down = _random_sign(n, device) if flip else torch.ones(n, device=device)
+        upside_down = random_sign(n, device) if flip else torch.ones(n, device=device)
         image = _augment_images(image.float(), mirror, upside_down)
     if has_samples:
         profile = _augment_profiles(profile.float(), reverse)
@@ -55,26 +55,31 @@ def augment_pairs(
 def _augment_images(image: Tensor, mirror: Tensor, upside_down: Tensor) -> Tensor:
     n, _, height, width = image.shape
     device = image.device
-    side = _uniform(SMALLEST_CROP_AREA, 1.0, n, device).sqrt()
-    left, top = (_uniform(-1, 1, (n, 2), device) * (1 - side)[:, None]).T
+    side = uniform(SMALLEST_CROP_AREA, 1.0, n, device).sqrt()
+    left, top = (uniform(-1, 1, (n, 2), device) * (1 - side)[:, None]).T
     columns = _cropped_centers(width, side * mirror, left)
     rows = _cropped_centers(height, side * upside_down, top)
     # F.affine_grid multiplies matrices, which takes longer than sampling does.
     places = columns[:, None], rows[:, :, None]
     grid = torch.stack([each.expand(n, height, width) for each in places], dim=-1)
     image = F.grid_sample(image, grid, padding_mode="border", align_corners=False)
+    return jittered(image)
 
-    shape = (n, 1, 1, 1)
-    image = image * _uniform(1 - JITTER, 1 + JITTER, shape, device)
-    mean = image.mean(dim=(1, 2, 3), keepdim=True)
-    return mean + (image - mean) * _uniform(1 - JITTER, 1 + JITTER, shape, device)
+
+def jittered(images: Tensor) -> Tensor:
+    """Images (n, channels, height, width), each in another brightness and contrast."""
+    shape = (len(images), 1, 1, 1)
+    images = images * uniform(1 - JITTER, 1 + JITTER, shape, images.device)
+    mean = images.mean(dim=(1, 2, 3), keepdim=True)
+    contrast = uniform(1 - JITTER, 1 + JITTER, shape, images.device)
+    return mean + (images - mean) * contrast
 
 
 def _augment_profiles(profile: Tensor, mirror: Tensor) -> Tensor:
     n, n_channels, length = profile.shape
     device = profile.device
-    side = _uniform(SHORTEST_CROP, 1.0, n, device)
-    start = _uniform(-1, 1, n, device) * (1 - side)
+    side = uniform(SHORTEST_CROP, 1.0, n, device)
+    start = uniform(-1, 1, n, device) * (1 - side)
     time = _cropped_centers(length, mirror * side, start)
     grid = torch.stack([time, torch.zeros_like(time)], dim=-1)[:, None]
     # grid_sample takes only images: the profile is an image one pixel high.
@@ -83,7 +88,7 @@ def _augment_profiles(profile: Tensor, mirror: Tensor) -> Tensor:
     )[:, :, 0]
 
     shape = (n, n_channels, 1)
-    gain = _uniform(1 - BAND_GAIN, 1 + BAND_GAIN, shape, device)
+    gain = uniform(1 - BAND_GAIN, 1 + BAND_GAIN, shape, device)
     scaled = torch.rand(shape, device=device) < BAND_GAIN_PROBABILITY
     profile = profile * torch.where(scaled, gain, 1.0)
 
@@ -99,10 +104,11 @@ def _cropped_centers(length: int, side: Tensor, start: Tensor) -> Tensor:
     return side[:, None] * centers + start[:, None]
 
 
-def _uniform(low: float, high: float, size, device) -> Tensor:
-    size = (size,) if isinstance(size, int) else size
+def uniform(low: float, high: float, size: int | tuple[int, ...], device) -> Tensor:
+    """Draw from a uniform distribution."""
     return low + (high - low) * torch.rand(size, device=device)
 
 
-def _random_sign(n: int, device) -> Tensor:
+def random_sign(n: int, device) -> Tensor:
+    """Draw 1 or -1."""
     return torch.randint(2, (n,), device=device) * 2.0 - 1.0

@@ -10,9 +10,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from skplankton._nn.augmentation import jittered, random_sign, uniform
+
 GLOBAL_AREAS = 0.5, 1.0  # shares of the image's area
 LOCAL_AREAS = 0.2, 0.5  # smaller crops often show no particle
-JITTER = 0.2  # brightness and contrast factors, as for pairs (augmentation.py)
 # Share of the columns of a flat vector that are redrawn: 0.6 is from Bahri et al. 2022,
 # "SCARF" (arXiv:2106.15147), section 3; a large view keeps more, as a large crop does.
 GLOBAL_CORRUPTION = 0.3
@@ -58,19 +59,15 @@ def draw_views(
 def crop(images: Tensor, areas: tuple[float, float], side: int, flip: bool) -> Tensor:
     """Random crops of (n, channels, side, side), flipped and jittered at random."""
     n, device = len(images), images.device
-    extent = _uniform(*areas, n, device).sqrt()
+    extent = uniform(*areas, n, device).sqrt()
     theta = torch.zeros(n, 2, 3, device=device)
     for axis in (0, 1):
-        theta[:, axis, axis] = extent * (_random_sign(n, device) if flip else 1)
-        theta[:, axis, 2] = _uniform(-1, 1, n, device) * (1 - extent)
+        theta[:, axis, axis] = extent * (random_sign(n, device) if flip else 1)
+        theta[:, axis, 2] = uniform(-1, 1, n, device) * (1 - extent)
     size = [n, images.shape[1], side, side]
     grid = F.affine_grid(theta, size, align_corners=False)
     images = F.grid_sample(images, grid, padding_mode="border", align_corners=False)
-
-    images = images * _uniform(1 - JITTER, 1 + JITTER, n, device).view(n, 1, 1, 1)
-    mean = images.mean(dim=(1, 2, 3), keepdim=True)
-    contrast = _uniform(1 - JITTER, 1 + JITTER, n, device).view(n, 1, 1, 1)
-    return mean + (images - mean) * contrast
+    return jittered(images)
 
 
 def corrupt(rows: Tensor, share: float) -> Tensor:
@@ -78,11 +75,3 @@ def corrupt(rows: Tensor, share: float) -> Tensor:
     donors = torch.randint(len(rows), rows.shape, device=rows.device)
     redrawn = torch.rand(rows.shape, device=rows.device) < share
     return torch.where(redrawn, rows.gather(0, donors), rows)
-
-
-def _uniform(low: float, high: float, n: int, device) -> Tensor:
-    return low + (high - low) * torch.rand(n, device=device)
-
-
-def _random_sign(n: int, device) -> Tensor:
-    return torch.randint(2, (n,), device=device) * 2.0 - 1.0
