@@ -12,6 +12,7 @@ import pytest
 import torch
 from numpy.testing import assert_allclose, assert_array_equal
 from sklearn.base import clone
+from tqdm import tqdm
 
 from skplankton import CrossModalEmbedder, GalleryKNNClassifier
 from skplankton._nn.dual_encoder import PROJECTION_WEIGHT
@@ -386,6 +387,26 @@ def test_ctrl_c_leaves_no_half_fitted_estimator(X, monkeypatch):
             embedder.fit(X.head(50))
     assert set(vars(untouched)) == parameters
     assert_array_equal(refitted.transform(X), before)
+
+
+def test_an_error_closes_the_progress_bar(X, monkeypatch, capsys):
+    from skplankton._training.contrastive import ContrastiveNet
+
+    def fails(self, *args, **kwargs):
+        raise ValueError("no step")
+
+    monkeypatch.setattr(ContrastiveNet, "train_step", fails)
+    before = set(tqdm._instances)
+    with pytest.raises(ValueError, match="no step") as raised:
+        quick(verbose=1).fit(X)
+    assert raised.tb is not None  # it keeps the bar alive
+    assert set(tqdm._instances) == before
+
+
+def test_no_pair_to_score_can_be_read(X, fitted):
+    embedder = copy.copy(fitted).set_params(errors="coerce")
+    with pytest.raises(ValueError, match=r"None of the 60 pairs .* could be read"):
+        embedder.score(X.assign(image=__file__))
 
 
 def test_forms_of_X_do_not_mix(X, fitted):

@@ -512,6 +512,7 @@ def test_no_queries_or_an_empty_gallery():
         ({"n_neighbors": 2.5}, r"n_neighbors=2\.5; expected different ints"),
         ({"n_neighbors": True}, "n_neighbors=True; expected different ints"),
         ({"n_repeats": 0}, "n_repeats=0; expected"),
+        ({"n_repeats": [3, 2]}, r"n_repeats=\[3, 2\]; expected an int"),
         ({"weights": "gaussian"}, "weights='gaussian'; expected 'distance' or"),
         ({"metric": "manhattan"}, "metric='manhattan'; expected 'cosine' or"),
         ({"setups": "image"}, r"setups='image'; expected 'all', None, or different"),

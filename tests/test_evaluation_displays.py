@@ -221,6 +221,15 @@ def test_embedding_tsne_is_reproducible(two_views):
     assert set(first.labels) == {None}
 
 
+def test_embedding_leaves_the_global_random_state():
+    X = np.random.default_rng(0).normal(size=(520, 60))  # PCA draws at this size
+    before = np.random.get_state()[1:3]  # noqa: NPY002
+    EmbeddingDisplay.from_embeddings(X)
+    after = np.random.get_state()[1:3]  # noqa: NPY002
+    np.testing.assert_array_equal(after[0], before[0])
+    assert after[1] == before[1]
+
+
 def test_embedding_errors(two_views):
     X, y = two_views
     with pytest.raises(ValueError, match="method='umap'; expected 'pca' or 'tsne'"):
@@ -276,6 +285,14 @@ def test_neighbors_are_the_nearest_particles(particles, gallery):
     assert display.gallery.index.tolist() == rows.tolist()
     assert display.predicted.tolist() == gallery.predict(Z[:4]).tolist()
     assert display.y_true[:2].tolist() == [None, "another"]
+
+
+def test_neighbors_of_a_classifier_that_knows_column_names(particles):
+    X, y, Z = particles
+    Z = pd.DataFrame(Z[:, :3], columns=list("abc"))[3:]
+    classifier = GalleryKNNClassifier().fit(Z, y[3:])
+    display = NeighborsDisplay.from_estimator(classifier, Z[:1], X[3:4], X[3:])
+    assert display.predicted.tolist() == [y[3]]
 
 
 def test_neighbors_correct_and_wrong_labels(particles, gallery):
@@ -589,6 +606,22 @@ def test_confusions_of_setups_are_the_classifiers(two_views):
     accuracy = 100 * np.trace(expected) / expected.sum()
     assert display.axes_[0].get_title() == f"gallery I, query P: {accuracy:.0f} %"
     assert drawn.gallery_modalities == "all"
+
+
+def test_confusions_with_both_views_are_those_of_predict():
+    rng = np.random.default_rng(0)
+    y = np.repeat(SPECIES, 20)
+    X = np.repeat(rng.normal(size=(3, 8)), 20, axis=0) + rng.normal(size=(60, 8))
+    X[:, 4:] *= 20 * rng.random((60, 1)) ** 3  # scales differ between gallery and all
+    classifier = GalleryKNNClassifier(
+        gallery_size=2, n_modalities=2, metric="euclidean", random_state=0
+    ).fit(pd.DataFrame(X, columns=list("abcdefgh")), y)
+    display = SetupConfusionDisplay.from_estimator(
+        classifier, X, y, setups=[("both", "both")]
+    )
+    predicted = classifier.predict(pd.DataFrame(X, columns=list("abcdefgh")))
+    expected = confusion_matrix(y, predicted, labels=SPECIES)
+    np.testing.assert_array_equal(display.confusion_matrices[0], expected)
 
 
 def test_confusions_all_setups_and_unlabeled_rows(two_views):

@@ -18,8 +18,8 @@ from sklearn.preprocessing import StandardScaler
 
 from skplankton import GalleryKNNClassifier
 from skplankton._gallery import nearest
-from skplankton._gallery.classifier import split_views
 from skplankton._gallery.nearest import NearestEntries
+from skplankton._gallery.views import split_views
 from skplankton._gallery.votes import vote_shares
 from skplankton._utils.labels import check_y
 
@@ -271,6 +271,41 @@ def test_dates_are_no_labels():
     y = [pd.Timestamp("2020-01-01"), pd.NaT, pd.Timestamp("2020-01-02")]
     with pytest.raises(ValueError, match="Unknown label type"):
         GalleryKNNClassifier().fit(np.eye(3), y)
+
+
+def test_repeated_dates_are_no_labels():
+    y = np.array(["2020-01-01", "2020-01-02"] * 2, dtype="datetime64[D]")
+    with pytest.raises(ValueError, match="Unknown label type"):
+        GalleryKNNClassifier().fit(np.eye(4), y)
+
+
+@pytest.mark.skipif(
+    not hasattr(getattr(np, "dtypes", None), "StringDType"), reason="needs NumPy 2"
+)
+def test_strings_of_variable_width():
+    y = np.array(["b", "a", np.nan], dtype=np.dtypes.StringDType(na_object=np.nan))
+    knn = GalleryKNNClassifier().fit(np.eye(3), y)
+    assert knn.classes_.tolist() == ["a", "b"]
+
+
+def test_a_warning_is_at_the_line_of_the_user():
+    X, y = blobs()
+    knn = make_pipeline(GalleryKNNClassifier()).fit(X, y)
+    with pytest.warns(UserWarning, match="X is all NaN in row 0") as warned:
+        knn.predict(np.full((1, 4), np.nan))
+    assert warned[0].filename == __file__
+
+
+def test_a_fit_that_fails_changes_nothing():
+    X, y = blobs()
+    knn = GalleryKNNClassifier(metric="euclidean").fit(X, y)
+    expected = knn.predict(X)
+    with pytest.raises(ValueError, match="too large for float64"):
+        knn.partial_fit(1e200 * X, y)
+    with pytest.raises(ValueError, match="All 60 rows are unlabeled"):
+        knn.fit(X[:, :2], [None] * 60)
+    for same in (knn, pickle.loads(pickle.dumps(knn))):
+        np.testing.assert_array_equal(same.predict(X), expected)
 
 
 def test_labels_in_a_column_warn():

@@ -26,7 +26,7 @@ from skplankton.datasets import (
     load_ifcb,
     load_particles,
 )
-from skplankton.datasets._cytoprocess import _SUFFIXES, _sources
+from skplankton.datasets._cytoprocess import IMAGE_SUFFIXES, sources_of
 from skplankton.datasets._ifcb.bins import SUFFIXES, files_of, find_bins
 from skplankton.datasets._ifcb.dialects import NEW, OLD
 from skplankton.datasets._ifcb.names import parse_bin
@@ -115,11 +115,13 @@ class CytoProcessSample(Sample):
     measurements = ()
 
     def files(self) -> Iterable[str | Path]:
-        sources, extracted = _sources(self.source)
+        sources, extracted = sources_of(self.source)
         images = self.source / "images" / self.name
         if not extracted or not images.is_dir():
             return [sources[self.name]]
-        shown = sorted(f for f in images.iterdir() if f.suffix.lower() in _SUFFIXES)
+        shown = sorted(
+            f for f in images.iterdir() if f.suffix.lower() in IMAGE_SUFFIXES
+        )
         return [sources[self.name], *shown]
 
     def load(self, **settings: Any) -> pd.DataFrame:
@@ -227,7 +229,7 @@ class EcotaxaSample(Sample):
         if settings.get("errors") == "raise" and self.reports:
             raise ValueError(self.reports[0])
         for problem in self.reports:
-            report(problem, settings.get("errors", "raise"), stacklevel=2)
+            report(problem, settings.get("errors", "raise"))
         names = self._measurements(settings.get("channels", "auto"))
         table = self.objects.copy()
         vectors = table[names].to_numpy(dtype=np.float32)
@@ -316,7 +318,7 @@ def _samples_in(folder: Path) -> Sequence[Sample]:
         folder.glob("work/*/converted_data.json")
     ):
         project = Path(os.path.realpath(folder))
-        sources, _ = _sources(project)
+        sources, _ = sources_of(project)
         return [CytoProcessSample(name, project) for name in sorted(sources)]
     if (folder / TABLE_NAME).is_file():
         return [LabSample(_lab_name(folder / TABLE_NAME), folder / TABLE_NAME)]

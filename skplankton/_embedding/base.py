@@ -13,6 +13,7 @@ from sklearn.base import (
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from skplankton._utils.cluster_frames import reject_cluster_frame
+from skplankton._utils.fitting import all_or_nothing
 from skplankton._utils.labels import check_y
 from skplankton._utils.progress import progress
 from skplankton._views.pair_store import GrowingArray
@@ -55,20 +56,15 @@ class ParticleTransformer(
         "size_features",
     )
 
+    @all_or_nothing
     def _fit_particles(self, X, y) -> None:
-        """Fit all or nothing: an error or Ctrl-C leaves the estimator unchanged."""
-        before = dict(self.__dict__)
-        try:
-            with self._agreed():
-                self._check_parameters_and_y(X, y)
-                source = self._check_X(X, reset=True)
-            self._fit(source)
-            self._store_input_format(source)
-            source.problems.report("X", stacklevel=4)
-        except BaseException:
-            self.__dict__.clear()
-            self.__dict__.update(before)
-            raise
+        """`fit`: check the parameters and X, and train."""
+        with self._agreed():
+            self._check_parameters_and_y(X, y)
+            source = self._check_X(X, reset=True)
+        self._fit(source)
+        self._store_input_format(source)
+        source.problems.report("X")
 
     def _fit(self, source: ParticleTable | ParticleArray) -> None:
         """Train on the rows that have every modality, and set the fitted attributes."""
@@ -108,7 +104,7 @@ class ParticleTransformer(
             chunk = self._combine(embeddings)
             embedded[n_done : n_done + len(chunk)] = chunk
             n_done += len(chunk)
-        source.problems.report("X", stacklevel=4)
+        source.problems.report("X")
         return embedded
 
     def _check_X(self, X, *, reset: bool) -> ParticleTable | ParticleArray:

@@ -458,7 +458,7 @@ class CrossModalEmbedder(ParticleTransformer):
         Raises
         ------
         ValueError
-            If no row has both modalities.
+            If no row has both modalities, or none of these can be read.
         """
         check_is_fitted(self)
         self._validate_params()
@@ -473,6 +473,11 @@ class CrossModalEmbedder(ParticleTransformer):
         )
         source.problems.report("X")
         complete = ~(np.isnan(image[:, 0]) | np.isnan(profile[:, 0]))
+        if not complete.any():
+            raise ValueError(
+                f"None of the {len(rows)} pairs of an image and a profile could be "
+                "read. errors='raise' shows the reason."
+            )
         image, profile = image[complete], profile[complete]
         return (
             _matching_accuracy(image, profile) + _matching_accuracy(profile, image)

@@ -1,6 +1,5 @@
 """Classification of particles by nearest neighbors in a small labeled gallery."""
 
-import warnings
 from collections.abc import Callable
 from numbers import Integral, Real
 from typing import Any
@@ -8,14 +7,16 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 from sklearn.base import BaseEstimator, ClassifierMixin
-from sklearn.utils import Tags, check_consistent_length, gen_batches
+from sklearn.utils import Tags, check_consistent_length
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from skplankton._gallery.familiarity import class_levels, log_odds
 from skplankton._gallery.nearest import NearestEntries, neighbors_of_views
+from skplankton._gallery.views import present_views, row_names, split_views
 from skplankton._gallery.votes import vote_shares
 from skplankton._gallery.walk import GalleryWalk
 from skplankton._utils.cluster_frames import reject_cluster_frame
+from skplankton._utils.fitting import all_or_nothing
 from skplankton._utils.labels import (
     check_outlier_label,
     check_two_classes,
@@ -25,7 +26,10 @@ from skplankton._utils.labels import (
     split_labels,
     warn_of_missing_words,
 )
+from skplankton._utils.parameters import check_int
+from skplankton._utils.reports import listed
 from skplankton._utils.sklearn import Interval, StrOptions, fit_context, safe_indexing
+from skplankton._utils.warn import warn
 
 # With one modality there is only block 0, which "all" selects too.
 _BLOCKS = {"all": slice(0, 2), "image": slice(0, 1), "profile": slice(1, 2)}
@@ -40,9 +44,6 @@ _N_FOR_SCALES = 2000
 
 # Number of evenly spaced rows that a walk passes, besides the gallery's.
 _N_POOL = 10_000
-
-# Number of rows checked for NaN and infinite values at a time.
-_N_CHECKED = 4096
 
 # Number of evenly spaced gallery rows, each left out in turn, to learn the offset from.
 _N_LEFT_OUT = 200
@@ -267,6 +268,7 @@ class GalleryKNNClassifier(ClassifierMixin, BaseEstimator):
         self.random_state = random_state
 
     @fit_context(prefer_skip_nested_validation=True)
+    @all_or_nothing
     def fit(self, X: ArrayLike, y: ArrayLike) -> "GalleryKNNClassifier":
         """Draw and store the gallery.
 
@@ -312,7 +314,7 @@ class GalleryKNNClassifier(ClassifierMixin, BaseEstimator):
         if y is not None:
             check_y(X, y)
         labels, labeled = split_labels(y, self.unlabeled)
-        warn_of_missing_words(labels, stacklevel=4)
+        warn_of_missing_words(labels)
         if not labeled.any():
             also = "" if self.unlabeled is None else f" and {self.unlabeled!r}"
             raise ValueError(
@@ -339,6 +341,7 @@ class GalleryKNNClassifier(ClassifierMixin, BaseEstimator):
         return self
 
     @fit_context(prefer_skip_nested_validation=True)
+    @all_or_nothing
     def partial_fit(
         self, X: ArrayLike, y: ArrayLike, classes: ArrayLike | None = None
     ) -> "GalleryKNNClassifier":
@@ -387,7 +390,7 @@ class GalleryKNNClassifier(ClassifierMixin, BaseEstimator):
         X = self._validate_embeddings(X, reset=False)
         check_y(X, y)
         new_labels, labeled = split_labels(y, self.unlabeled)
-        warn_of_missing_words(new_labels, stacklevel=4)
+        warn_of_missing_words(new_labels)
         n_known = len(self.gallery_labels_)
         # Together, so that kinds that do not match raise.
         labels, _ = split_labels([*self.gallery_labels_.tolist(), *new_labels.tolist()])
@@ -567,10 +570,7 @@ class GalleryKNNClassifier(ClassifierMixin, BaseEstimator):
         check_is_fitted(self)
         self._validate_params()
         n_neighbors = self.n_neighbors if n_neighbors is None else n_neighbors
-        if not isinstance(n_neighbors, Integral) or n_neighbors < 1:
-            raise ValueError(
-                f"n_neighbors={n_neighbors!r}; expected an int of 1 or more."
-            )
+        check_int("n_neighbors", n_neighbors, at_least=1)
         X = self._validate_embeddings(X, reset=False)
         queries = self._views(X, self.query_modalities)
         present = present_views(queries)
@@ -807,12 +807,10 @@ class GalleryKNNClassifier(ClassifierMixin, BaseEstimator):
     def _check_queries(self, X: np.ndarray, present: np.ndarray) -> None:
         no_view = ~np.any(present_views(self._views(X)), axis=1)
         if no_view.any():
-            warnings.warn(
-                f"X is all NaN in {_rows(no_view)}: without a view there is nothing to "
-                f"classify. The predicted label is {self.missing_label_!r}, which is "
-                "not a class.",
-                UserWarning,
-                stacklevel=3,
+            warn(
+                f"X is all NaN in {row_names(no_view)}: without a view there is "
+                "nothing to classify. The predicted label is "
+                f"{self.missing_label_!r}, which is not a class."
             )
         lacking = ~np.any(present, axis=1) & ~no_view
         if lacking.any():
@@ -821,8 +819,8 @@ class GalleryKNNClassifier(ClassifierMixin, BaseEstimator):
                 remedy += ", or use the available views by query_modalities='all'"
             raise ValueError(
                 f"query_modalities={self.query_modalities!r} needs "
-                f"{_VIEWS[self.query_modalities]}, and X has none in {_rows(lacking)}. "
-                f"{remedy}."
+                f"{_VIEWS[self.query_modalities]}, and X has none in "
+                f"{row_names(lacking)}. {remedy}."
             )
 
     def _drop_unusable(self, labels: np.ndarray, usable: np.ndarray) -> np.ndarray:
@@ -838,11 +836,10 @@ class GalleryKNNClassifier(ClassifierMixin, BaseEstimator):
             raise ValueError(
                 f"The gallery is empty: no labeled row of X has {view}. {remedy}."
             )
-        warnings.warn(
-            f"Left out of the gallery, and never predicted: {_list(left_out)}; no row "
-            f"of such a class has {view}. {remedy}.",
-            UserWarning,
-            stacklevel=4,  # the caller of fit, outside its context
+        classes = listed(map(repr, left_out))
+        warn(
+            f"Left out of the gallery, and never predicted: {classes}; no row "
+            f"of such a class has {view}. {remedy}."
         )
         check_two_classes(labels[usable])
         return labels[usable]
@@ -857,80 +854,7 @@ class GalleryKNNClassifier(ClassifierMixin, BaseEstimator):
         return tags
 
 
-def split_views(X: np.ndarray, n_modalities: int = 2) -> np.ndarray:
-    """Split embeddings of the form [image | profile] into their views.
-
-    Parameters
-    ----------
-    X : ndarray of shape (n_samples, n_features)
-        The embeddings. Where a view is missing, its columns are all NaN.
-    n_modalities : {1, 2}, default=2
-        With 1, all columns are one view.
-
-    Returns
-    -------
-    ndarray of shape (n_samples, n_modalities, n_features // n_modalities)
-        A view of X: no copy is made.
-
-    Raises
-    ------
-    ValueError
-        If the columns cannot be split, or if a view is partly NaN or infinite.
-    """
-    if X.shape[1] % n_modalities:
-        raise ValueError(
-            f"X has {X.shape[1]} columns, which n_modalities=2 cannot split into "
-            "an image half and a profile half. Pass embeddings of the form "
-            "[image | profile], of equal width, or set n_modalities=1."
-        )
-    views = X.reshape(len(X), n_modalities, -1)
-    partly, infinite = _partly_missing_and_infinite(views)
-    halves = ("The image half of X", "The profile half of X")
-    parts = halves if n_modalities == 2 else ("X",)
-    for block, part in enumerate(parts):
-        if partly[:, block].any():
-            hint = " Set n_modalities=2 if X is [image | profile]."
-            raise ValueError(
-                f"{part} is partly NaN in {_rows(partly[:, block])}. "
-                "A missing view is all NaN; fill in or drop a view with gaps."
-                f"{hint if n_modalities == 1 else ''}"
-            )
-    if infinite.any():
-        raise ValueError(
-            f"X is infinite in {_rows(infinite)}. Expected finite embeddings, or a "
-            "half that is all NaN where the view is missing."
-        )
-    return views
-
-
-def _partly_missing_and_infinite(views: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Which views are partly NaN, and which rows have an infinite value."""
-    partly = np.empty(views.shape[:2], dtype=bool)
-    infinite = np.empty(len(views), dtype=bool)
-    for batch in gen_batches(len(views), _N_CHECKED):  # not a mask as large as X
-        missing = np.isnan(views[batch])
-        partly[batch] = missing.any(axis=2) & ~missing.all(axis=2)
-        infinite[batch] = np.isinf(views[batch]).any(axis=(1, 2))
-    return partly, infinite
-
-
-def present_views(views: np.ndarray) -> np.ndarray:
-    """Which views are present, of shape (n_samples, n_views)."""
-    return ~np.isnan(views[:, :, 0])  # a view is all NaN or has no NaN
-
-
 def _evenly_spaced(values: np.ndarray, n_values: int) -> np.ndarray:
     """The first, the last and others between them, `n_values` at most."""
     n_values = min(len(values), n_values)
     return values[np.linspace(0, len(values) - 1, n_values).astype(int)]
-
-
-def _list(values: list) -> str:
-    shown = ", ".join(repr(value) for value in values[:5])
-    return shown + (f" and {len(values) - 5} more" if len(values) > 5 else "")
-
-
-def _rows(mask: np.ndarray) -> str:
-    """The rows of X where `mask` is True, counted from 0."""
-    rows = np.flatnonzero(mask).tolist()
-    return ("row " if len(rows) == 1 else "rows ") + _list(rows)

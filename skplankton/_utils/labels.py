@@ -12,6 +12,7 @@ from sklearn.utils.validation import column_or_1d
 
 from skplankton._utils.random import fresh_random_state
 from skplankton._utils.sklearn import num_samples
+from skplankton._utils.warn import warn
 
 # In results: particles that are probably of no class of the gallery, and those with
 # neither a readable image nor a readable profile.
@@ -83,7 +84,7 @@ def split_labels(y, unlabeled=None) -> tuple[np.ndarray, np.ndarray]:
     ------
     ValueError
         If `y` is None, not one-dimensional, or not class labels (but, for example,
-        fractions).
+        fractions or dates).
     TypeError
         If `unlabeled` is not a scalar or the labels mix strings, numbers and bools.
     """
@@ -140,7 +141,7 @@ def check_outlier_label(outlier_label, labels: np.ndarray) -> None:
         )
 
 
-def warn_of_missing_words(labels: np.ndarray, stacklevel: int) -> None:
+def warn_of_missing_words(labels: np.ndarray) -> None:
     """Warn of labels such as "None", which are classes like any other string.
 
     ``np.array(["diatom", None], dtype=str)`` turns a missing label into such a string.
@@ -151,12 +152,10 @@ def warn_of_missing_words(labels: np.ndarray, stacklevel: int) -> None:
     found = [f"{text!r} ({n} rows)" for text, n in counts.items() if n]
     if found:
         first = next(text for text, n in counts.items() if n)
-        warnings.warn(
+        warn(
             f"y contains the text {', '.join(found)}, which is treated as a class like "
             'any other. If it means "not labeled", pass None in an array of objects, '
-            f"np.array(labels, dtype=object), or unlabeled={first!r}.",
-            UserWarning,
-            stacklevel=stacklevel,
+            f"np.array(labels, dtype=object), or unlabeled={first!r}."
         )
 
 
@@ -211,7 +210,9 @@ def _as_array(y) -> np.ndarray:
         # Directly to numpy, integers with missing values would become floats.
         return pd.Series(y).astype(object).to_numpy()
     if hasattr(y, "__array__"):
-        return np.asarray(y)
+        array = np.asarray(y)
+        # scikit-learn cannot handle numpy's strings of variable width.
+        return array.astype(object) if array.dtype.kind == "T" else array
     # np.asarray(["diatom", nan]) would turn the missing label into the string "nan".
     return np.asarray(y, dtype=object)
 
@@ -245,11 +246,15 @@ def _raise_mixed(labels: Iterable) -> None:
 
 def _plain(labels: np.ndarray) -> np.ndarray:
     """Convert objects to an array of numbers, of bools or of strings."""
-    if labels.dtype != object or not labels.size:
+    if labels.dtype.kind not in "OMm" or not labels.size:
         return labels
     kinds = set(map(_kind_of, set(map(type, labels))))
     if len(kinds) > 1:
         _raise_mixed(labels)
-    if kinds <= {bool, Number, str}:
-        return np.array(labels.tolist())
-    return labels
+    if not kinds <= {bool, Number, str}:
+        raise ValueError(
+            f"Unknown label type: the labels in y are like {labels[0]!r}. Expected "
+            "strings, numbers or bools: convert them, for example by "
+            "[None if label is None else str(label) for label in y]."
+        )
+    return np.array(labels.tolist())

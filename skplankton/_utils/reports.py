@@ -1,9 +1,10 @@
 """Problems in reading: an error at once, or one report at the end."""
 
 import logging
-import warnings
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+
+from skplankton._utils.warn import warn
 
 POLICIES = ("raise", "warn", "coerce")
 N_SHOWN = 3  # examples of each kind of problem; the total is counted
@@ -22,16 +23,29 @@ def shortened(text: str, longest: int = _LONGEST) -> str:
     return "".join(sign if sign.isprintable() else "?" for sign in text)
 
 
+def listed(texts: Iterable[str], most: int = 5) -> str:
+    """The first few texts, and how many others there are, for a message."""
+    texts = list(texts)
+    more = f" and {len(texts) - most} more" if len(texts) > most else ""
+    return ", ".join(texts[:most]) + more
+
+
+def handled_type(error: Exception) -> type[Exception]:
+    """The type to raise an error of reading again with, among those documented."""
+    kinds = (FileNotFoundError, TypeError)
+    return next((kind for kind in kinds if isinstance(error, kind)), ValueError)
+
+
 def check_policy(errors: str) -> None:
     """Raise a ValueError for an unknown `errors`."""
     if errors not in POLICIES:
         raise ValueError(f"errors={errors!r}; expected one of {list(POLICIES)}.")
 
 
-def report(text: str, errors: str, stacklevel: int) -> None:
+def report(text: str, errors: str) -> None:
     """Report in a warning or in the log."""
     if errors == "warn":
-        warnings.warn(text, UserWarning, stacklevel=stacklevel + 1)
+        warn(text)
     else:
         logging.getLogger("skplankton").warning(text)
 
@@ -64,17 +78,21 @@ class Problems:
         kind: str,
         *,
         error: type[Exception] = ValueError,
+        cause: Exception | None = None,
         count: int = 1,
         advice: str | None = None,
     ) -> None:
         """Raise a problem, or record it.
 
         The report counts by `kind`: the kind of problem, or what is done about it.
-        `advice` follows the message of the error.
+        `advice` follows the message of the error. If that comes from another error,
+        `cause`, it is of the same type, or a ValueError.
         """
         if self.errors == "raise":
             advice = advice or f"With errors='warn' or 'coerce', {kind} instead."
-            raise error(f"{message} {advice}")
+            if cause is not None:
+                error = handled_type(cause)
+            raise error(f"{message} {advice}") from cause
         self.include({kind: count}, {kind: [message]})
 
     def include(
@@ -86,7 +104,7 @@ class Problems:
             recorded = self.examples.setdefault(kind, [])
             recorded += messages[: N_SHOWN - len(recorded)]
 
-    def report(self, what: str, stacklevel: int = 3, done: str = "read") -> None:
+    def report(self, what: str, done: str = "read") -> None:
         """Report all recorded problems at once, in a warning or in the log."""
         if not self.counts:
             return
@@ -97,4 +115,4 @@ class Problems:
             lines += [f"  {message}" for message in self.examples[kind]]
             if len(self.examples[kind]) < count:
                 lines.append(f"  … and {count - len(self.examples[kind])} more")
-        report("\n".join(lines), self.errors, stacklevel)
+        report("\n".join(lines), self.errors)

@@ -7,13 +7,15 @@ raises an error with the reason; the caller adds the row.
 """
 
 import io
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
 from PIL import Image
 
-from skplankton._utils.reports import shortened
+from skplankton._utils.reports import handled_type, shortened
 from skplankton._views.contents import (
     Source,
     is_missing,
@@ -53,6 +55,15 @@ def entry_name(entry: Any) -> str:
     if is_path(place) or is_url(place) or is_number or isinstance(place, STORED):
         return f" {shortened(str(place))!r}"
     return ""
+
+
+@contextmanager
+def located_errors(where: str) -> Iterator[None]:
+    """Add where an entry is to the message of an error in reading it."""
+    try:
+        yield
+    except (OSError, TypeError, ValueError) as error:
+        raise handled_type(error)(f"{where}: {error}.") from error
 
 
 def image_pixels(entry: Any) -> np.ndarray:

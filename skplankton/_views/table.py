@@ -442,15 +442,11 @@ def add_unreadable(
     consequence: str,
 ) -> None:
     """Raise or record the error of an entry that cannot be read."""
-    which = f"the {modality}{entry_name(entry)}"
-    kinds = (FileNotFoundError, TypeError)
-    kind = next((k for k in kinds if isinstance(error, k)), ValueError)
-    try:
-        problems.add(
-            f"{where}: {which} could not be read: {error}.", consequence, error=kind
-        )
-    except kind as reported:
-        raise reported from error
+    problems.add(
+        f"{where}: the {modality}{entry_name(entry)} could not be read: {error}.",
+        consequence,
+        cause=error,
+    )
 
 
 def _and_more(rows: np.ndarray) -> str:

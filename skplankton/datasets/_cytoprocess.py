@@ -14,7 +14,7 @@ from skplankton.datasets._cyz.channels import Channels
 from skplankton.datasets._cyz.particle import HOW_TO_SKIP
 from skplankton.datasets._cyz.reader import load_sources, with_image
 
-_SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp")
+IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp")
 
 
 def load_cytoprocess(
@@ -113,7 +113,7 @@ def load_cytoprocess(
     ['Vilaine 3_0', 'Vilaine 3_1']
     """
     folder = Path(os.path.realpath(project))
-    sources, extracted = _sources(folder)
+    sources, extracted = sources_of(folder)
     chosen = _chosen(sorted(sources), samples, folder)
     table, measured = load_sources(
         [sources[sample] for sample in chosen],
@@ -132,7 +132,7 @@ def load_cytoprocess(
     return (table, measured) if return_samples else table
 
 
-def _sources(folder: Path) -> tuple[dict[str, Path], bool]:
+def sources_of(folder: Path) -> tuple[dict[str, Path], bool]:
     """The JSON file of each sample, and whether to use the extracted images."""
     if not folder.is_dir():
         raise FileNotFoundError(
@@ -189,7 +189,7 @@ def _set_images(
             continue
         files: dict[int, str] = {}
         for file in sorted(images_folder.iterdir()):
-            if not file.stem.isdecimal() or file.suffix.lower() not in _SUFFIXES:
+            if not file.stem.isdecimal() or file.suffix.lower() not in IMAGE_SUFFIXES:
                 continue
             first = files.setdefault(int(file.stem), str(file))
             if first != str(file):
@@ -208,7 +208,7 @@ def _set_images(
                 advice=HOW_TO_SKIP,
             )
     table["image"] = pd.Series(images, dtype=object)
-    problems.report(str(folder), stacklevel=4)
+    problems.report(str(folder))
 
 
 def _rows_by_sample(table: pd.DataFrame, samples: list[str]) -> Any:

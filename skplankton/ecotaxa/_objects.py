@@ -170,7 +170,6 @@ def _images(entries: Entries, rows: np.ndarray, problems: Problems) -> list[str 
             f"{entries.table(rows[0]).shown} exists: the labels are read without "
             "images.",
             "warn" if problems.errors == "raise" else problems.errors,
-            stacklevel=4,
         )
     elif missing:
         row, _, image = missing[0]

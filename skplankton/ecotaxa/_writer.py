@@ -240,16 +240,11 @@ class NoImageError(ValueError):
 
 
 def _note(problems: Problems, object_id: str, error: Exception) -> None:
-    kinds = (FileNotFoundError, TypeError)
-    kind = next((k for k in kinds if isinstance(error, k)), ValueError)
-    try:
-        problems.add(
-            f"The image of the object {object_id!r}: {error}.",
-            f"a particle whose image cannot be read is written to {WITHOUT_IMAGE}",
-            error=kind,
-        )
-    except kind as raised:
-        raise raised from error
+    problems.add(
+        f"The image of the object {object_id!r}: {error}.",
+        f"a particle whose image cannot be read is written to {WITHOUT_IMAGE}",
+        cause=error,
+    )
 
 
 def _image_entries(

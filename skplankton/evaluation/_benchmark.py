@@ -9,9 +9,10 @@ import pandas as pd
 from joblib import Parallel, delayed
 from numpy.typing import ArrayLike
 
-from skplankton._gallery.classifier import present_views
+from skplankton._gallery.views import present_views
 from skplankton._utils.jobs import local_jobs
 from skplankton._utils.labels import draw_per_class
+from skplankton._utils.parameters import check_choice, check_int
 from skplankton._utils.progress import progress
 from skplankton._utils.random import draw_seeds
 from skplankton.evaluation._inputs import (
@@ -182,10 +183,10 @@ def cross_modal_benchmark(
     """
     sizes = _ascending_ints("gallery_sizes", gallery_sizes)
     numbers = _ascending_ints("n_neighbors", n_neighbors)
-    n_repeats = _ascending_ints("n_repeats", n_repeats)[0]
-    _check_choice("weights", weights, _WEIGHTS)
-    _check_choice("metric", metric, _METRICS)
-    pairs = _checked_setups(setups)
+    check_int("n_repeats", n_repeats, at_least=1)
+    check_choice("weights", weights, _WEIGHTS)
+    check_choice("metric", metric, _METRICS)
+    pairs = checked_setups(setups)
     n_modalities = 1 if setups is None else 2
     models = models_by_key(X, X_gallery, embedder)
     labels = benchmark_labels(y, X_gallery is not None, y_gallery, unlabeled)
@@ -291,7 +292,7 @@ def _scores(true: np.ndarray, predicted: np.ndarray, n_classes: int) -> tuple:
     return correct.sum() / len(true), precision.mean(), recall.mean(), f1.mean()
 
 
-def _checked_setups(setups: Any) -> tuple[tuple[str, str], ...]:
+def checked_setups(setups: Any) -> tuple[tuple[str, str], ...]:
     if setups is None:
         return _ONE_EMBEDDING
     if isinstance(setups, str) and setups == "all":
@@ -315,13 +316,6 @@ def _ascending_ints(name: str, values: int | Iterable[int]) -> list[int]:
     if not numbers or numbers[0] < 1 or len(numbers) < len(listed):
         raise ValueError(f"{name}={values!r}; expected different ints of 1 or more.")
     return numbers
-
-
-def _check_choice(name: str, value: Any, choices: Sequence[str]) -> None:
-    if value not in choices:
-        raise ValueError(
-            f"{name}={value!r}; expected {' or '.join(map(repr, choices))}."
-        )
 
 
 def _check_any_queries(is_query: np.ndarray, sizes: Sequence[int]) -> None:

@@ -1,15 +1,16 @@
-"""Inputs of the benchmark: models, embeddings and labels, and their validation."""
+"""Inputs: models, embeddings, labels and results, and their validation."""
 
 import copy
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import pandas as pd
 from numpy.typing import ArrayLike
 from sklearn.utils import check_array
 
-from skplankton._gallery.classifier import split_views
+from skplankton._gallery.views import split_views
 from skplankton._utils.labels import split_labels
 from skplankton._utils.sklearn import num_samples, safe_indexing
 from skplankton._views.table import is_particle_table
@@ -161,3 +162,13 @@ def _some_labels(y: ArrayLike, name: str, unlabeled: Any):
             f"All {len(labeled)} rows of {name} are unlabeled. Pass some labeled rows."
         )
     return labels, labeled
+
+
+def check_result_columns(results: pd.DataFrame, needed: Sequence[str]) -> None:
+    """Raise if a table of results lacks a column."""
+    missing = [name for name in needed if name not in results]
+    if missing:
+        raise ValueError(
+            f"results has no column {', '.join(map(repr, missing))}; it has "
+            f"{list(results.columns)}. Pass the result of cross_modal_benchmark."
+        )

@@ -14,8 +14,8 @@ from functools import cache
 import numpy as np
 from sklearn.utils import gen_batches
 
-from skplankton._gallery.classifier import present_views
 from skplankton._gallery.nearest import NearestEntries, smallest, squared_norms
+from skplankton._gallery.views import present_views
 from skplankton._gallery.votes import summed_votes
 
 # Blocks of columns for each view of a set-up.
@@ -137,14 +137,19 @@ class NestedGalleries:
             return labels
         n_at_once = max(1, _N_PRODUCTS // len(self.numbers))
         for batch in gen_batches(len(views), n_at_once):
-            labels[..., batch] = self._predict(
-                self.search, views[batch], is_query[:, batch]
+            self._predict_into(
+                labels[..., batch], self.search, views[batch], is_query[:, batch]
             )
         return labels
 
-    def _predict(
-        self, search: NearestEntries, views: np.ndarray, is_query: np.ndarray
-    ) -> np.ndarray:
+    def _predict_into(
+        self,
+        labels: np.ndarray,
+        search: NearestEntries,
+        views: np.ndarray,
+        is_query: np.ndarray,
+    ) -> None:
+        """Write the classes of some queries into their part of the result."""
         parameters = self.parameters
 
         @cache
@@ -161,14 +166,7 @@ class NestedGalleries:
             added = distances, self.numbers[positions]
             return _merged(nearest(size - 1, blocks, view), added) if size else added
 
-        shape = (
-            parameters.n_sizes,
-            len(parameters.setups),
-            len(parameters.n_neighbors),
-            len(views),
-        )
-        labels = np.full(shape, -1)
-        for size, setup, number in np.ndindex(shape[:3]):
+        for size, setup, number in np.ndindex(labels.shape[:3]):
             gallery, query = parameters.setups[setup]
             found = [nearest(size, BLOCKS[gallery], view) for view in BLOCKS[query]]
             distances, entries = (
@@ -186,7 +184,6 @@ class NestedGalleries:
                 parameters.weights,
             )
             labels[size, setup, number, votes] = sums.argmax(axis=1)
-        return labels
 
 
 class _Compared:

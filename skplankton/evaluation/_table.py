@@ -6,6 +6,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from skplankton._utils.parameters import check_choice
+from skplankton.evaluation._inputs import check_result_columns
+
 _SCORES = ("accuracy", "precision", "recall", "f1")
 _FORMATS = ("markdown", "latex", "frame")
 
@@ -86,10 +89,10 @@ def benchmark_table(
     | image   | image   | 85.0 ± 5.0 |
     | image   | profile | 70.0 ± 0.0 |
     """
-    _check_choice("metric", metric, _SCORES)
-    _check_choice("format", format, _FORMATS)
+    check_choice("metric", metric, _SCORES)
+    check_choice("format", format, _FORMATS)
     by = _row_columns(results, by)
-    _check_columns(results, [*by, "gallery_size", "n_neighbors", metric])
+    check_result_columns(results, [*by, "gallery_size", "n_neighbors", metric])
     shown = _selected(results, "gallery_size", gallery_size)
     shown = _selected(shown, "n_neighbors", n_neighbors)
     numbers = sorted(set(shown["n_neighbors"]))
@@ -113,15 +116,6 @@ def _row_columns(results: pd.DataFrame, by: Sequence[str]) -> list[str]:
         )
     several = "model" in results and results["model"].nunique() > 1
     return ["model", *by] if several and "model" not in by else by
-
-
-def _check_columns(results: pd.DataFrame, needed: list[str]) -> None:
-    missing = [name for name in needed if name not in results]
-    if missing:
-        raise ValueError(
-            f"results has no column {', '.join(map(repr, missing))}; it has "
-            f"{list(results.columns)}. Pass the result of cross_modal_benchmark."
-        )
 
 
 def _selected(results: pd.DataFrame, column: str, wanted: Any) -> pd.DataFrame:
@@ -198,10 +192,3 @@ def _latex(table: pd.DataFrame) -> str:
 def _latex_entry(entry: str) -> str:
     escaped = "".join(_LATEX_SPECIAL.get(sign, sign) for sign in entry)
     return escaped.replace("±", r"$\pm$").replace(_NO_SCORE, "--")
-
-
-def _check_choice(name: str, value: Any, choices: Sequence[str]) -> None:
-    if value not in choices:
-        raise ValueError(
-            f"{name}={value!r}; expected one of {', '.join(map(repr, choices))}."
-        )

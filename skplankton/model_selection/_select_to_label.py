@@ -1,11 +1,11 @@
 """Choice of the particles whose labels are the most useful."""
 
-from numbers import Integral
-
 import numpy as np
 from numpy.typing import ArrayLike
 from sklearn.preprocessing import normalize
 from sklearn.utils import check_array, gen_batches
+
+from skplankton._utils.parameters import check_int
 
 # Rows that stand for all: more would change the choice little, and cost in proportion.
 _N_REFERENCE = 10_000
@@ -232,8 +232,7 @@ def _has_view(embeddings: np.ndarray) -> np.ndarray:
 
 
 def _check_n_labels(n_labels: int, n_candidates: int, n_rows: int) -> None:
-    if not isinstance(n_labels, Integral) or isinstance(n_labels, bool) or n_labels < 1:
-        raise ValueError(f"n_labels={n_labels!r}; expected an int of 1 or more.")
+    check_int("n_labels", n_labels, at_least=1)
     if n_labels > n_candidates:
         raise ValueError(
             f"n_labels={n_labels}, but only {n_candidates} of {n_rows} rows have a "

@@ -10,6 +10,7 @@ from sklearn.model_selection import BaseCrossValidator, check_cv
 from sklearn.utils import check_consistent_length
 
 from skplankton._utils.labels import draw_per_class, split_labels
+from skplankton._utils.parameters import check_int
 from skplankton._utils.random import draw_seeds, fresh_random_state
 from skplankton._utils.sklearn import safe_indexing
 
@@ -72,8 +73,8 @@ class GallerySplit(BaseCrossValidator):
         random_state: int | np.random.RandomState | None = None,
         unlabeled: Any = None,
     ):
-        _check_int("gallery_size", gallery_size, at_least=1)
-        _check_int("n_repeats", n_repeats, at_least=1)
+        check_int("gallery_size", gallery_size, at_least=1)
+        check_int("n_repeats", n_repeats, at_least=1)
         self.gallery_size = gallery_size
         self.n_repeats = n_repeats
         self.random_state = random_state
@@ -105,7 +106,7 @@ class GallerySplit(BaseCrossValidator):
         ValueError
             If no row is labeled, or if the gallery takes all labeled rows.
         """
-        labels, rows = _labeled_rows(X, y, self.unlabeled)
+        labels, rows, _ = _labeled_rows(X, y, self.unlabeled)
         for seed in draw_seeds(self.n_repeats, self.random_state):
             drawn = draw_per_class(labels, self.gallery_size, seed)
             rest = np.delete(rows, drawn)
@@ -184,7 +185,7 @@ class LabeledTestSplit(BaseCrossValidator):
                 "iterable of (train, test)."
             )
         if isinstance(cv, Integral):
-            _check_int("cv", cv, at_least=2)
+            check_int("cv", cv, at_least=2)
         elif not hasattr(cv, "split"):
             cv = list(cv)  # the first call would exhaust a generator
         self.cv = cv
@@ -216,8 +217,8 @@ class LabeledTestSplit(BaseCrossValidator):
         ValueError
             If no row is labeled, or if `cv` raises it.
         """
-        labels, rows = _labeled_rows(X, y, self.unlabeled)
-        unlabeled = np.setdiff1d(np.arange(_n_rows(X, y)), rows)
+        labels, rows, n_rows = _labeled_rows(X, y, self.unlabeled)
+        unlabeled = np.setdiff1d(np.arange(n_rows), rows)
         folds = check_cv(self.cv, labels, classifier=True)
         labeled_groups = _take(groups, rows)
         for train, test in folds.split(_take(X, rows), labels, labeled_groups):
@@ -243,7 +244,7 @@ class LabeledTestSplit(BaseCrossValidator):
         """
         if y is None:
             return check_cv(self.cv).get_n_splits(X, y, groups)
-        labels, rows = _labeled_rows(X, y, self.unlabeled)
+        labels, rows, _ = _labeled_rows(X, y, self.unlabeled)
         folds = check_cv(self.cv, labels, classifier=True)
         return folds.get_n_splits(_take(X, rows), labels, _take(groups, rows))
 
@@ -308,7 +309,7 @@ class TrainValidationTestFolds(BaseCrossValidator):
         random_state: int | np.random.RandomState | None = None,
         unlabeled: Any = None,
     ):
-        _check_int("n_splits", n_splits, at_least=2)
+        check_int("n_splits", n_splits, at_least=2)
         is_number = isinstance(validation_fraction, Real)
         if not is_number or not 0 < validation_fraction < 1:
             raise ValueError(
@@ -377,7 +378,7 @@ class TrainValidationTestFolds(BaseCrossValidator):
             If so few rows are labeled that a fold could have no validation or no test
             rows.
         """
-        labels, rows = _labeled_rows(X, y, self.unlabeled)
+        labels, rows, n_rows = _labeled_rows(X, y, self.unlabeled)
         self._check_enough(len(rows))
         random = fresh_random_state(self.random_state)
         shuffled = _shuffled_by_class(labels, random)
@@ -386,7 +387,7 @@ class TrainValidationTestFolds(BaseCrossValidator):
             is_validation = _evenly_spread(
                 len(held_out), self.validation_fraction, random.uniform()
             )
-            train = np.setdiff1d(np.arange(_n_rows(X, y)), held_out)
+            train = np.setdiff1d(np.arange(n_rows), held_out)
             yield (
                 train,
                 np.sort(held_out[is_validation]),
@@ -421,8 +422,8 @@ class TrainValidationTestFolds(BaseCrossValidator):
             )
 
 
-def _labeled_rows(X, y, unlabeled) -> tuple[np.ndarray, np.ndarray]:
-    """The labels without missing values, and their rows."""
+def _labeled_rows(X, y, unlabeled) -> tuple[np.ndarray, np.ndarray, int]:
+    """The labels without missing values, their rows, and the number of all rows."""
     labels, labeled = split_labels(y, unlabeled)
     check_consistent_length(X, labeled)
     if not labeled.any():
@@ -430,11 +431,7 @@ def _labeled_rows(X, y, unlabeled) -> tuple[np.ndarray, np.ndarray]:
             f"All {len(labeled)} rows are unlabeled: there is nothing to test. Pass "
             "some labeled rows."
         )
-    return labels, np.flatnonzero(labeled)
-
-
-def _n_rows(X, y) -> int:
-    return len(y) if X is None else X.shape[0] if hasattr(X, "shape") else len(X)
+    return labels, np.flatnonzero(labeled), len(labeled)
 
 
 def _take(values, rows: np.ndarray):
@@ -452,9 +449,3 @@ def _evenly_spread(n_rows: int, fraction: float, phase: float) -> np.ndarray:
     """Mark an evenly spaced fraction of the rows, and so the same share per class."""
     steps = np.floor(np.arange(n_rows + 1) * fraction + phase)
     return np.diff(steps) > 0
-
-
-def _check_int(name: str, value: Any, at_least: int) -> None:
-    is_int = isinstance(value, Integral) and not isinstance(value, bool)
-    if not is_int or value < at_least:
-        raise ValueError(f"{name}={value!r}; expected an int of {at_least} or more.")

@@ -256,7 +256,7 @@ def load_sources(
     for store in stores:
         problems.include(store.metadata["counts"], store.metadata["examples"])
     where = sources[0] if len(sources) == 1 else os.path.commonpath(sources)
-    problems.report(str(where), stacklevel=4)
+    problems.report(str(where))
     rows: dict[str, list[Any]] = {name: [] for name in _TABLE}
     for store, source, sample in zip(stores, sources, samples, strict=True):
         _append_rows(rows, store, source, sample)

@@ -1,5 +1,6 @@
 """Confusion matrices of several set-ups."""
 
+import copy
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -9,9 +10,9 @@ from sklearn.base import clone
 from sklearn.metrics import confusion_matrix
 from sklearn.utils import check_array, check_consistent_length
 
-from skplankton._gallery.classifier import present_views, split_views
+from skplankton._gallery.views import present_views, split_views
 from skplankton._utils.labels import split_labels
-from skplankton.evaluation._benchmark import _checked_setups
+from skplankton.evaluation._benchmark import checked_setups
 from skplankton.evaluation._displays.style import (
     COLUMN_WIDTH,
     FONT_SIZE,
@@ -114,7 +115,7 @@ class SetupConfusionDisplay:
                 f"gallery_modalities={classifier.gallery_modalities!r}. Fit one with "
                 "n_modalities=2 and gallery_modalities='all': set-ups need both views."
             )
-        pairs = _checked_setups("all" if setups is None else setups)
+        pairs = checked_setups("all" if setups is None else setups)
         embeddings: np.ndarray = check_array(
             X, dtype=np.float64, ensure_all_finite=False
         )
@@ -251,10 +252,15 @@ class SetupConfusionDisplay:
 def _with_views(classifier: Any, gallery: str, query: str) -> Any:
     """The same gallery with other views of its rows and of the queries."""
     views = {"both": "all"}
+    query = views.get(query, query)
+    if gallery == "both":  # its own, with the scales and the offset that it learned
+        other = copy.copy(classifier).set_params(query_modalities=query)
+        vars(other).pop("feature_names_in_", None)  # queries come as an array
+        return other
     other = clone(classifier).set_params(
         gallery_size=None,  # all rows that were drawn
-        gallery_modalities=views.get(gallery, gallery),
-        query_modalities=views.get(query, query),
+        gallery_modalities=gallery,
+        query_modalities=query,
         unlabeled=None,
     )
     return other.fit(classifier.gallery_, classifier.gallery_labels_)

@@ -8,8 +8,10 @@ from sklearn.decomposition import PCA
 from sklearn.preprocessing import normalize
 from sklearn.utils import check_array, check_consistent_length
 
-from skplankton._gallery.classifier import present_views, split_views
+from skplankton._gallery.views import present_views, split_views
 from skplankton._utils.labels import split_labels
+from skplankton._utils.parameters import check_choice
+from skplankton._utils.random import fresh_random_state
 from skplankton.evaluation._displays.style import (
     COLORS,
     FONT_SIZE,
@@ -132,8 +134,8 @@ class EmbeddingDisplay:
         between views. Use ``features="projection"`` to see how close the two views of a
         particle are.
         """
-        _check_choice("method", method, _METHODS)
-        _check_choice("n_modalities", n_modalities, (1, 2))
+        check_choice("method", method, _METHODS)
+        check_choice("n_modalities", n_modalities, (1, 2))
         embeddings: np.ndarray = check_array(
             X, dtype=np.float64, ensure_all_finite=False
         )
@@ -144,6 +146,7 @@ class EmbeddingDisplay:
         present = present_views(views)
         positions = np.full((*present.shape, 2), np.nan)
         points = normalize(views[present])
+        random_state = fresh_random_state(random_state)
         positions[present], names = _projected(points, method, random_state)
         display = cls(positions, labels=as_labels(labels, labeled), axis_names=names)
         return display.plot(ax, size=size)
@@ -272,10 +275,3 @@ def _projected(points, method, random_state) -> tuple[np.ndarray, tuple[str, str
         for number, share in enumerate(shares, start=1)
     ]
     return positions, (names[0], names[1])
-
-
-def _check_choice(name: str, value: Any, choices: tuple) -> None:
-    if value not in choices:
-        raise ValueError(
-            f"{name}={value!r}; expected {' or '.join(map(repr, choices))}."
-        )

@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike
 
+from skplankton._utils.parameters import check_choice
 from skplankton.evaluation._displays.style import (
     COLORS,
     DASHES,
@@ -16,6 +17,7 @@ from skplankton.evaluation._displays.style import (
     place_legend,
     setup_name,
 )
+from skplankton.evaluation._inputs import check_result_columns
 
 _SCORES = {
     "accuracy": "accuracy",
@@ -132,10 +134,7 @@ class GallerySizeDisplay:
             If a column is missing, there are no results, `metric` is invalid, or `by`
             leaves out a column that has several values.
         """
-        if metric not in _SCORES:
-            raise ValueError(
-                f"metric={metric!r}; expected one of {', '.join(map(repr, _SCORES))}."
-            )
+        check_choice("metric", metric, tuple(_SCORES))
         columns = _line_columns(results, by, metric)
         groups = results.groupby([*columns, "gallery_size"], sort=False)[metric]
         means = _by_line(groups.agg(_mean), columns)
@@ -214,13 +213,7 @@ class GallerySizeDisplay:
 
 def _line_columns(results: pd.DataFrame, by: Any, metric: str) -> list[str]:
     by = [by] if isinstance(by, str) else by
-    needed = ["gallery_size", metric, *(by or [])]
-    missing = [name for name in needed if name not in results]
-    if missing:
-        raise ValueError(
-            f"results has no column {', '.join(map(repr, missing))}; it has "
-            f"{list(results.columns)}. Pass the result of cross_modal_benchmark."
-        )
+    check_result_columns(results, ["gallery_size", metric, *(by or [])])
     if not len(results):
         raise ValueError("results has no rows: there is nothing to show.")
     several = [

@@ -139,7 +139,6 @@ class NeighborsDisplay:
         ValueError
             If a column is missing, lengths differ, or `pixel_size` is not above 0.
         """
-        X = np.asarray(X)
         _check_tables(classifier, X, particles, gallery_particles, y_true)
         # A gallery row occurs at most once per view, so twice as many are enough.
         distances, indices = classifier.kneighbors(X, 2 * n_neighbors)
