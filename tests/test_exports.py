@@ -240,6 +240,17 @@ def test_no_positions_at_all():
         to_darwin_core(abundance(), table, taxa=TAXA)
 
 
+def test_missing_count_of_a_nullable_type():
+    table = abundance(["a"])
+    table.loc[2, "count"] = np.nan
+    expected, tables = (
+        to_darwin_core(each, samples(["a"]), taxa=TAXA, errors="coerce")
+        for each in (table, table.astype({"count": "Int64"}))
+    )
+    for one, other in zip(tables, expected, strict=True):
+        pd.testing.assert_frame_equal(one, other)
+
+
 def test_missing_count():
     table = abundance(["a"])
     table.loc[0, "count"] = np.nan

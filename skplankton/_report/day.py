@@ -19,6 +19,7 @@ from skplankton._report.selection import (
     is_species,
 )
 from skplankton._utils.labels import UNKNOWN
+from skplankton._utils.reports import listed
 
 # Numbers of particles on the page: some 4 kB each.
 MOST_TYPICAL, MOST_TYPICAL_OF_SPECIES = 600, 10
@@ -315,7 +316,5 @@ def _notes(counts: pd.DataFrame) -> list[tuple[str, str]]:
     notes = []
     for note, rows in with_note.groupby("note", sort=True):
         labels = sorted(set(rows["label"]))
-        shown = ", ".join(labels[:5])
-        more = f" and {len(labels) - 5} more" if len(labels) > 5 else ""
-        notes.append((str(note), f"{shown}{more}"))
+        notes.append((str(note), listed(labels)))
     return notes

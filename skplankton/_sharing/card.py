@@ -17,6 +17,7 @@ from skplankton import __version__
 from skplankton._embedding.base import ParticleTransformer
 from skplankton._gallery.classifier import GalleryKNNClassifier
 from skplankton._sharing.archive import FORMAT
+from skplankton._utils.reports import listed
 from skplankton._views.table import MODALITIES
 
 _LIBRARIES = ("scikit-learn", "torch", "numpy", "skops")
@@ -117,8 +118,7 @@ def facts(card: Mapping[str, Any]) -> list[tuple[str, str]]:
 
 def _training_facts(training: Mapping[str, Any]) -> list[tuple[str, str]]:
     samples = training.get("samples", [])
-    more = len(samples) - _N_SAMPLES
-    shown = ", ".join(samples[:_N_SAMPLES]) + (f" and {more} more" if more > 0 else "")
+    shown = listed(samples, _N_SAMPLES)
     trained = training.get("n_trained")
     particles = "" if trained is None else f"{trained:,} to train on"
     if "n_particles" in training:

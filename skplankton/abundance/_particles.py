@@ -5,6 +5,8 @@ from collections.abc import Iterable, Sequence
 import numpy as np
 import pandas as pd
 
+from skplankton._utils.reports import listed
+
 NO_VIEW = ""  # the predicted label of particles without a readable view
 SHARE = "share_"  # and a label: the name of a column of shares
 
@@ -132,6 +134,4 @@ def _with_all_columns(samples: pd.DataFrame) -> pd.DataFrame:
 
 def shown(values: Iterable) -> str:
     """The first few values, for a message."""
-    values = list(values)
-    text = ", ".join(repr(str(value)) for value in values[:5])
-    return text + (f" and {len(values) - 5} more" if len(values) > 5 else "")
+    return listed(repr(str(value)) for value in values)

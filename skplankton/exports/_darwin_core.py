@@ -26,17 +26,9 @@ from skplankton.exports._terms import (
     Quantity,
 )
 
-# Labels of the table of abundance that are no species.
-
-_ABUNDANCE = (
-    "sample_id",
-    "label",
-    "count",
-    "count_low",
-    "count_high",
-    "concentration",
-    "concentration_low",
-    "concentration_high",
+_NUMBERS = (
+    *("count", "count_low", "count_high"),
+    *("concentration", "concentration_low", "concentration_high"),
 )
 _SAMPLES = ("sample_id", "instrument", "start", "duration_s", "analyzed_volume_ml")
 
@@ -195,11 +187,15 @@ def to_darwin_core(
     """
     problems = Problems(errors)
     _check_table(samples, "samples", _SAMPLES, ["sample_id"])
-    _check_table(abundance, "abundance", _ABUNDANCE, ["sample_id", "label"])
+    key = ["sample_id", "label"]
+    _check_table(abundance, "abundance", [*key, *_NUMBERS], key)
+    # pandas.NA, as nullable columns have it, cannot be compared.
+    abundance = abundance.astype(dict.fromkeys(_NUMBERS, "float64"))
     taxon_of = _taxon_of_labels(abundance, taxa)
     _check_samples_exist(abundance, samples)
     events = events_of(samples, id_prefix, problems)
-    of_sample = dict(iter(abundance.groupby("sample_id", sort=False)))
+    groups = abundance.groupby("sample_id", sort=False, observed=True)
+    of_sample = dict(iter(groups))
     _check_counts(abundance, problems)
     occurrences: list[tuple] = []
     measurements: list[tuple] = []
@@ -274,7 +270,7 @@ def _check_counts(abundance: pd.DataFrame, problems: Problems) -> None:
     counts = abundance["count"]
     for row in np.flatnonzero(counts < 0):
         raise ValueError(
-            f"abundance, row {row}: expected a count from 0, got {counts.iloc[row]}."
+            f"abundance, row {row}: expected a count from 0, got {counts.iloc[row]:g}."
         )
     missing = np.flatnonzero(counts.isna())
     if len(missing):

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from skplankton._utils.reports import Problems
+from skplankton._utils.reports import Problems, listed
 from skplankton._views.entries import is_missing
 from skplankton.exports._terms import EVENT_COLUMNS
 
@@ -116,8 +116,6 @@ def _remarks(sample: dict[Hashable, Any]) -> str:
     return " ".join(remarks)
 
 
-def shown(values: Iterable, limit: int = 10) -> str:
+def shown(values: Iterable) -> str:
     """The first values, for a message."""
-    values = [str(value) for value in values]
-    more = f" and {len(values) - limit} more" if len(values) > limit else ""
-    return ", ".join(map(repr, values[:limit])) + more
+    return listed((repr(str(value)) for value in values), most=10)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import math
 import os
 from collections.abc import Iterable
@@ -11,7 +10,7 @@ from typing import Any, NamedTuple
 
 import pandas as pd
 
-from skplankton._utils.csv_rows import csv_rows, csv_text
+from skplankton._utils.csv_rows import spreadsheet_table
 from skplankton._views.entries import is_missing
 
 LABEL, APHIA_ID, NAME = "label", "AphiaID", "scientificName"
@@ -81,24 +80,12 @@ def _rows_of(
             f"{type(taxa).__name__}."
         )
     path = Path(taxa)
-    text = csv_text(path)
-    # Where the comma is the decimal sign, spreadsheet programs separate by ";".
-    delimiter = max(",;\t", key=text.partition("\n")[0].count)
-    lines = csv_rows(io.StringIO(text, newline=""), str(path), delimiter)
-    _, names = next(lines, (1, []))
-    names = [name.strip() for name in names]
+    names, records, _ = spreadsheet_table(path)
     _check_columns(names, f"{path}, line 1")
-    rows = []
-    for line, values in lines:
-        if not any(value.strip() for value in values):
-            continue  # as spreadsheet programs end a table
-        if len(values) != len(names):
-            raise ValueError(
-                f"{path}, line {line}: expected {len(names)} values, as in the header, "
-                f"got {len(values)}."
-            )
-        rows.append((f"line {line}", dict(zip(names, values, strict=True))))
-    return str(path), rows
+    return str(path), (
+        (f"line {line}", dict(zip(names, values, strict=True)))
+        for line, values in records
+    )
 
 
 def _check_columns(names: list, where: str) -> None:
