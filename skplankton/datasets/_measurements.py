@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import os
 import re
 from collections.abc import Sequence
@@ -12,12 +11,12 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from skplankton._utils.csv_rows import csv_rows, csv_text
+from skplankton._utils.csv_rows import spreadsheet_table
 from skplankton._utils.reports import Problems
 from skplankton._views.entries import is_missing
 from skplankton._views.images import FORMATS, image_size
 from skplankton._views.stored import StoredImage
-from skplankton.datasets._lab.reader import _existing_files
+from skplankton.datasets._lab.reader import existing_files
 from skplankton.datasets._table import vector_table
 
 _TYPE_OF_ECOTAXA = re.compile(r"\[[tf]\]")
@@ -249,22 +248,10 @@ def _checked_names(names: Any, parameter: str, length: int | None) -> list[str]:
 def _read_table(path: Path) -> _Table:
     if not path.is_file():
         raise FileNotFoundError(f"{path} does not exist; expected a CSV file.")
-    text = csv_text(path)
-    header_line = text.partition("\n")[0]
-    delimiter = max(",;\t", key=header_line.count)
-    records = csv_rows(io.StringIO(text, newline=""), str(path), delimiter)
-    _, header = next(records, (1, []))
+    names, records, _ = spreadsheet_table(path)
     rows: list[list[str]] = []
     lines: list[int] = []
     for line, values in records:
-        if not any(value.strip() for value in values):
-            continue  # as spreadsheet programs end a table
-        if len(values) != len(header):
-            raise ValueError(
-                f"{path}, line {line}: expected {len(header)} values, as in the "
-                f"header, got {len(values)}. A text with a {delimiter!r} must be in "
-                'quotes (").'
-            )
         if rows or not all(map(_TYPE_OF_ECOTAXA.fullmatch, values)):
             rows.append(values)
             lines.append(line)
@@ -272,7 +259,7 @@ def _read_table(path: Path) -> _Table:
         raise ValueError(
             f"{path} has no rows; expected a header, and one row per particle."
         )
-    return _Table([name.strip() for name in header], rows, str(path), lines)
+    return _Table(names, rows, str(path), lines)
 
 
 def _ids(
@@ -320,7 +307,7 @@ def _image_entries(
     crop: list[str] | None,
     problems: Problems,
 ) -> list[str | StoredImage | None]:
-    paths = _existing_files(
+    paths = existing_files(
         files, os.path.realpath(folder), "image", Path(source.name), problems
     )
     if crop is None:

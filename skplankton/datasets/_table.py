@@ -1,4 +1,4 @@
-"""The table of particles that the loaders of instruments return."""
+"""The table of particles: as loaders of instruments return it, and writers take it."""
 
 from __future__ import annotations
 
@@ -18,6 +18,21 @@ COLUMNS = {
     "instrument": object,
     "has_image": bool,
 }
+
+
+def check_particles(X: Any) -> None:
+    """Raise unless X is a table of particles that can be written."""
+    if not isinstance(X, pd.DataFrame):
+        raise TypeError(
+            "Expected a DataFrame with the columns 'image' and 'profile', got "
+            f"{type(X).__name__}."
+        )
+    for name in ("image", "profile"):
+        if name not in X:
+            raise ValueError(
+                f"X has no column {name!r}, only {X.columns.tolist()}. If no particle "
+                f"has that modality, set X[{name!r}] = None."
+            )
 
 
 def vector_table(

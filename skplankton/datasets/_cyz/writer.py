@@ -7,7 +7,6 @@ import io
 import json
 import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
 from functools import partial
 from itertools import chain, islice
 from pathlib import Path
@@ -18,9 +17,15 @@ import pandas as pd
 from PIL import Image
 
 from skplankton._utils.files import unfinished
-from skplankton._views.entries import image_pixels, is_missing, read_profile
+from skplankton._views.entries import (
+    image_pixels,
+    is_missing,
+    located_errors,
+    read_profile,
+)
 from skplankton.datasets._cyz.measurement import UL_PER_ML
 from skplankton.datasets._samples.table import utc_time
+from skplankton.datasets._table import check_particles
 
 IMAGE_FORMATS = ("png", "jpeg", "bmp")
 # Instruments' spellings of the six channels of make_particles.
@@ -136,7 +141,8 @@ def write_cyz_json(
         raise ValueError(
             f"image_format={image_format!r}; expected one of {list(IMAGE_FORMATS)}."
         )
-    _check_columns(X)
+    check_particles(X)
+    _check_ids(X)
     results = _results(samples, target.stem)
     image_text = partial(
         _image_text, image_format=image_format, frame_shape=frame_shape
@@ -280,18 +286,7 @@ def _results(samples: pd.DataFrame | None, sample: str) -> dict[str, Any]:
     return results
 
 
-def _check_columns(X: Any) -> None:
-    if not isinstance(X, pd.DataFrame):
-        raise TypeError(
-            f"Expected a DataFrame with the columns 'image' and 'profile', got "
-            f"{type(X).__name__}."
-        )
-    missing = [modality for modality in ("image", "profile") if modality not in X]
-    if missing:
-        raise ValueError(
-            f"X has no column {missing[0]!r}, only {X.columns.tolist()}. If no "
-            "particle has an image, set X['image'] = None."
-        )
+def _check_ids(X: pd.DataFrame) -> None:
     if "particle_id" in X and X["particle_id"].duplicated().any():
         twice = X["particle_id"][X["particle_id"].duplicated()].iloc[0]
         raise ValueError(
@@ -331,7 +326,7 @@ def _read_samples(entry: Any, where: str) -> tuple[list[str] | None, np.ndarray]
         raise TypeError(
             f"{where}: the profile is missing. Every particle in such a file has one."
         )
-    with _located_errors(where):
+    with located_errors(where):
         samples, names = read_profile(entry)
         if samples.ndim == 1:
             raise ValueError(
@@ -343,20 +338,10 @@ def _read_samples(entry: Any, where: str) -> tuple[list[str] | None, np.ndarray]
 
 def _opened_image(entry: Any, where: str) -> Image.Image:
     """A gray or color image of 8 bits."""
-    with _located_errors(where):
+    with located_errors(where):
         pixels = image_pixels(entry)
     if pixels.dtype != np.uint8:
         raise ValueError(
             f"{where}: expected an image of 8 bits, uint8, got a deeper one."
         )
     return Image.fromarray(np.ascontiguousarray(pixels))
-
-
-@contextmanager
-def _located_errors(where: str) -> Iterator[None]:
-    """Add the row to the message of an error."""
-    try:
-        yield
-    except (TypeError, ValueError) as error:
-        kind = TypeError if isinstance(error, TypeError) else ValueError
-        raise kind(f"{where}: {error}.") from error

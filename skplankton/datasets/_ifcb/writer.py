@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from skplankton._utils.files import unfinished
-from skplankton._views.entries import image_pixels, is_missing
+from skplankton._views.entries import image_pixels, is_missing, located_errors
 from skplankton.datasets._ifcb.bins import files_of
 from skplankton.datasets._ifcb.dialects import (
     MISSING_TIME_OF_FLIGHT,
@@ -19,6 +19,7 @@ from skplankton.datasets._ifcb.dialects import (
     Dialect,
 )
 from skplankton.datasets._ifcb.names import parse_bin
+from skplankton.datasets._table import check_particles
 
 
 def write_ifcb(
@@ -104,7 +105,7 @@ def write_ifcb(
             raise FileExistsError(
                 f"{target} exists. Pass overwrite=True to replace it."
             )
-    _check_columns(X)
+    check_particles(X)
     with unfinished(bin, folder=bin.parent) as part:
         part.mkdir()
         parts = [part / target.name for target in targets]
@@ -118,17 +119,6 @@ def write_ifcb(
     return targets[0]
 
 
-def _check_columns(X: Any) -> None:
-    if not isinstance(X, pd.DataFrame):
-        raise TypeError(
-            "Expected a DataFrame with the columns 'image' and 'profile', got "
-            f"{type(X).__name__}."
-        )
-    missing = [name for name in ("image", "profile") if name not in X]
-    if missing:
-        raise ValueError(f"X has no column {missing[0]!r}, only {X.columns.tolist()}.")
-
-
 def _write_images(X: pd.DataFrame, path: Path) -> list[tuple[int, int]]:
     """Write the pixels one after the other; return heights and widths, 0 if none."""
     sizes = []
@@ -137,15 +127,13 @@ def _write_images(X: pd.DataFrame, path: Path) -> list[tuple[int, int]]:
             if is_missing(entry):
                 sizes.append((0, 0))
                 continue
-            try:
+            where = f"X['image'], row {row} (counted from 0)"
+            with located_errors(where):
                 pixels = image_pixels(entry)
-            except (ValueError, TypeError, OSError) as error:
-                raise type(error)(f"X['image'], row {row}: {error}.") from error
             if pixels.ndim != 2 or pixels.dtype != np.uint8:
                 raise ValueError(
-                    f"X['image'], row {row} (counted from 0): expected a gray image of "
-                    f"8 bits per pixel, got the shape {pixels.shape} and the type "
-                    f"{pixels.dtype}."
+                    f"{where}: expected a gray image of 8 bits per pixel, got the "
+                    f"shape {pixels.shape} and the type {pixels.dtype}."
                 )
             file.write(np.ascontiguousarray(pixels).tobytes())
             sizes.append(pixels.shape)

@@ -107,7 +107,7 @@ def load_particles(
     folder = os.path.realpath(table_path.parent)
     data = pd.DataFrame(
         {
-            modality: _existing_files(
+            modality: existing_files(
                 table[modality], folder, modality, table_path, problems
             )
             for modality in FOLDERS
@@ -206,7 +206,7 @@ def _check_header(header: list[str], path: Path) -> None:
         )
 
 
-def _existing_files(
+def existing_files(
     names: list[str], folder: str, modality: str, table_path: Path, problems: Problems
 ) -> list[str | None]:
     """Make the names absolute and check that the files exist.

@@ -22,6 +22,7 @@ from skplankton.datasets._lab.reader import (
     check_no_empty_row,
 )
 from skplankton.datasets._simulator.cytometer import CHANNEL_NAMES
+from skplankton.datasets._table import check_particles
 
 
 def write_particles(
@@ -143,17 +144,7 @@ def _labels_as_text(y: ArrayLike | None, X: pd.DataFrame) -> list[str]:
 
 def _checked_entries(X: pd.DataFrame, folder: Path) -> pd.DataFrame:
     """Return images and profiles, checked; missing ones as None."""
-    if not isinstance(X, pd.DataFrame):
-        raise TypeError(
-            f"Expected a DataFrame with the columns 'image' and 'profile', got "
-            f"{type(X).__name__}."
-        )
-    missing = [modality for modality in FOLDERS if modality not in X]
-    if missing:
-        raise ValueError(
-            f"X has no column {missing[0]!r}, only {X.columns.tolist()}. Add it, with "
-            f"None in each row, if there is no {missing[0]}."
-        )
+    check_particles(X)
     entries = {
         modality: [None if is_missing(entry) else entry for entry in X[modality]]
         for modality in FOLDERS
