@@ -13,7 +13,13 @@ from typing import Any
 
 from filelock import FileLock, Timeout
 
-from skplankton._utils.files import UNFINISHED, disk_errors, remove, unfinished
+from skplankton._utils.files import (
+    UNFINISHED,
+    disk_errors,
+    remove,
+    unfinished,
+    write_synced,
+)
 
 
 def write_whole(path: Path, content: bytes, scratch: Path) -> None:
@@ -22,10 +28,7 @@ def write_whole(path: Path, content: bytes, scratch: Path) -> None:
     `scratch` is a folder on the same disk; an interruption may leave a part there.
     """
     with unfinished(path, folder=scratch) as part:
-        with open(part, "xb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
+        write_synced(part, content)
         replace(part, path)
 
 

@@ -17,11 +17,10 @@ import re
 import zipfile
 from collections import Counter
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 from skplankton import __version__
-from skplankton._utils.files import unfinished
+from skplankton._utils.reports import listed
 
 # Increased when former versions would misread a file. All formats up to it are read.
 FORMAT = 1
@@ -29,7 +28,6 @@ FORMAT = 1
 CARD, README, SCHEMA, STATION = "card.json", "README.md", "schema.json", "station.json"
 _PLAIN_NAMES = {CARD, README, SCHEMA, STATION}
 _ARRAY_NAME = re.compile(r"[\w-]+\.(npy|npz|bin)")  # as skops names them
-_SHOWN = 5
 
 # Of the size of the members to that of the file: a small file must not fill the memory.
 # Texts are compressed: those of skops to a tenth, and to a thirtieth at the most, since
@@ -173,18 +171,9 @@ def is_archive(content: bytes) -> bool:
     return content.startswith(b"PK")
 
 
-def write(content: bytes, path: Path) -> None:
-    """Write a file that has its name only when it is complete."""
-    with unfinished(path) as part:
-        part.write_bytes(content)
-        os.replace(part, path)
-
-
 def _json(value: Any) -> str:
     return json.dumps(value, indent=1, ensure_ascii=False) + "\n"
 
 
 def _shown(names: list[str]) -> str:
-    shown = ", ".join(repr(name[:200]) for name in names[:_SHOWN])
-    more = len(names) - _SHOWN
-    return shown + (f" and {more} more" if more > 0 else "") if names else "nothing"
+    return listed(repr(name[:200]) for name in names) or "nothing"

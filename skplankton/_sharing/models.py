@@ -13,10 +13,11 @@ import joblib
 from sklearn.base import BaseEstimator
 from sklearn.exceptions import InconsistentVersionWarning
 
-from skplankton._sharing.archive import ModelArchive, archive_bytes, is_archive, write
+from skplankton._sharing.archive import ModelArchive, archive_bytes, is_archive
 from skplankton._sharing.card import as_markdown, make_card
 from skplankton._sharing.plain import Refused, from_plain, to_plain
 from skplankton._sharing.trusted import TYPES, refused
+from skplankton._utils.files import write_whole
 
 PICKLES = (".joblib", ".pkl", ".pickle")  # suffixes of files that run code
 
@@ -101,7 +102,8 @@ def save_model(
         )
     given = {"description": description, "authors": authors, "license": license}
     card = make_card(check_model(model), given)
-    write(to_bytes(model, card, path.name, trusted=_names(trusted)), path)
+    content = to_bytes(model, card, path.name, trusted=_names(trusted))
+    write_whole(path, content)
 
 
 def load_model(

@@ -17,7 +17,7 @@ from skorch.callbacks import Callback
 
 from skplankton._training.devices import get_random_state, set_random_state
 from skplankton._training.distributed import ALONE, Processes
-from skplankton._utils.files import unfinished
+from skplankton._utils.files import write_whole
 
 FILE_NAME = "training.pt"
 ROWS_PER_DIGEST = 4096
@@ -125,12 +125,7 @@ class Checkpoint(Callback):
         }
         content = io.BytesIO()
         torch.save(state, content)
-        with unfinished(self.path) as part:
-            with open(part, "wb") as file:
-                file.write(content.getbuffer())
-                file.flush()
-                os.fsync(file.fileno())
-            os.replace(part, self.path)
+        write_whole(self.path, content.getbuffer())
 
 
 def _random_states(net) -> dict[str, Any]:

@@ -52,6 +52,21 @@ def unfinished(
         remove(part)
 
 
+def write_whole(path: Path, content: bytes | memoryview) -> None:
+    """Write a file that has its name only when complete, even after a power cut."""
+    with unfinished(path) as part:
+        write_synced(part, content)
+        os.replace(part, path)
+
+
+def write_synced(path: Path, content: bytes | memoryview) -> None:
+    """Write a new file, which is on the disk when this returns."""
+    with open(path, "xb") as file:
+        file.write(content)
+        file.flush()
+        os.fsync(file.fileno())
+
+
 def remove(path: Path) -> None:
     """Remove a file, or a folder with its contents, if it exists."""
     if path.is_dir() and not path.is_symlink():

@@ -341,7 +341,8 @@ def fill_disk(monkeypatch, folder):
         full = mode == "xb" and Path(path).is_relative_to(folder)
         return open("/dev/full", "wb") if full else open(path, mode)
 
-    monkeypatch.setattr(_files, "open", opened, raising=False)
+    for module in ("_cli._files", "_utils.files"):
+        monkeypatch.setattr(f"skplankton.{module}.open", opened, raising=False)
 
 
 @needs_dev_full
