@@ -4,6 +4,7 @@ import math
 import os
 from collections.abc import Mapping
 from contextlib import suppress
+from typing import Any
 
 import numpy as np
 import torch
@@ -13,6 +14,7 @@ from skorch.helper import predefined_split
 from skorch.utils import noop, to_tensor
 from torch import Tensor
 from torch.optim.lr_scheduler import LambdaLR
+from tqdm import tqdm
 
 from skplankton import losses
 from skplankton._nn.augmentation import augment_pairs
@@ -207,31 +209,25 @@ class _DivergenceCheck(Callback):
 
 
 class _StepProgress(Callback):
-    """One progress bar over all steps, with the losses of the last epoch."""
+    """Moves one bar over all steps, with the losses of the last epoch."""
 
-    def on_train_begin(self, net, X=None, **kwargs):
-        n_steps = net.max_epochs * len(net.get_iterator(X))
-        self.bar_ = progress(
-            total=n_steps, desc="training", unit="steps", disable=False
-        )
+    def __init__(self, bar: tqdm):
+        self.bar = bar
 
     def on_epoch_begin(self, net, **kwargs):
-        if self.bar_.n == 0 and len(net.history) > 1:  # a training that goes on
+        if self.bar.n == 0 and len(net.history) > 1:  # a training that goes on
             n_before = sum(row["train_batch_count"] for row in net.history[:-1])
-            self.bar_.update(n_before)
+            self.bar.update(n_before)
 
     def on_batch_end(self, net, training=False, **kwargs):
-        self.bar_.update(int(training))
+        self.bar.update(int(training))
 
     def on_epoch_end(self, net, **kwargs):
         last = net.history[-1]
         shown = ("train_loss", "valid_loss", "temperature")
         losses = {name: last[name] for name in shown if name in last}
         epoch = f"{last['epoch']}/{net.max_epochs}"
-        self.bar_.set_postfix({"epoch": epoch, **losses}, refresh=False)
-
-    def on_train_end(self, net, **kwargs):
-        self.bar_.close()
+        self.bar.set_postfix({"epoch": epoch, **losses}, refresh=False)
 
 
 def train_dual_encoder(
@@ -268,19 +264,12 @@ def train_dual_encoder(
     dataset = PairDataset(arrays, device, processes)
     n_batches = math.ceil(sum(dataset.shares) / batch_size)
     schedule = WarmupCosine(warmup_epochs * n_batches, max_epochs * n_batches)
-    callbacks = [
-        ("temperature", _TemperatureLog()),
-        ("divergence", _DivergenceCheck()),
-        ("schedule", LRScheduler(LambdaLR, lr_lambda=schedule, step_every="batch")),
-    ]
-    if verbose:
-        shown = PrintLog() if verbose > 1 else _StepProgress()
-        callbacks.append(("progress", shown))
+    valid_split = stopping = kept = shown = None
     if valid_arrays is not None:
+        valid_split = predefined_split(PairDataset(valid_arrays, device, processes))
         stopping = _EarlyStopping(
             patience=patience, threshold=0, load_best=True, sink=noop
         )
-        callbacks.append(("early_stopping", stopping))
     if checkpoint is not None:
         data = digest_of(arrays, valid_arrays, _as_arrays(initial_weights))
         identity = {
@@ -289,47 +278,43 @@ def train_dual_encoder(
             "torch": str(torch.__version__),
             "number of processes": str(processes.size),  # they round differently
         }
+        kept = Checkpoint(checkpoint, identity, processes)
+    bar = progress(
+        total=max_epochs * n_batches,
+        desc="training",
+        unit="steps",
+        disable=verbose != 1,
+    )
+    if verbose:
+        shown = PrintLog() if verbose > 1 else _StepProgress(bar)
+    callbacks = [
+        ("temperature", _TemperatureLog()),
+        ("divergence", _DivergenceCheck()),
+        ("schedule", LRScheduler(LambdaLR, lr_lambda=schedule, step_every="batch")),
+        ("progress", shown),
+        ("early_stopping", stopping),
         # The last one: it stores what the others have learned from the epoch.
-        callbacks.append(("checkpoint", Checkpoint(checkpoint, identity, processes)))
-
-    optimizer_class, optimizer_params = OPTIMIZERS.get(optimizer, (optimizer, {}))
-    if optimizer in OPTIMIZERS and torch.device(device).type in ("cuda", "cpu"):
-        optimizer_params = {**optimizer_params, "fused": True}  # few kernels, not many
+        ("checkpoint", kept),
+    ]
     # Processes draw different batches and augmentations of different shares.
     seed += processes.rank
     net = ContrastiveNet(
-        optimizer=optimizer_class,
+        **_optimizer_params(optimizer, device),
         optimizer__lr=learning_rate,
         optimizer__weight_decay=weight_decay,
         max_epochs=max_epochs,
         batch_size=batch_size,
         shuffle=np.random.RandomState(seed),
-        train_split=predefined_split(PairDataset(valid_arrays, device, processes))
-        if valid_arrays is not None
-        else None,
-        callbacks=callbacks,
+        train_split=valid_split,
+        callbacks=[named for named in callbacks if named[1] is not None],
         callbacks__print_log=None,
         verbose=verbose,
         processes=processes,
-        **{f"optimizer__{name}": value for name, value in optimizer_params.items()},
         **{f"module__{name}": value for name, value in module_params.items()},
         **net_params,
     )
-    with seeded(net.device, seed):
-        net.initialize()
-        module = net.module_
-        if initial_weights is not None:
-            _load_weights(module, initial_weights)
-        else:
-            for modality in ("image", "profile"):
-                getattr(module, modality).set_scales(
-                    arrays[modality],
-                    arrays.get(f"{modality}_size"),
-                    processes.all_rows,
-                )
-            _scale_to_data(net, dataset)
-        # In every bit: from the same gradients, they will then remain the same.
-        processes.copy_first(module.state_dict().values())
+    with seeded(net.device, seed), bar:
+        _initialize(net, dataset, initial_weights)
         net.notify("on_train_begin", X=dataset)
         # Not net.fit, which ignores Ctrl-C and would return a half-trained net.
         with suppress(_EnoughTraining):
@@ -338,18 +323,11 @@ def train_dual_encoder(
         # The estimator checks pass on an untrained net, hence this check.
         if not net.history or not net.history[-1].get("train_batch_count"):
             raise RuntimeError("No training step was taken: this is a bug.")
-        net._set_training(False)
-        with torch.no_grad(), autocast(net.device, net.precision):
-            batches = net.get_iterator(dataset, training=False)
-            module.set_feature_means(
-                to_tensor(own, net.device) for own, _ in batches if len(own["image"])
-            )
-            for encoder in (module.image, module.profile):
-                processes.average(encoder.feature_mean, len(dataset))
+        _set_feature_means(net, dataset)
 
     history = _epochs(net)
     # The last step may have diverged after computing its loss, or only the features.
-    if not (math.isfinite(history[-1]["train_loss"]) and is_finite(module)):
+    if not (math.isfinite(history[-1]["train_loss"]) and is_finite(net.module_)):
         raise diverged(learning_rate)
     net.set_params(train_split=None, shuffle=None, processes=None)
     net.trim_for_prediction()  # the optimizer's state is twice the weights' size
@@ -358,6 +336,49 @@ def train_dual_encoder(
     net.device = "cpu"
     net.module_.to("cpu")
     return net, history
+
+
+def _optimizer_params(optimizer, device: str) -> dict[str, Any]:
+    """The optimizer and its own parameters, as parameters of the net."""
+    kind, params = OPTIMIZERS.get(optimizer, (optimizer, {}))
+    if optimizer in OPTIMIZERS and torch.device(device).type in ("cuda", "cpu"):
+        params = {**params, "fused": True}  # few kernels, not many
+    return {"optimizer": kind, **{f"optimizer__{n}": v for n, v in params.items()}}
+
+
+def _initialize(
+    net: ContrastiveNet,
+    dataset: PairDataset,
+    initial_weights: dict[str, Tensor] | None,
+) -> None:
+    """Set the first weights: those given, or random ones and the scales of the data."""
+    net.initialize()
+    module = net.module_
+    if initial_weights is not None:
+        _load_weights(module, initial_weights)
+    else:
+        for modality in ("image", "profile"):
+            getattr(module, modality).set_scales(
+                dataset.arrays[modality],
+                dataset.arrays.get(f"{modality}_size"),
+                net.processes.all_rows,
+            )
+        _scale_to_data(net, dataset)
+    # In every bit: from the same gradients, they will then remain the same.
+    net.processes.copy_first(module.state_dict().values())
+
+
+def _set_feature_means(net: ContrastiveNet, dataset: PairDataset) -> None:
+    """Learn the mean of each encoder's features from the pairs of all processes."""
+    module = net.module_
+    net._set_training(False)
+    with torch.no_grad(), autocast(net.device, net.precision):
+        batches = net.get_iterator(dataset, training=False)
+        module.set_feature_means(
+            to_tensor(own, net.device) for own, _ in batches if len(own["image"])
+        )
+        for encoder in (module.image, module.profile):
+            net.processes.average(encoder.feature_mean, len(dataset))
 
 
 def _as_arrays(weights: dict[str, Tensor] | None) -> dict[str, np.ndarray]:
