@@ -8,7 +8,7 @@ from pathlib import Path
 import pandas as pd
 from sklearn.metrics import precision_recall_fscore_support
 
-from skplankton._cli._arguments import DONE, PROBLEMS
+from skplankton._cli._arguments import CHUNK_SIZE, DONE, PROBLEMS
 from skplankton._cli._files import make_folder, write_whole
 from skplankton._cli._model import (
     NAME,
@@ -20,19 +20,18 @@ from skplankton._cli._model import (
     read_model_file,
 )
 from skplankton._cli._pages import EVALUATION, model_card, write_evaluation_report
+from skplankton._cli._particles import load_labeled
 from skplankton._cli._reports import (
     collected_reports,
     plural,
     print_message,
     print_result,
 )
-from skplankton._cli._samples import find_samples, load_labeled
+from skplankton._cli._samples import find_samples
 from skplankton._report.page import import_jinja
 from skplankton._utils.files import disk_errors
 from skplankton._utils.labels import UNKNOWN
 from skplankton._utils.progress import progress
-
-_CHUNK_SIZE = 4096
 
 
 def run(options: Namespace) -> int:
@@ -94,8 +93,8 @@ def _predicted(labeled: pd.DataFrame, model: Model, quiet: bool) -> pd.DataFrame
     with progress(
         total=len(labeled), desc="classifying", unit="particles", disable=quiet
     ) as bar:
-        for start in range(0, len(labeled), _CHUNK_SIZE):
-            chunk = labeled.iloc[start : start + _CHUNK_SIZE]
+        for start in range(0, len(labeled), CHUNK_SIZE):
+            chunk = labeled.iloc[start : start + CHUNK_SIZE]
             rows += classify_particles(model, chunk).rows
             bar.update(len(rows) - start)
     predicted = pd.DataFrame(rows, columns=columns(model))

@@ -21,13 +21,14 @@ from skplankton._cli._checks import report_gallery, warn_of_scale_bar
 from skplankton._cli._embedder import as_X, has_pair, new_embedder
 from skplankton._cli._files import reserved
 from skplankton._cli._model import Model, save_model
+from skplankton._cli._particles import load_labeled
 from skplankton._cli._reports import (
     collected_reports,
     plural,
     print_message,
     print_result,
 )
-from skplankton._cli._samples import find_samples, load_labeled
+from skplankton._cli._samples import find_samples
 from skplankton._cli._work_folder import (
     LABELS,
     VIEWS,

@@ -1,11 +1,10 @@
-"""Paths on the command line → samples, and one table of labeled particles."""
+"""Paths on the command line → samples."""
 
 from __future__ import annotations
 
 import hashlib
 import os
 import re
-from argparse import Namespace
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
@@ -15,11 +14,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from skplankton._cli._labels import labels_of, read_labels, warn_about_labels
-from skplankton._cli._reports import collected_reports, errors
+from skplankton._cli._reports import collected_reports
 from skplankton._sharing.models import PICKLES
 from skplankton._utils.reports import report
-from skplankton._views.stored import StoredProfile
 from skplankton.datasets import (
     load_cytoprocess,
     load_cyz_json,
@@ -63,18 +60,17 @@ class Sample:
         """The files that the sample is read from, the indispensable one first."""
         raise NotImplementedError
 
-    def load(self, **settings: Any) -> pd.DataFrame:
-        """Read the particles.
+    def load_with_samples(self, **settings: Any) -> tuple[pd.DataFrame, pd.DataFrame]:
+        """Read the particles, and the row of the table of samples.
 
         `settings` are the channels, cache, errors and verbose of
-        :func:`skplankton.datasets.load_cyz_json`. The table has the columns image,
+        :func:`skplankton.datasets.load_cyz_json`. The particles have the columns image,
         profile, object_id, sample_id and label, None where there is no label.
         """
         raise NotImplementedError
 
-    def load_with_samples(self, **settings: Any) -> tuple[pd.DataFrame, pd.DataFrame]:
-        """The particles, as `load` returns them, and the table of samples, one row."""
-        table = self.load(**settings)
+    def _with_samples(self, table: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
+        """Particles, and the row of a sample of which no more is known."""
         row = {"sample_id": self.name, "n_read": len(table)}
         return table, samples_table([{**row, "volume_problem": NO_VOLUME}])
 
@@ -101,9 +97,6 @@ class CyzSample(Sample):
     def files(self) -> Iterable[str | Path]:
         return [self.source]
 
-    def load(self, **settings: Any) -> pd.DataFrame:
-        return self.load_with_samples(**settings)[0]
-
     def load_with_samples(self, **settings: Any) -> tuple[pd.DataFrame, pd.DataFrame]:
         table, samples = load_cyz_json(self.source, return_samples=True, **settings)
         return table.assign(label=None), samples
@@ -124,9 +117,6 @@ class CytoProcessSample(Sample):
         )
         return [sources[self.name], *shown]
 
-    def load(self, **settings: Any) -> pd.DataFrame:
-        return self.load_with_samples(**settings)[0]
-
     def load_with_samples(self, **settings: Any) -> tuple[pd.DataFrame, pd.DataFrame]:
         table, samples = load_cytoprocess(
             self.source, samples=[self.name], return_samples=True, **settings
@@ -144,9 +134,6 @@ class IfcbSample(Sample):
 
     def files(self) -> Iterable[str | Path]:
         return files_of(self.source)
-
-    def load(self, **settings: Any) -> pd.DataFrame:
-        return self.load_with_samples(**settings)[0]
 
     def load_with_samples(self, **settings: Any) -> tuple[pd.DataFrame, pd.DataFrame]:
         measurements = settings.get("channels", "auto")
@@ -166,11 +153,11 @@ class LabSample(Sample):
     """A table in the layout of the published data sets; `source` is the CSV file."""
 
     def files(self) -> Iterable[str | Path]:
-        with collected_reports():  # `load` reports what is missing
+        with collected_reports():  # reported when it is loaded
             X, _ = load_particles(self.source, errors="coerce", return_X_y=True)
         return [self.source, *X.to_numpy(dtype=object)[X.notna().to_numpy()]]
 
-    def load(self, **settings: Any) -> pd.DataFrame:
+    def load_with_samples(self, **settings: Any) -> tuple[pd.DataFrame, pd.DataFrame]:
         errors = settings.get("errors", "raise")
         X, y = load_particles(self.source, errors=errors, return_X_y=True)
         table = X.assign(object_id=self._ids(), sample_id=self.name, label=y)
@@ -181,7 +168,7 @@ class LabSample(Sample):
                 f"object_id {table['object_id'][twice].iloc[0]!r}, as their files have "
                 "the same name. Add a column object_id with a unique id for each row."
             )
-        return table
+        return self._with_samples(table)
 
     def _ids(self) -> list[str]:
         """Those of the table, or <folder>_<file>.
@@ -225,7 +212,7 @@ class EcotaxaSample(Sample):
             return [self.source]
         return sorted(file for name in _ECOTAXA for file in self.source.rglob(name))
 
-    def load(self, **settings: Any) -> pd.DataFrame:
+    def load_with_samples(self, **settings: Any) -> tuple[pd.DataFrame, pd.DataFrame]:
         if settings.get("errors") == "raise" and self.reports:
             raise ValueError(self.reports[0])
         for problem in self.reports:
@@ -238,7 +225,7 @@ class EcotaxaSample(Sample):
         table["profile"] = pd.Series(rows, index=table.index, dtype=object)
         table["sample_id"] = self.name
         table.attrs["measurements"] = names
-        return table
+        return self._with_samples(table)
 
     def _measurements(self, wanted: Channels) -> list[str]:
         numeric = [
@@ -338,7 +325,7 @@ def _bins_at(path: Path) -> Sequence[Sample]:
 
 
 def _ecotaxa_samples_at(path: Path) -> Sequence[Sample]:
-    # Once for all samples; `load` reports what is wrong, or raises it with --strict.
+    # Once for all samples; what is wrong is reported when one is loaded, or raised.
     with collected_reports() as reports:
         objects = read_ecotaxa(path, errors="coerce")
     if "sample_id" not in objects or objects["sample_id"].isna().any():
@@ -386,108 +373,6 @@ def _check_name(name: str, path: Path) -> None:
         ) from None
 
 
-def load_labeled(
-    samples: Sequence[Sample], options: Namespace, **settings: Any
-) -> pd.DataFrame:
-    """The particles of all samples, of which some must be labeled.
-
-    `settings` are those of `load_all`.
-    """
-    table = load_all(samples, options, **settings)
-    if table["label"].isna().all():
-        raise ValueError(
-            "None of the particles is labeled. Pass --labels, an export of EcoTaxa or "
-            "a .csv file, or samples with labels of their own (a column class, or "
-            "objects validated in EcoTaxa). To see "
-            "which particles to label first: python -m skplankton suggest SAMPLE... "
-            "--output DIR"
-        )
-    return table
-
-
-def load_all(
-    samples: Sequence[Sample],
-    options: Namespace,
-    *,
-    channels: Channels | None,
-    cache: Path | None,
-    labels_cache: Path | None,
-) -> pd.DataFrame:
-    """The particles of all samples, with the labels that they have.
-
-    `channels` None are the defaults. The label is None where there is none.
-    """
-    # First the labels, which are quicker to read and more often invalid.
-    labels = None
-    if options.labels is not None:
-        labels = read_labels(options.labels, options.strict, labels_cache)
-    table = _concatenated(samples, options, channels, cache)
-    _check_ids(table)
-    if labels is not None:
-        table["label"] = labels_of(table["object_id"], labels, options.labels)
-    table["label"] = table["label"].astype(object).where(table["label"].notna(), None)
-    warn_about_labels(table["label"].value_counts())
-    return table
-
-
-def _concatenated(
-    samples: Sequence[Sample],
-    options: Namespace,
-    channels: Channels | None,
-    cache: Path | None,
-) -> pd.DataFrame:
-    tables = []
-    _check_alike(samples)
-    for sample in samples:
-        table = sample.load(
-            channels=channels or "auto",
-            cache=cache,
-            errors=errors(options.strict),
-            verbose=not options.quiet,
-        )
-        # All samples must have the channels of the first, or the error names the file.
-        channels = channels or _channels_of(table)
-        tables.append(table)
-    wanted = ["image", "profile", "object_id", "sample_id", "label"]
-    whole = pd.concat([table[wanted] for table in tables], ignore_index=True)
-    whole.attrs = tables[0].attrs  # the names of the measurements
-    return whole
-
-
-def _check_alike(samples: Sequence[Sample]) -> None:
-    """Raise if the samples are of instruments that measure different things."""
-    first: dict[tuple[str, ...], Sample] = {}
-    for sample in samples:
-        if sample.measurements is not None:
-            first.setdefault(sample.measurements, sample)
-    if len(first) > 1:
-        one, other = list(first.values())[:2]
-        raise ValueError(
-            f"{one.source} has {described(one.measurements)}, and {other.source} has "
-            f"{described(other.measurements)}. They cannot be compared: pass samples "
-            "of one kind, and train a model for each kind."
-        )
-
-
 def described(measurements: Sequence[str] | None) -> str:
     """What a sample has besides images, in words."""
     return f"the measurements {', '.join(measurements)}" if measurements else "pulses"
-
-
-def _channels_of(table: pd.DataFrame) -> list[str] | None:
-    if "measurements" in table.attrs:
-        return table.attrs["measurements"]
-    stored = (entry for entry in table["profile"] if isinstance(entry, StoredProfile))
-    first = next(stored, None)
-    return None if first is None else list(first.channels)
-
-
-def _check_ids(table: pd.DataFrame) -> None:
-    twice = table[table["object_id"].duplicated(keep=False)]
-    if len(twice):
-        name = twice["object_id"].iloc[0]
-        where = twice["sample_id"][twice["object_id"] == name].tolist()
-        raise ValueError(
-            f"The particle {name!r} occurs {len(where)} times, in {where}. Pass each "
-            "particle once."
-        )

@@ -16,6 +16,7 @@ from skplankton._cli._contact_sheet import check_matplotlib, write_pages
 from skplankton._cli._embedder import as_X, has_pair, new_embedder
 from skplankton._cli._files import make_folder, replace, reserved, write_whole
 from skplankton._cli._model import Model, open_model, read_model_file
+from skplankton._cli._particles import load_all
 from skplankton._cli._reports import (
     collected_reports,
     errors,
@@ -23,7 +24,7 @@ from skplankton._cli._reports import (
     print_message,
     print_result,
 )
-from skplankton._cli._samples import find_samples, load_all
+from skplankton._cli._samples import find_samples
 from skplankton._cli._work_folder import (
     LABELS,
     VIEWS,

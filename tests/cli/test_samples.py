@@ -9,7 +9,8 @@ import pytest
 from PIL import Image
 
 from skplankton._cli._labels import read_labels
-from skplankton._cli._samples import find_samples, load_all
+from skplankton._cli._particles import load_all
+from skplankton._cli._samples import find_samples
 from skplankton.datasets import load_ifcb, write_ifcb, write_particles
 
 from .station import SAMPLES
