@@ -9,7 +9,7 @@ import pandas as pd
 from sklearn.metrics import precision_recall_fscore_support
 
 from skplankton._cli._arguments import CHUNK_SIZE, DONE, PROBLEMS
-from skplankton._cli._files import make_folder, write_whole
+from skplankton._cli._files import csv_bytes, make_folder, write_whole
 from skplankton._cli._model import (
     NAME,
     SCORE,
@@ -153,7 +153,5 @@ def _write(folder: Path, scores: pd.DataFrame, predicted: pd.DataFrame) -> None:
     }
     with disk_errors(folder):
         for name, table in tables.items():
-            text = table.to_csv(index=False, lineterminator="\n")
-            # Without a byte-order mark, spreadsheet programs spoil é and the like.
-            write_whole(folder / name, text.encode("utf-8-sig"), folder)
+            write_whole(folder / name, csv_bytes(table), folder)
     print_result(f"tables: {folder}")

@@ -89,6 +89,13 @@ def json_bytes(value: Any) -> bytes:
     return text.encode(errors="backslashreplace")
 
 
+def csv_bytes(table: Any) -> bytes:
+    """A DataFrame as CSV."""
+    text = table.to_csv(index=False, lineterminator="\n")
+    # Without a byte-order mark, spreadsheet programs spoil letters beyond ASCII.
+    return text.encode("utf-8-sig")
+
+
 def read_json(path: Path) -> Any:
     """The value in a file; None if it cannot be read."""
     try:

@@ -68,7 +68,7 @@ def _concatenated(
     tables = []
     _check_alike(samples)
     for sample in samples:
-        table, _ = sample.load_with_samples(
+        table = sample.load(
             channels=channels or "auto",
             cache=cache,
             errors=errors(options.strict),

@@ -69,6 +69,10 @@ class Sample:
         """
         raise NotImplementedError
 
+    def load(self, **settings: Any) -> pd.DataFrame:
+        """The particles of `load_with_samples`."""
+        return self.load_with_samples(**settings)[0]
+
     def _with_samples(self, table: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
         """Particles, and the row of a sample of which no more is known."""
         row = {"sample_id": self.name, "n_read": len(table)}

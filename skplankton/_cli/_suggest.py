@@ -14,7 +14,13 @@ import pandas as pd
 from skplankton._cli._arguments import DONE, PROBLEMS, TRAINING_DEFAULTS
 from skplankton._cli._contact_sheet import check_matplotlib, write_pages
 from skplankton._cli._embedder import as_X, has_pair, new_embedder
-from skplankton._cli._files import make_folder, replace, reserved, write_whole
+from skplankton._cli._files import (
+    csv_bytes,
+    make_folder,
+    replace,
+    reserved,
+    write_whole,
+)
 from skplankton._cli._model import Model, open_model, read_model_file
 from skplankton._cli._particles import load_all
 from skplankton._cli._reports import (
@@ -174,9 +180,7 @@ def _write(chosen: pd.DataFrame, work: Path, options: Namespace) -> None:
             with suppress(PermissionError):  # open in another program
                 file.unlink()
     rows = chosen.assign(label="")[["object_id", "label", "rank", "sample_id"]]
-    text = rows.to_csv(index=False, lineterminator="\n")
-    # Without a byte-order mark, spreadsheet programs spoil letters beyond ASCII.
-    write_whole(options.output / _TABLE, text.encode("utf-8-sig"), work)
+    write_whole(options.output / _TABLE, csv_bytes(rows), work)
     to_last = f" to {pages[-1].name}" if len(pages) > 1 else ""
     print_result(
         f"{options.output / _TABLE}: {plural(len(chosen), 'particle')} to label, the "
