@@ -1050,6 +1050,8 @@ PULSES = np.ones((4, 6))
         (entries(image=[None, PIXELS / 255]), {}, ValueError, "row 1: .*uint8, got"),
         (entries(image=[None, PIXELS[0]]), {}, ValueError, r"row 1: .*got \(12,\)"),
         (entries(particle_id=[1, 1]), {}, ValueError, r"\['particle_id'\] has 1 twice"),
+        (entries(particle_id=[1, np.nan]), {}, ValueError, "row 1: expected a whole"),
+        (entries(particle_id=[1.2, 1.7]), {}, ValueError, "row 0: expected a whole"),
         (
             entries(),
             {"frame_shape": (9, 9)},

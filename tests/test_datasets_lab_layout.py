@@ -378,6 +378,8 @@ def test_invalid_tables_are_refused(tmp_path, particles):
         write_particles(X[["image"]], y, tmp_path)
     with pytest.raises(ValueError, match="6 rows but y has 5"):
         write_particles(X, y[:5], tmp_path)
+    with pytest.raises(ValueError, match=r"6 rows but y has shape \(6, 1\)"):
+        write_particles(X, y[:, None], tmp_path)
     for blank in ("", " "):
         with pytest.raises(ValueError, match="Label 3 is an empty text"):
             write_particles(X, [*y[:3], blank, *y[4:]], tmp_path)

@@ -466,6 +466,13 @@ def test_joblib_files(path):
         load_model(path, trusted=True)
 
 
+@pytest.mark.parametrize("value", [{"a": 1}, [1]])
+def test_joblib_files_without_a_model(value, tmp_path):
+    joblib.dump(value, tmp_path / "model.joblib")
+    with pytest.raises(ValueError, match=f"contains a {type(value).__name__}; expect"):
+        load_model(tmp_path / "model.joblib", trusted=True)
+
+
 def test_a_failed_save_replaces_nothing(path):
     before = path.read_bytes()
     with pytest.raises(TypeError):

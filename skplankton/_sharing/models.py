@@ -177,7 +177,13 @@ def load_model(
         )
     value = unpickled(content, path)
     # `fit` on the command line stores its model with other things.
-    return value["pipeline"] if isinstance(value, dict) else value
+    model = value.get("pipeline") if isinstance(value, dict) else value
+    if not isinstance(model, BaseEstimator):
+        raise ValueError(
+            f"{path} contains a {type(value).__name__}; expected a model, such as a "
+            "fitted pipeline."
+        )
+    return model
 
 
 def model_card(path: str | os.PathLike) -> str:

@@ -6,6 +6,7 @@ import base64
 import io
 import json
 import os
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
 from itertools import chain, islice
@@ -142,7 +143,7 @@ def write_cyz_json(
             f"image_format={image_format!r}; expected one of {list(IMAGE_FORMATS)}."
         )
     check_particles(X)
-    _check_ids(X)
+    ids = _particle_ids(X)
     results = _results(samples, target.stem)
     image_text = partial(
         _image_text, image_format=image_format, frame_shape=frame_shape
@@ -150,7 +151,7 @@ def write_cyz_json(
     with unfinished(target) as part:
         # cyz2json writes a byte-order mark.
         with open(part, "x", encoding="utf-8-sig", newline="\n") as file:
-            _write(file, X, target.stem, instrument, results, channels, image_text)
+            _write(file, X, ids, target.stem, instrument, results, channels, image_text)
         os.replace(part, target)
     return target
 
@@ -158,13 +159,13 @@ def write_cyz_json(
 def _write(
     file: TextIO,
     X: pd.DataFrame,
+    ids: list[int],
     sample: str,
     instrument: str,
     results: dict[str, Any],
     channels: Sequence[str] | None,
     image_text: Callable[[int, Image.Image], str],
 ) -> None:
-    ids = [int(i) for i in (X["particle_id"] if "particle_id" in X else range(len(X)))]
     has_image = [not is_missing(entry) for entry in X["image"]]
     profiles = _profiles_with_names(X["profile"], channels)
     # The head needs the channels, which are the same for all profiles.
@@ -286,13 +287,28 @@ def _results(samples: pd.DataFrame | None, sample: str) -> dict[str, Any]:
     return results
 
 
-def _check_ids(X: pd.DataFrame) -> None:
-    if "particle_id" in X and X["particle_id"].duplicated().any():
-        twice = X["particle_id"][X["particle_id"].duplicated()].iloc[0]
+def _particle_ids(X: pd.DataFrame) -> list[int]:
+    if "particle_id" not in X:
+        return list(range(len(X)))
+    ids: list[int] = []
+    for row, entry in enumerate(X["particle_id"]):
+        try:
+            number = int(entry)
+            is_whole = isinstance(entry, str) or number == entry
+        except (OverflowError, TypeError, ValueError):
+            is_whole = False
+        if not is_whole:
+            raise ValueError(
+                f"X['particle_id'], row {row}: expected a whole number, got {entry!r}."
+            )
+        ids.append(number)
+    twice = [number for number, count in Counter(ids).items() if count > 1]
+    if twice:
         raise ValueError(
-            f"X['particle_id'] has {twice} twice; expected each id once. Write "
+            f"X['particle_id'] has {twice[0]} twice; expected each id once. Write "
             "one file per sample."
         )
+    return ids
 
 
 def _profiles_with_names(

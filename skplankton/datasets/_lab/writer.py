@@ -124,9 +124,10 @@ def _move_files(part: Path, folder: Path) -> None:
 
 
 def _labels_as_text(y: ArrayLike | None, X: pd.DataFrame) -> list[str]:
-    labels = [None] * len(X) if y is None else list(np.asarray(y, dtype=object))
-    if len(labels) != len(X):
-        raise ValueError(f"X has {len(X)} rows but y has {len(labels)} labels.")
+    labels = np.full(len(X), None) if y is None else np.asarray(y, dtype=object)
+    if labels.shape != (len(X),):
+        found = f"{len(labels)} labels" if labels.ndim == 1 else f"shape {labels.shape}"
+        raise ValueError(f"X has {len(X)} rows but y has {found}.")
     texts = ["" if is_missing(label) else str(label) for label in labels]
     for i, (label, text) in enumerate(zip(labels, texts, strict=True)):
         if not text.strip() and not is_missing(label):
