@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import math
 import sys
 from collections.abc import Sequence
 from contextlib import suppress
@@ -11,7 +10,17 @@ from pathlib import Path
 
 from skplankton import __version__
 from skplankton._cli._config import arguments_from
-from skplankton._cli._shards import Shard
+from skplankton._cli._values import (
+    channel_names,
+    contamination,
+    n_jobs,
+    pixel_size,
+    positive_int,
+    seed,
+    shard,
+    temperature,
+    whole_number,
+)
 
 # Exit codes of the commands.
 DONE = 0
@@ -260,7 +269,7 @@ def _add_suggest(commands) -> None:
     )
     parser.add_argument(
         "--n",
-        type=_positive_int,
+        type=positive_int,
         metavar="N",
         default=50,
         help="number of particles to choose (default: %(default)s)",
@@ -306,7 +315,7 @@ def _add_fit(commands) -> None:
     )
     parser.add_argument(
         "--gallery-size",
-        type=_positive_int,
+        type=positive_int,
         metavar="N",
         default=FIT_DEFAULTS["gallery_size"],
         help="keep at most N labeled particles of each species (default: all); the "
@@ -314,7 +323,7 @@ def _add_fit(commands) -> None:
     )
     parser.add_argument(
         "--n-neighbors",
-        type=_positive_int,
+        type=positive_int,
         metavar="N",
         default=FIT_DEFAULTS["n_neighbors"],
         help="number of labeled particles that are reported for each prediction, and "
@@ -322,7 +331,7 @@ def _add_fit(commands) -> None:
     )
     parser.add_argument(
         "--contamination",
-        type=_contamination,
+        type=contamination,
         metavar="SHARE",
         default=FIT_DEFAULTS["contamination"],
         help="share of the particles of known species that may be called 'unknown', 0 "
@@ -359,7 +368,7 @@ def _add_classify(commands) -> None:
     )
     parser.add_argument(
         "--pixel-size",
-        type=_pixel_size,
+        type=pixel_size,
         metavar="UM",
         help="size of a pixel in µm: also measure sizes and biovolumes in the images",
     )
@@ -389,7 +398,7 @@ def _add_classify(commands) -> None:
     )
     parser.add_argument(
         "--shard",
-        type=_shard,
+        type=shard,
         metavar="I/N",
         help="classify every N-th sample only, beginning with the I-th: one of N "
         "processes that share the samples. I counts from 0 to N - 1. When all N are "
@@ -397,7 +406,7 @@ def _add_classify(commands) -> None:
     )
     parser.add_argument(
         "--chunk-size",
-        type=_positive_int,
+        type=positive_int,
         metavar="N",
         default=CHUNK_SIZE,
         help="number of particles after which results are saved; an interruption loses "
@@ -481,14 +490,14 @@ def _add_labels(parser: argparse.ArgumentParser) -> None:
 def _add_training(parser) -> None:
     parser.add_argument(
         "--max-epochs",
-        type=_positive_int,
+        type=positive_int,
         metavar="N",
         default=TRAINING_DEFAULTS["max_epochs"],
         help="number of training epochs (default: %(default)s)",
     )
     parser.add_argument(
         "--temperature",
-        type=_positive_float,
+        type=temperature,
         metavar="T",
         default=TRAINING_DEFAULTS["temperature"],
         help="temperature of the contrastive loss; worth tuning, see the user guide "
@@ -496,7 +505,7 @@ def _add_training(parser) -> None:
     )
     parser.add_argument(
         "--crop-top",
-        type=_whole_number,
+        type=whole_number,
         metavar="ROWS",
         default=TRAINING_DEFAULTS["crop_top"],
         help="rows to cut off the top of images, where a scale bar is burned in; 25 in "
@@ -504,7 +513,7 @@ def _add_training(parser) -> None:
     )
     parser.add_argument(
         "--crop-bottom",
-        type=_whole_number,
+        type=whole_number,
         metavar="ROWS",
         default=TRAINING_DEFAULTS["crop_bottom"],
         help="the same at the bottom, as in images of CytoProcess "
@@ -512,7 +521,7 @@ def _add_training(parser) -> None:
     )
     parser.add_argument(
         "--random-state",
-        type=_seed,
+        type=seed,
         metavar="SEED",
         default=0,
         help="the same number gives the same model on the same machine "
@@ -523,7 +532,7 @@ def _add_training(parser) -> None:
 def _add_common(parser: argparse.ArgumentParser, channels: str) -> None:
     parser.add_argument(
         "--channels",
-        type=_channels,
+        type=channel_names,
         metavar="NAMES",
         help="channels of the profiles in .json files, or measurements in IFCB bins "
         "and exports of EcoTaxa, in order, separated by commas; NAME=OTHER takes the "
@@ -551,7 +560,7 @@ def _add_common(parser: argparse.ArgumentParser, channels: str) -> None:
     )
     parser.add_argument(
         "--n-jobs",
-        type=_n_jobs,
+        type=n_jobs,
         metavar="N",
         help="processes that read images and profiles; -1: one per core (default: 1)",
     )
@@ -574,80 +583,3 @@ def _add_debug(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--debug", action="store_true", help="show the traceback of an error"
     )
-
-
-def _positive_int(text: str) -> int:
-    return _number(int, text, "a whole number of 1 or more", 1)
-
-
-def _whole_number(text: str) -> int:
-    return _number(int, text, "a whole number of 0 or more", 0)
-
-
-def _seed(text: str) -> int:
-    largest = 2**32 - 1
-    return _number(int, text, f"a whole number from 0 to {largest}", 0, largest)
-
-
-def _n_jobs(text: str) -> int:
-    value = _number(int, text, "a whole number, not 0")
-    return value or _number(int, text, "a whole number, not 0", 1)
-
-
-def _shard(text: str) -> Shard:
-    index, slash, count = text.partition("/")
-    if not (slash and index.isdecimal() and count.isdecimal() and int(count)):
-        raise argparse.ArgumentTypeError(
-            f"expected two whole numbers, such as 0/10 for the first of ten shards, "
-            f"got {text!r}"
-        )
-    shard = Shard(int(index), int(count))
-    if shard.index >= shard.count:
-        raise argparse.ArgumentTypeError(
-            f"shards are counted from 0: expected 0/{count} to {shard.count - 1}"
-            f"/{count}, got {text!r}"
-        )
-    return shard
-
-
-def _positive_float(text: str) -> float:
-    return _number(float, text, "a number of 0.01 or more", 0.01)
-
-
-def _pixel_size(text: str) -> float:
-    return _number(float, text, "a number of µm above 0", 1e-6)
-
-
-def _contamination(text: str) -> float:
-    return _number(float, text, "a number from 0 to 0.5", 0, 0.5)
-
-
-def _number(kind, text: str, expected: str, least=-math.inf, most=math.inf):
-    try:
-        value = kind(text)
-    except ValueError:
-        value = math.nan
-    # So written, NaN is refused as well.
-    if not (least <= value <= most and abs(value) < math.inf):
-        raise argparse.ArgumentTypeError(f"expected {expected}, got {text!r}")
-    return value
-
-
-def _channels(text: str) -> list[str] | dict[str, str]:
-    """``"FWS,FL Red=FL Red HS"`` → the argument of load_cyz_json."""
-    parts = [part.strip() for part in text.split(",")]
-    pairs = [[side.strip() for side in part.partition("=")[::2]] for part in parts]
-    is_renamed = ["=" in part for part in parts]
-    if not all(
-        name and (other or not has_other)
-        for (name, other), has_other in zip(pairs, is_renamed, strict=True)
-    ):
-        raise argparse.ArgumentTypeError(
-            f"expected names separated by commas, each NAME or NAME=OTHER, got {text!r}"
-        )
-    names = [name for name, _ in pairs]
-    if len(set(names)) < len(names):
-        raise argparse.ArgumentTypeError(f"expected each name once, got {text!r}")
-    if not any(is_renamed):
-        return parts
-    return {name: other or name for name, other in pairs}
