@@ -10,6 +10,7 @@ import numpy as np
 from PIL import Image
 
 from skplankton._views.entries import image_pixels
+from skplankton._views.images import eight_bits
 
 # Pixels of the longer side: on a page, 3 kB per image.
 THUMBNAIL_SIZE = 96
@@ -25,10 +26,7 @@ def thumbnail(entry: Any) -> tuple[str, str]:
 
     Smaller images keep their size. Raises if the image cannot be read.
     """
-    pixels = image_pixels(entry)
-    if pixels.dtype != np.uint8:
-        pixels = np.round(pixels * np.iinfo(np.uint8).max).astype(np.uint8)
-    image = Image.fromarray(pixels)
+    image = Image.fromarray(eight_bits(image_pixels(entry)))
     width, height = image.size
     image.thumbnail((THUMBNAIL_SIZE, THUMBNAIL_SIZE))
     content = io.BytesIO()

@@ -52,6 +52,16 @@ def unfinished(
         remove(part)
 
 
+def check_free(path: Path, overwrite: bool) -> None:
+    """Raise if something exists where a file is to be written, unless it may go."""
+    if path.is_dir():
+        raise FileExistsError(f"{path} is a folder; expected the path of a file.")
+    if path.exists() and not overwrite:
+        raise FileExistsError(
+            f"{path} exists. Pass overwrite=True to replace it, or write elsewhere."
+        )
+
+
 def write_whole(path: Path, content: bytes | memoryview) -> None:
     """Write a file that has its name only when complete, even after a power cut."""
     with unfinished(path) as part:

@@ -58,6 +58,13 @@ def image_size(content: bytes, formats: tuple[str, ...]) -> tuple[int, int]:
     return _parsed(io.BytesIO(content), formats).size
 
 
+def eight_bits(pixels: np.ndarray) -> np.ndarray:
+    """Pixels of uint8, rounded if they are floats in [0, 1]."""
+    if pixels.dtype == np.uint8:
+        return pixels
+    return np.round(pixels * np.iinfo(np.uint8).max).astype(np.uint8)
+
+
 def png_bytes(pixels: np.ndarray) -> bytes:
     """A PNG file, without loss, of uint8 pixels or gray uint16 ones.
 

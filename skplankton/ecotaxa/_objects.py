@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import pandas as pd
 
-from skplankton._utils.reports import Problems, report
+from skplankton._utils.reports import N_SHOWN, Problems, report
 from skplankton.ecotaxa._columns import (
     CATEGORY,
     CATEGORY_ID,
@@ -22,8 +22,6 @@ from skplankton.ecotaxa._columns import (
     STATUSES,
 )
 from skplankton.ecotaxa._export_table import Entries
-
-N_SHOWN = 3
 
 
 def objects_of(

@@ -11,12 +11,10 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from skplankton._utils.files import unfinished
 from skplankton._views.contents import open_source, source_of
 from skplankton._views.entries import image_pixels
-from skplankton._views.images import png_bytes, read_image
+from skplankton._views.images import eight_bits, png_bytes, read_image
 from skplankton._views.stored import StoredImage
 
 IMAGES = "images"
@@ -148,7 +146,4 @@ def image_file(entry: Any) -> tuple[str, bytes]:
         is_plain = entry.mode[0] not in "IF" and not entry.has_transparency_data
         if entry.format in SUFFIXES and is_plain:
             return SUFFIXES[entry.format], content
-    pixels = image_pixels(entry)
-    if pixels.dtype != np.uint8:
-        pixels = np.round(pixels * np.iinfo(np.uint8).max).astype(np.uint8)
-    return SUFFIXES["PNG"], png_bytes(pixels)
+    return SUFFIXES["PNG"], png_bytes(eight_bits(image_pixels(entry)))

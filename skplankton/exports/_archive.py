@@ -13,9 +13,8 @@ from xml.etree import ElementTree as ET
 
 import pandas as pd
 
-from skplankton._utils.files import unfinished
+from skplankton._utils.files import check_free, unfinished
 from skplankton._views.entries import is_missing
-from skplankton.exports._csv import check_free
 from skplankton.exports._darwin_core import DarwinCore
 from skplankton.exports._terms import (
     EVENT_COLUMNS,

@@ -8,7 +8,7 @@ from typing import Any
 
 import pandas as pd
 
-from skplankton._utils.files import unfinished
+from skplankton._utils.files import check_free, unfinished
 
 # A spreadsheet program runs a cell that begins with one of these as a formula, even in
 # quotes (CWE-1236); the apostrophe is here so that it can be taken off again.
@@ -144,16 +144,6 @@ def read_csv(path: str | os.PathLike) -> pd.DataFrame:
         if not pd.api.types.is_numeric_dtype(column):
             table.isetitem(place, column.map(_plain).rename(name))
     return table
-
-
-def check_free(path: Path, overwrite: bool) -> None:
-    """Raise if something exists that must not be replaced."""
-    if path.is_dir():
-        raise FileExistsError(f"{path} is a folder; expected the path of a file.")
-    if path.exists() and not overwrite:
-        raise FileExistsError(
-            f"{path} exists. Pass overwrite=True to replace it, or write elsewhere."
-        )
 
 
 def _safe_column(column: pd.Series) -> pd.Series:

@@ -17,7 +17,7 @@ import numpy as np
 import pandas as pd
 from PIL import Image
 
-from skplankton._utils.files import unfinished
+from skplankton._utils.files import check_free, unfinished
 from skplankton._views.entries import (
     image_pixels,
     is_missing,
@@ -111,7 +111,7 @@ def write_cyz_json(
     Raises
     ------
     FileExistsError
-        If the file exists and ``overwrite`` is False.
+        If the file exists and ``overwrite`` is False, or it is a folder.
     OSError
         If the disk is full.
     TypeError
@@ -136,8 +136,7 @@ def write_cyz_json(
     sample.json
     """
     target = Path(path)
-    if target.exists() and not overwrite:
-        raise FileExistsError(f"{target} exists. Pass overwrite=True to replace it.")
+    check_free(target, overwrite)
     if image_format not in IMAGE_FORMATS:
         raise ValueError(
             f"image_format={image_format!r}; expected one of {list(IMAGE_FORMATS)}."

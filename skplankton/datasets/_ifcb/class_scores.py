@@ -13,7 +13,7 @@ import pandas as pd
 from numpy.typing import ArrayLike
 
 from skplankton._utils.extras import import_extra
-from skplankton._utils.files import unfinished
+from skplankton._utils.files import check_free, unfinished
 from skplankton.datasets._ifcb.labels import UNCLASSIFIED
 from skplankton.datasets._ifcb.names import object_id, parse_object_id
 
@@ -119,10 +119,7 @@ def write_ifcb_class_scores(
     bins = table.rows.groupby("bin", sort=True).indices
     targets = [folder / _NAMES[file_format].format(bin) for bin in bins]
     for target in targets:
-        if target.exists() and not overwrite:
-            raise FileExistsError(
-                f"{target} exists. Pass overwrite=True to replace it."
-            )
+        check_free(target, overwrite)
     for target, positions in zip(targets, bins.values(), strict=True):
         with unfinished(target) as part:
             write(part, table.of(positions), classifier_name)

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from skplankton._utils.files import unfinished
+from skplankton._utils.files import check_free, unfinished
 from skplankton._views.entries import image_pixels, is_missing, located_errors
 from skplankton.datasets._ifcb.bins import files_of
 from skplankton.datasets._ifcb.dialects import (
@@ -101,10 +101,7 @@ def write_ifcb(
         )
     targets = files_of(bin)
     for target in targets:
-        if target.exists() and not overwrite:
-            raise FileExistsError(
-                f"{target} exists. Pass overwrite=True to replace it."
-            )
+        check_free(target, overwrite)
     check_particles(X)
     with unfinished(bin, folder=bin.parent) as part:
         part.mkdir()

@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike
 
-from skplankton._utils.files import unfinished
+from skplankton._utils.files import check_free, unfinished
 from skplankton._views.contents import is_missing, is_path, is_url
 from skplankton._views.images import png_bytes
 from skplankton.datasets._lab.reader import (
@@ -90,11 +90,7 @@ def write_particles(
     """
     folder = Path(path)
     table_path = folder / TABLE_NAME
-    if table_path.exists() and not overwrite:
-        raise FileExistsError(
-            f"{table_path} exists. Pass overwrite=True to replace it, or write to "
-            "another folder."
-        )
+    check_free(table_path, overwrite)
     labels = _labels_as_text(y, X)
     # Everything is checked before anything is written.
     entries = _checked_entries(X, folder)
