@@ -84,6 +84,6 @@ plt.show()
 # What to read next
 # -----------------
 # :doc:`plot_missing_views` is about particles with one modality only.
-# :doc:`../user_guide/unlabelled` explains what other splitters and scorers do with
+# :doc:`../user_guide/unlabeled` explains what other splitters and scorers do with
 # unlabeled particles, and :class:`~skplankton.model_selection.LabeledTestSplit` has the
 # parameters of this one.

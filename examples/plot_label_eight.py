@@ -116,5 +116,5 @@ plt.show()
 # What to read next
 # -----------------
 # :doc:`plot_few_labels` measures the accuracy when few labels are all there are.
-# :doc:`../user_guide/unlabelled` compares the choice on nine data sets, and
+# :doc:`../user_guide/unlabeled` compares the choice on nine data sets, and
 # :func:`~skplankton.model_selection.select_to_label` has its parameters.

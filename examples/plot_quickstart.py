@@ -87,7 +87,7 @@ print(f"accuracy with 4 labels per species: {np.mean(predicted == y_test):.3f}")
 
 report = classification_report(y_test, predicted, output_dict=True, zero_division=0)
 table = pd.DataFrame(report).T.drop(index="accuracy", errors="ignore")
-table.to_csv(output / "species.csv", index_label="species")
+table.to_csv(output / "scores.csv", index_label="species")
 print(table.round(2).to_string())
 
 # %%

@@ -105,7 +105,7 @@ gallery_ids = particles["object_id"].to_numpy()[pipe["gallery"].gallery_indices_
 #
 # .. code-block:: console
 #
-#    $ python -m skplankton classify model.skops today.json --output names --ecotaxa
+#    $ python -m skplankton classify model.skops today.json --output results --ecotaxa
 #          --report
 
 today_file = folder / "season" / "today.json"
@@ -171,7 +171,7 @@ NeighborsDisplay.from_estimator(
 # blooms that is sometimes mistaken for it. They are corrected for the mistakes that the
 # gallery makes among its own particles, each classified without its own label. Bars are
 # intervals that contain this and the counting error. The command writes the table to
-# ``names/abundance.csv``, with concentrations where the volume is known.
+# ``results/abundance.csv``, with concentrations where the volume is known.
 
 predictions = pd.concat(
     [
@@ -235,11 +235,11 @@ class Framed:
         return f'<iframe srcdoc="{page}" width="100%" height="700"></iframe>'
 
 
-model, names = folder / "model.skops", folder / "names"
+model, results = folder / "model.skops", folder / "results"
 labels = ("--labels", folder / "ecotaxa_export.tsv")
 run_command("fit", *past, *labels, "--output", model, "--max-epochs", 2)
-run_command("classify", model, today_file, "--output", names, "--report")
-Framed(names / "report.html")
+run_command("classify", model, today_file, "--output", results, "--report")
+Framed(results / "report.html")
 
 # %%
 # The files are no longer needed.

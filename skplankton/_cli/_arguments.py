@@ -80,9 +80,9 @@ A cold start, without any label:
 A station's day:
   1. python -m skplankton fit SEASON/*.json --labels ecotaxa_export.zip \\
          --output model.skops
-  2. python -m skplankton classify model.skops today.json --output names --ecotaxa \\
+  2. python -m skplankton classify model.skops today.json --output results --ecotaxa \\
          --report
-  3. look at names/report.html; import names/ecotaxa_today.zip into EcoTaxa, validate
+  3. look at results/report.html; import results/ecotaxa_today.zip into EcoTaxa, validate
      some of the predicted labels there, and export them
   4. python -m skplankton evaluate model.skops today.json --labels new_export.zip
 
