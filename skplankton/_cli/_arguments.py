@@ -82,8 +82,8 @@ A station's day:
          --output model.skops
   2. python -m skplankton classify model.skops today.json --output results --ecotaxa \\
          --report
-  3. look at results/report.html; import results/ecotaxa_today.zip into EcoTaxa, validate
-     some of the predicted labels there, and export them
+  3. look at results/report.html; import results/ecotaxa_today.zip into EcoTaxa,
+     validate some of the predicted labels there, and export them
   4. python -m skplankton evaluate model.skops today.json --labels new_export.zip
 
 'python -m skplankton COMMAND --help' explains each command. Any command may be
