@@ -85,5 +85,5 @@ plt.show()
 # -----------------
 # :doc:`plot_missing_views` is about particles with one modality only.
 # :doc:`../user_guide/unlabeled` explains what other splitters and scorers do with
-# unlabeled particles, and :class:`~skplankton.model_selection.LabeledTestSplit` lists the
-# parameters of this one.
+# unlabeled particles, and :class:`~skplankton.model_selection.LabeledTestSplit` lists
+# the parameters of this one.

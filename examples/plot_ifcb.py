@@ -10,8 +10,8 @@ classified with a few labels, and the class scores are written for other program
 # %%
 # Two bins
 # --------
-# The simulator records pulses, of which an IFCB keeps the integral and the peak, for four
-# detectors.
+# The simulator records pulses, of which an IFCB keeps the integral and the peak, for
+# four detectors.
 
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -50,8 +50,8 @@ for name, rows in zip(NAMES, (X[:200], X[200:]), strict=True):
 # %%
 # Open them
 # ---------
-# All bins in the folder become one table. The images stay in the .roi files until they are
-# needed.
+# All bins in the folder become one table. The images stay in the .roi files until they
+# are needed.
 
 particles, samples = load_ifcb(data, return_samples=True)
 print(particles[["object_id", "image"]].head(3))
@@ -127,9 +127,9 @@ plt.show()
 # %%
 # Class scores
 # ------------
-# One file per bin, in which the scores are the shares of the votes. Particles with a score
-# below 0.66 are "unclassified". The CSV files, as of ClassiPyR, can be read as labels;
-# ``file_format="h5"`` writes the files that the IFCB Dashboard and iRfcb read.
+# One file per bin, in which the scores are the shares of the votes. Particles with a
+# score below 0.66 are "unclassified". The CSV files, as of ClassiPyR, can be read as
+# labels; ``file_format="h5"`` writes the files that the IFCB Dashboard and iRfcb read.
 
 files = write_ifcb_class_scores(
     new["object_id"],

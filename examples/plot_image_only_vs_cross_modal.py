@@ -10,9 +10,9 @@ embeddings are used to classify the same particles with the same galleries.
 # %%
 # Particles
 # ---------
-# The particles are simulated, and a third of them is kept for testing. Both embedders get
-# the same image encoder, the same images, at two thirds of the default size to save time,
-# and the same number of epochs.
+# The particles are simulated, and a third of them is kept for testing. Both embedders
+# get the same image encoder, the same images, at two thirds of the default size to save
+# time, and the same number of epochs.
 
 import copy
 

@@ -31,8 +31,8 @@ embeddings = embedder.fit_transform(X)
 # The eight most useful
 # ---------------------
 # The first one resembles the most particles. Each further one resembles particles that
-# none of the chosen ones resembles yet. A longer list begins with the same particles. The
-# figure shows what the expert sees, with the labels that the expert gives.
+# none of the chosen ones resembles yet. A longer list begins with the same particles.
+# The figure shows what the expert sees, with the labels that the expert gives.
 
 chosen = select_to_label(embeddings, 8)
 shown = {

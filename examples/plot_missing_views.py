@@ -28,8 +28,8 @@ print(X.isna().sum().rename("missing").to_string())
 # Train and classify
 # ------------------
 # With ``output="concat"`` the embeddings of image and profile are concatenated, and a
-# missing one is a block of NaN. With ``n_modalities=2`` the classifier splits them again,
-# and each modality that is present votes.
+# missing one is a block of NaN. With ``n_modalities=2`` the classifier splits them
+# again, and each modality that is present votes.
 
 X_train, X_test, y_train, y_test = train_test_split(
     X, y, test_size=0.4, stratify=y, random_state=0
@@ -45,9 +45,9 @@ predicted = gallery.fit(Z_train, y_train).predict(Z_test)
 # %%
 # Accuracy by available modalities
 # --------------------------------
-# The species differ by shape, by pigment or by both: neither modality alone distinguishes
-# all of them. The three groups are small, so that differences of a few hundredths mean
-# little.
+# The species differ by shape, by pigment or by both: neither modality alone
+# distinguishes all of them. The three groups are small, so that differences of a few
+# hundredths mean little.
 
 available = np.select(
     [X_test["image"].isna(), X_test["profile"].isna()],
@@ -57,14 +57,16 @@ available = np.select(
 is_right = predicted == y_test
 for name in ("both", "image only", "profile only"):
     accuracy = is_right[available == name].mean()
-    print(f"{name:12}  {np.sum(available == name):3} particles, accuracy {accuracy:.2f}")
+    print(
+        f"{name:12}  {np.sum(available == name):3} particles, accuracy {accuracy:.2f}"
+    )
 
 # %%
 # Nearest neighbors
 # -----------------
-# One query of each kind, from the top: both, image only, profile only. A gallery particle
-# may lack one, too. The last two queries are misclassified. A tick and a blue frame mark
-# the right species, a cross and an orange frame a wrong one.
+# One query of each kind, from the top: both, image only, profile only. A gallery
+# particle may lack one, too. The last two queries are misclassified. A tick and a blue
+# frame mark the right species, a cross and an orange frame a wrong one.
 
 kinds = np.unique(available)
 shown = [np.flatnonzero(is_right & (available == kind))[0] for kind in kinds]
@@ -83,9 +85,9 @@ NeighborsDisplay.from_estimator(
 # %%
 # Nine combinations of modalities
 # -------------------------------
-# The gallery can contain images, profiles or both, and so can a query. The paper compares
-# these nine combinations. Here they are compared on the test particles with both
-# modalities. The accuracies are means over five draws of the gallery.
+# The gallery can contain images, profiles or both, and so can a query. The paper
+# compares these nine combinations. Here they are compared on the test particles with
+# both modalities. The accuracies are means over five draws of the gallery.
 
 is_complete = available == "both"
 results = cross_modal_benchmark(
@@ -103,7 +105,8 @@ print(nine.round(2).to_string())
 
 # %%
 # Both modalities are not always better than the better one alone: both vote, and the
-# weaker one can cost more accuracy than it adds. Compare them on your own data, as here.
+# weaker one can cost more accuracy than it adds. Compare them on your own data, as
+# here.
 
 for one in ("image", "profile"):
     gain = 100 * (nine.loc["both", "both"] - nine.loc[one, one])

@@ -41,8 +41,8 @@ gallery = gallery.fit(embeddings, y)
 # One label after the other
 # -------------------------
 # ``partial_fit`` adds labels to the gallery. The result is that of a new fit on all of
-# them, and takes no training. The table has the shares of the predicted labels of today's
-# particles of the new species, and the accuracy on the other species.
+# them, and takes no training. The table has the shares of the predicted labels of
+# today's particles of the new species, and the accuracy on the other species.
 
 history = []
 added = np.flatnonzero(species == new)[:4]
@@ -79,8 +79,8 @@ figure.legend(loc="outside lower center", ncols=3, frameon=False, fontsize="smal
 
 # %%
 # Particles of the new species and their nearest gallery particles, with all four labels
-# in the gallery: two that are classified correctly and, at the bottom, up to two that are
-# not.
+# in the gallery: two that are classified correctly and, at the bottom, up to two that
+# are not.
 
 is_right = is_named & is_new
 shown = [*np.flatnonzero(is_right)[:2], *np.flatnonzero(is_new & ~is_right)[:2]]

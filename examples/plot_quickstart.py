@@ -2,9 +2,8 @@
 Quick start: from files on disk to predicted species
 ====================================================
 
-This example goes from particle files on disk to predicted species: it trains an embedder
-on the files without labels, makes a gallery of a few labeled particles, and classifies
-all others.
+This example goes from particle files to predicted species. It trains an embedder
+without labels, makes a gallery of a few labeled particles, and classifies all others.
 
 The particles are simulated, and written in the layout of the published data sets
 (``annotations.csv``, PNG images, CSV profiles). For your own data, replace the first
@@ -60,8 +59,8 @@ print(X.head().map(lambda path: Path(path).name, na_action="ignore"))
 # %%
 # Train without labels, classify with four per species
 # ----------------------------------------------------
-# The embedder does not use the labels: it learns which image and which profile come from
-# the same particle. The classifier keeps four labeled particles per species as its
+# The embedder does not use the labels: it learns which image and which profile come
+# from the same particle. The classifier keeps four labeled particles per species as its
 # gallery, and classifies a particle by the three gallery particles nearest to it.
 
 X_train, X_test, y_train, y_test = train_test_split(

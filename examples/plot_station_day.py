@@ -11,8 +11,8 @@ EcoTaxa to import. Each step is in Python, with the equivalent command; see
 # %%
 # A season of samples
 # -------------------
-# Four simulated samples, one JSON file each. Every species has its season. A fifth of the
-# particles have no image, as the camera is slower than the laser.
+# Four simulated samples, one JSON file each. Every species has its season. A fifth of
+# the particles have no image, as the camera is slower than the laser.
 
 import html
 import subprocess
@@ -129,8 +129,8 @@ archive = write_ecotaxa(
 # What EcoTaxa imports
 # --------------------
 # One object per image, with the status "predicted". Here they are sorted by score, the
-# lowest first. Particles without an image are classified too; EcoTaxa ignores their table
-# in the archive.
+# lowest first. Particles without an image are classified too; EcoTaxa ignores their
+# table in the archive.
 
 objects = read_ecotaxa(archive, status="predicted", cache=folder / "unpacked")
 print(f"{len(objects)} of {len(today)} particles have an image")
@@ -169,11 +169,12 @@ NeighborsDisplay.from_estimator(
 # %%
 # Species over the season
 # -----------------------
-# Counts of predicted labels are biased: a rare species seems more abundant while another
-# one blooms that is sometimes mistaken for it. The counts are corrected for the mistakes
-# among the gallery's own particles, each classified without its own label. The intervals
-# contain the uncertainty of the correction and the counting error. The command writes
-# such a table to ``results/abundance.csv``, with concentrations if the volume is known.
+# Counts of predicted labels are biased: a rare species seems more abundant while
+# another one blooms that is sometimes mistaken for it. The counts are corrected for the
+# mistakes among the gallery's own particles, each classified without its own label. The
+# intervals contain the uncertainty of the correction and the counting error. The
+# command writes such a table to ``results/abundance.csv``, with concentrations if the
+# volume is known.
 
 predictions = pd.concat(
     [

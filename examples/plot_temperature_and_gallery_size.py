@@ -64,9 +64,9 @@ print(means.round(2).to_string())
 
 # %%
 # How much do the labels and the temperature matter, and how much is chance? With two
-# folds, few particles and one draw of the gallery, a configuration scores differently in
-# its two folds. If a temperature is ahead by no more than that, or only at some gallery
-# sizes, the search does not show that it is better.
+# folds, few particles and one draw of the gallery, a configuration scores differently
+# in its two folds. If a temperature is ahead by no more than that, or only at some
+# gallery sizes, the search does not show that it is better.
 
 few, many = means.columns[[0, -1]]
 by_labels = 100 * (means[many] - means[few]).mean()

@@ -51,8 +51,8 @@ print(f"unknown species: {np.median(shares[is_unknown]):.2f}")
 # --------------------------------
 # A random walk from particle to similar particle is more likely to end at a labeled one
 # if the particle belongs to a labeled species. ``offset_``, the dashed line, is learned
-# from the labeled particles, so that about 5 % of the known particles fall below it. The
-# legend has the actual shares.
+# from the labeled particles, so that about 5 % of the known particles fall below it.
+# The legend has the actual shares.
 
 gallery = GalleryKNNClassifier(use_unlabeled=True, outlier_label="unknown")
 gallery.fit(embeddings, y)
