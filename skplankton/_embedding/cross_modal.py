@@ -391,15 +391,15 @@ class CrossModalEmbedder(ParticleTransformer):
         ValueError
             If an entry cannot be read (with row and file), profiles differ in their
             channels or measurements, a row has neither image nor profile, fewer than
-            two rows have both, an encoder cannot take what it would get, `device` is
-            not available, the weights for `warm_start` do not match, training
-            diverges, or with `distributed` there is no group of processes, or theirs
+            two rows have both, an encoder cannot take samples of this shape, `device`
+            is not available, the weights for `warm_start` do not match, or training
+            diverges; with `distributed`, if there is no group of processes, or they
             differ in X, profiles or parameters.
         FileNotFoundError
             If a file, or what a URL names, does not exist.
         ImportError
             If the encoder is a timm model and timm is not installed, or a URL needs
-            fsspec or another package that is not, whatever `errors` says.
+            fsspec or another package that is not, whatever `errors` is.
         RuntimeError
             With `distributed`, if another process raised: with its reason.
         """
