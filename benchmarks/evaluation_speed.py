@@ -2,7 +2,7 @@
 
 Both classify the same queries by the same galleries, and the script stops if any number
 of queries or any score differs. The plain way fits a `GalleryKNNClassifier` for every
-repeat, gallery size and set-up, and calls predict once per number of neighbors.
+repeat, gallery size and setup, and calls predict once per number of neighbors.
 
     OMP_NUM_THREADS=1 python benchmarks/evaluation_speed.py
     OMP_NUM_THREADS=1 python benchmarks/evaluation_speed.py --n-neighbors 1 3 5

@@ -2,8 +2,8 @@
 Many particles, few labels
 ==========================
 
-An instrument records thousands of particles; an expert labels a handful. All of them
-train the embedder. Only the labeled ones can be gallery entries or test particles.
+An instrument records thousands of particles, of which an expert labels a few. All of
+them train the embedder. Only the labeled ones can be in the gallery or in a test set.
 """
 
 # %%
@@ -45,9 +45,9 @@ print(f"accuracy: {scores.mean():.2f} ± {scores.std():.2f} over {len(scores)} f
 # %%
 # Can the estimate be trusted?
 # ----------------------------
-# Here, unlike at sea, the true species of the unlabeled particles are known. The two
-# numbers need not agree closely: the folds test few particles, and their galleries are
-# smaller.
+# Since these particles are simulated, the true species of the unlabeled ones are known.
+# The two numbers need not agree closely: the folds test few particles, and their
+# galleries are smaller.
 
 pipe.fit(X, y)
 predicted = pipe.predict(X)
@@ -68,7 +68,7 @@ display.ax_.set_title("Labeled and unlabeled particles", fontsize="medium")
 # %%
 # Misclassified particles
 # -----------------------
-# The first four of the unlabeled ones, with the label predicted and the true one.
+# The first four of the unlabeled ones, with their predicted and their true label.
 
 wrong = np.flatnonzero(is_wrong)[:4]
 ParticlesDisplay.from_particles(
@@ -84,6 +84,6 @@ plt.show()
 # What to read next
 # -----------------
 # :doc:`plot_missing_views` is about particles with one modality only.
-# :doc:`../user_guide/unlabelled` explains what other splitters and scorers do with
-# unlabeled particles, and :class:`~skplankton.model_selection.LabeledTestSplit` has the
-# parameters of this one.
+# :doc:`../user_guide/unlabeled` explains what other splitters and scorers do with
+# unlabeled particles, and :class:`~skplankton.model_selection.LabeledTestSplit` lists
+# the parameters of this one.

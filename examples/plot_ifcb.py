@@ -10,8 +10,8 @@ classified with a few labels, and the class scores are written for other program
 # %%
 # Two bins
 # --------
-# The simulator records pulses, of which an IFCB would keep the integral and the peak.
-# Four detectors are enough. Pulses without a particle are noise about 0.
+# The simulator records pulses, of which an IFCB keeps the integral and the peak, for
+# four detectors.
 
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -50,7 +50,8 @@ for name, rows in zip(NAMES, (X[:200], X[200:]), strict=True):
 # %%
 # Open them
 # ---------
-# The whole tree is one table. Its images are places in the .roi files.
+# All bins in the folder become one table. The images stay in the .roi files until they
+# are needed.
 
 particles, samples = load_ifcb(data, return_samples=True)
 print(particles[["object_id", "image"]].head(3))
@@ -61,8 +62,8 @@ print(samples[["sample_id", "start", "n_images", "analyzed_volume_ml"]].T)
 # %%
 # Labels
 # ------
-# They are kept as images in folders of classes, as manual .mat files or, as here, as a
-# table per bin. They are joined by the particle's id. Every tenth particle has one.
+# Labels can be images in folders of classes, manual .mat files or, as here, a table per
+# bin. They are joined by the particle's id. Every tenth particle has a label.
 
 species, codes = np.unique(y.astype(str), return_inverse=True)
 scores = np.eye(len(species))[codes]
@@ -95,8 +96,8 @@ is_right = predicted == y[~is_labeled]
 print(f"accuracy with {len(known)} labels: {is_right.mean():.2f}")
 
 # %%
-# Without the image, or without the measurements, a particle is compared all the same.
-# Of these few species, the images alone tell more than the measurements alone do.
+# A particle without the image, or without the measurements, can be classified as well.
+# For these few species, the images alone are more informative than the measurements.
 
 for lacking in ("profile", "image"):
     half = embedder.transform(new.assign(**{lacking: None}))
@@ -126,9 +127,9 @@ plt.show()
 # %%
 # Class scores
 # ------------
-# One file per bin, in which the scores are the shares of the votes. Particles with less
-# than two thirds are "unclassified". The files of ClassiPyR, in CSV, can be read as
-# labels; ``file_format="h5"`` are those of the IFCB Dashboard and iRfcb.
+# One file per bin, in which the scores are the shares of the votes. Particles with a
+# score below 0.66 are "unclassified". The CSV files, as of ClassiPyR, can be read as
+# labels; ``file_format="h5"`` writes the files that the IFCB Dashboard and iRfcb read.
 
 files = write_ifcb_class_scores(
     new["object_id"],
@@ -146,8 +147,8 @@ accuracy = np.mean(accepted[is_accepted] == y[~is_labeled][is_accepted])
 print(f"{is_accepted.mean():.0%} are classified, {accuracy:.0%} of these correctly")
 
 # %%
-# Particles per mL, as they were classified. :doc:`../user_guide/abundance` corrects for
-# the mistakes of the classifier.
+# Particles per mL, by predicted label. :doc:`../user_guide/abundance` describes how to
+# correct for the mistakes of the classifier.
 
 particles["predicted_label"] = particles["label"]
 particles.loc[~is_labeled, "predicted_label"] = predicted
@@ -160,5 +161,5 @@ folder.cleanup()
 # %%
 # What to read next
 # -----------------
-# :ref:`ifcb_commands` does the same as this page without Python, with a report, and
+# :ref:`ifcb_commands` does the same without Python, with a report, and
 # :func:`~skplankton.datasets.load_ifcb` describes the tables.

@@ -3,16 +3,16 @@ Images only, or images and profiles
 ===================================
 
 `DINOEmbedder` learns from images alone. `CrossModalEmbedder` learns from images and the
-profiles recorded with them, and can then embed either modality or both. Here they all
-classify the same particles with the same galleries.
+profiles recorded with them, and can then embed either modality or both. Here their
+embeddings are used to classify the same particles with the same galleries.
 """
 
 # %%
 # Particles
 # ---------
-# Simulated, a third of them kept for testing. Both embedders get the same image
-# encoder, the same images, at two thirds of the default size to save time, and the same
-# number of epochs.
+# The particles are simulated, and a third of them is kept for testing. Both embedders
+# get the same image encoder, the same images, at two thirds of the default size to save
+# time, and the same number of epochs.
 
 import copy
 
@@ -37,7 +37,7 @@ images_only = copy.copy(cross_modal).set_params(output="image")
 # %%
 # The same galleries for all
 # --------------------------
-# ``setups=None`` uses each embedding without selecting modalities.
+# With ``setups=None``, each embedding is used as a whole.
 
 embedded = {
     "DINO, image": dino.transform(X_test),
@@ -72,5 +72,5 @@ plt.show()
 # What to read next
 # -----------------
 # :doc:`plot_temperature_and_gallery_size` searches the parameters of the embedder.
-# :doc:`../user_guide/embedder` describes the embedder,
+# :doc:`../user_guide/embedder` describes the embedder, and
 # :class:`~skplankton.baselines.DINOEmbedder` the baseline.

@@ -1,9 +1,9 @@
 """
-Label eight particles, name a thousand
-======================================
+Label eight particles, classify a thousand
+==========================================
 
-Nobody has labeled anything yet, and time is short. Which particles should an expert
-look at? Those that stand for many others: chosen without a label, from the embeddings.
+Nothing is labeled yet, and an expert has time for a few particles. This example chooses
+particles that stand for many others, from the embeddings and without any label.
 """
 
 # %%
@@ -30,9 +30,9 @@ embeddings = embedder.fit_transform(X)
 # %%
 # The eight most useful
 # ---------------------
-# In order: the first stands for the most particles, each further one for those that
-# nothing chosen stands for yet. Labeling more goes on where this list ends. The figure
-# is what the expert sees, with the names that the expert gives.
+# The first one resembles the most particles. Each further one resembles particles that
+# none of the chosen ones resembles yet. A longer list begins with the same particles.
+# The figure shows what the expert sees, with the labels that the expert gives.
 
 chosen = select_to_label(embeddings, 8)
 shown = {
@@ -44,10 +44,10 @@ ParticlesDisplay.from_particles(X.iloc[chosen], ranked, **shown)
 print(f"{len(set(species[chosen]))} of {len(set(species))} species are among them")
 
 # %%
-# Name the others
-# ---------------
-# With ``use_unlabeled=True`` the particles without a label help: a name spreads from
-# particle to similar particle.
+# Classify the others
+# -------------------
+# With ``use_unlabeled=True`` the particles without a label help: a label counts for
+# particles that are connected to it through similar ones.
 
 
 def fit_gallery(rows):
@@ -76,8 +76,7 @@ display.ax_.scatter(*stars.T, s=70, marker="*", c="white", edgecolor="black", zo
 display.ax_.set_title("Predicted labels, and the eight chosen", fontsize="medium")
 
 # %%
-# Mistakes are left. These are the first four, with the label predicted and the true
-# one.
+# These are the first four mistakes, with the predicted and the true label.
 
 wrong = np.flatnonzero(is_wrong)[:4]
 ParticlesDisplay.from_particles(
@@ -87,8 +86,8 @@ ParticlesDisplay.from_particles(
 # %%
 # The same number at random
 # -------------------------
-# Random particles miss some species and repeat others. How many of them would it take?
-# The band is one standard deviation over five draws.
+# Random particles miss some species and repeat others. How many of them are needed for
+# the same accuracy? The band is one standard deviation over five draws.
 
 budgets = [8, 16, 32, 64]
 rng = np.random.RandomState(0)
@@ -115,6 +114,6 @@ plt.show()
 # %%
 # What to read next
 # -----------------
-# :doc:`plot_few_labels` measures the accuracy when few labels are all there are.
-# :doc:`../user_guide/unlabelled` compares the choice on nine data sets, and
-# :func:`~skplankton.model_selection.select_to_label` has its parameters.
+# :doc:`plot_few_labels` measures the accuracy if there are only few labels.
+# :doc:`../user_guide/unlabeled` compares the choice on nine data sets, and
+# :func:`~skplankton.model_selection.select_to_label` describes how it works.

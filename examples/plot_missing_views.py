@@ -2,14 +2,15 @@
 Particles without an image or without a profile
 ===============================================
 
-Cameras miss particles, and so do detectors. Such particles stay in the table: complete
-pairs train the embedder, and a particle with one view is classified by that view.
+Cameras miss particles, and so do detectors. Such particles stay in the table. Complete
+pairs train the embedder, and a particle with only an image or only a profile is
+classified by what it has.
 """
 
 # %%
-# A table with missing views
-# --------------------------
-# Three in ten particles lack the image, and three in ten the profile. A missing view is
+# A table with missing values
+# ---------------------------
+# Three in ten particles lack the image, and three in ten the profile. A missing one is
 # None.
 
 import matplotlib.pyplot as plt
@@ -26,9 +27,9 @@ print(X.isna().sum().rename("missing").to_string())
 # %%
 # Train and classify
 # ------------------
-# With ``output="concat"`` the embeddings of the two views are concatenated, and a
-# missing view is a block of NaN. With ``n_modalities=2`` the classifier splits them
-# again, and each view that is present votes.
+# With ``output="concat"`` the embeddings of image and profile are concatenated, and a
+# missing one is a block of NaN. With ``n_modalities=2`` the classifier splits them
+# again, and each modality that is present votes.
 
 X_train, X_test, y_train, y_test = train_test_split(
     X, y, test_size=0.4, stratify=y, random_state=0
@@ -42,30 +43,33 @@ gallery = GalleryKNNClassifier(gallery_size=8, n_modalities=2, random_state=0)
 predicted = gallery.fit(Z_train, y_train).predict(Z_test)
 
 # %%
-# Accuracy by available views
-# ---------------------------
-# The species differ by shape, by pigment or by both: neither view alone distinguishes
-# all of them. The three groups are small and of different particles: do not read much
-# into a few hundredths.
+# Accuracy by available modalities
+# --------------------------------
+# The species differ by shape, by pigment or by both: neither modality alone
+# distinguishes all of them. The three groups are small, so that differences of a few
+# hundredths mean little.
 
-views = np.select(
+available = np.select(
     [X_test["image"].isna(), X_test["profile"].isna()],
     ["profile only", "image only"],
-    "both views",
+    "both",
 )
 is_right = predicted == y_test
-for name in ("both views", "image only", "profile only"):
-    accuracy = is_right[views == name].mean()
-    print(f"{name:12}  {np.sum(views == name):3} particles, accuracy {accuracy:.2f}")
+for name in ("both", "image only", "profile only"):
+    accuracy = is_right[available == name].mean()
+    print(
+        f"{name:12}  {np.sum(available == name):3} particles, accuracy {accuracy:.2f}"
+    )
 
 # %%
 # Nearest neighbors
 # -----------------
-# One query of each kind, from the top: both views, image only, profile only. A gallery
-# entry may lack a view too. The last two queries are misclassified particles. A tick
-# and a blue frame mark the right species, a cross and an orange frame a wrong one.
+# One query of each kind, from the top: both, image only, profile only. A gallery
+# particle may lack one, too. The last two queries are misclassified. A tick and a blue
+# frame mark the right species, a cross and an orange frame a wrong one.
 
-shown = [np.flatnonzero(is_right & (views == name))[0] for name in np.unique(views)]
+kinds = np.unique(available)
+shown = [np.flatnonzero(is_right & (available == kind))[0] for kind in kinds]
 shown += np.flatnonzero(~is_right)[:2].tolist()
 NeighborsDisplay.from_estimator(
     gallery,
@@ -79,13 +83,13 @@ NeighborsDisplay.from_estimator(
 )
 
 # %%
-# Nine set-ups
-# ------------
-# The gallery can hold images, profiles or both, and so can a query: the nine set-ups of
-# the paper. They are compared on the test particles with both views, so that all nine
-# accuracies, means over five draws of the gallery, are of the same particles.
+# Nine combinations of modalities
+# -------------------------------
+# The gallery can contain images, profiles or both, and so can a query. The paper
+# compares these nine combinations. Here they are compared on the test particles with
+# both modalities. The accuracies are means over five draws of the gallery.
 
-is_complete = views == "both views"
+is_complete = available == "both"
 results = cross_modal_benchmark(
     Z_test[is_complete],
     y_test[is_complete],
@@ -100,19 +104,20 @@ nine = nine.loc[order, order]
 print(nine.round(2).to_string())
 
 # %%
-# Both views are not always better than the better one alone: both vote, and the weaker
-# one can cost more accuracy than it adds. Compare them on your own data, as here.
+# Both modalities are not always better than the better one alone: both vote, and the
+# weaker one can cost more accuracy than it adds. Compare them on your own data, as
+# here.
 
 for one in ("image", "profile"):
     gain = 100 * (nine.loc["both", "both"] - nine.loc[one, one])
-    print(f"both views rather than the {one} alone: {gain:+.1f} points of accuracy")
+    print(f"both rather than the {one} alone: {gain:+.1f} points of accuracy")
 
 plt.show()
 
 # %%
 # What to read next
 # -----------------
-# :doc:`plot_image_only_vs_cross_modal` asks what profiles add to images.
-# :doc:`../user_guide/gallery` explains the nine set-ups,
+# :doc:`plot_image_only_vs_cross_modal` compares images with images and profiles.
+# :doc:`../user_guide/gallery` explains the nine combinations,
 # :func:`~skplankton.evaluation.cross_modal_benchmark` and
-# :class:`~skplankton.GalleryKNNClassifier` have the parameters.
+# :class:`~skplankton.GalleryKNNClassifier` list the parameters.

@@ -2,15 +2,15 @@
 A new site: a new gallery, no training
 ======================================
 
-An embedder trained at one site can be used to classify particles of another. At most it
+An embedder trained at one site can be used to classify particles of another. It only
 needs a gallery from there: a few labeled particles per species.
 """
 
 # %%
 # Two sites
 # ---------
-# The new site has other particles of the same species, noisier instruments, and other
-# detector gains: equal scatter or fluorescence gives different readings.
+# The new site has other particles of the same species, a noisier instrument, and other
+# detector gains: the same scatter or fluorescence gives different readings.
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -41,8 +41,8 @@ X_new["profile"] = [profile * gains for profile in X_new["profile"]]
 # %%
 # Train at home, classify elsewhere
 # ---------------------------------
-# ``FrozenEstimator`` keeps the embedder as it is: fitting the pipeline at the new site
-# only fills the gallery. Half of the new particles are set aside for the test.
+# With ``FrozenEstimator`` the embedder is not fitted again: fitting the pipeline at the
+# new site only fits the gallery. Half of the new particles are set aside for the test.
 
 embedder = CrossModalEmbedder(image_size=32, max_epochs=10, random_state=0)
 embedder.fit(X_home)
@@ -60,9 +60,9 @@ for site, X, y in (
 # %%
 # How many labels the new site needs
 # ----------------------------------
-# The same comparison for several gallery sizes, each drawn five times. Labels from home
-# do not show how the new site's instrument records the species. A few labels from there
-# do, without any training. The band is one standard deviation over the draws.
+# The same comparison for several gallery sizes, each drawn five times. The band is one
+# standard deviation over the draws. Labels from the new site show how its instrument
+# records the species; labels from home do not.
 
 Z_home, Z_new = embedder.transform(X_home), embedder.transform(X_new)
 galleries = {
@@ -87,10 +87,10 @@ means = results.groupby(["model", "gallery_size"])["accuracy"].mean().unstack()
 print((100 * means).round(1).to_string())
 
 # %%
-# What the gallery from home gets wrong
-# -------------------------------------
-# With eight labels per species. Rows are the true species, columns the predicted ones:
-# mistakes are dark fields off the diagonal.
+# Mistakes with the gallery from home
+# -----------------------------------
+# This gallery has eight labels per species. Rows are the true species, columns the
+# predicted ones: mistakes are dark fields off the diagonal.
 
 gallery = GalleryKNNClassifier(gallery_size=8, random_state=0).fit(Z_home, y_home)
 predicted = gallery.predict(Z_new[half:])
@@ -101,6 +101,6 @@ plt.show()
 # What to read next
 # -----------------
 # :doc:`plot_station_day` begins with the files of an instrument.
-# :doc:`../user_guide/gallery` describes the gallery, and
+# :doc:`../user_guide/new_site` has more about other sites and instruments, and
 # :class:`~skplankton.evaluation.SetupConfusionDisplay` and
-# :class:`~skplankton.evaluation.GallerySizeDisplay` the figures.
+# :class:`~skplankton.evaluation.GallerySizeDisplay` describe the figures.

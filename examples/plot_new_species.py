@@ -2,14 +2,15 @@
 A new species joins the gallery
 ===============================
 
-An expert has recognized the unknown particles. With a few labels of them in the
-gallery, the species is classified from now on. Nothing is trained again.
+An expert has identified the unknown particles as a new species. With a few labels of
+them in the gallery, the species is predicted from now on. Nothing is trained again.
 """
 
 # %%
-# A station that knows five species
-# ---------------------------------
-# The sixth is in the water, unlabeled, and so in the training data of the embedder.
+# Five labeled species and a sixth
+# --------------------------------
+# The sixth species is in the water, and so its particles are unlabeled training data of
+# the embedder.
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -40,8 +41,8 @@ gallery = gallery.fit(embeddings, y)
 # One label after the other
 # -------------------------
 # ``partial_fit`` adds labels to the gallery. The result is that of a new fit on all of
-# them, and takes no training. The table counts what today's particles of the new
-# species are called, and measures the accuracy on those of the others.
+# them, and takes no training. The table has the shares of the predicted labels of
+# today's particles of the new species, and the accuracy on the other species.
 
 history = []
 added = np.flatnonzero(species == new)[:4]
@@ -52,7 +53,7 @@ for row in [None, *added]:
     is_named, is_called_unknown = predicted == new, predicted == "unknown"
     history.append(
         {
-            "its own name": is_named[is_new].mean(),
+            "the new species": is_named[is_new].mean(),
             "unknown": is_called_unknown[is_new].mean(),
             "another species": np.mean(~(is_named | is_called_unknown)[is_new]),
             "accuracy on the others": np.mean((predicted == species_today)[~is_new]),
@@ -62,9 +63,9 @@ history = pd.DataFrame(history).rename_axis("labels")
 print(history.round(2).to_string())
 
 # %%
-# The figure has the first three columns. The first labels need not be like the others
-# of their species, and can even do harm: particles that were unknown become familiar,
-# and get the name of a similar species.
+# The figure has the first three columns. The first labels need not be typical of their
+# species, and can even do harm: particles that were unknown become familiar, and are
+# predicted as a similar species.
 
 COLORS = ["#0072B2", "0.75", "#D55E00"]
 figure, ax = plt.subplots(figsize=(4.5, 3.2), layout="constrained")
@@ -72,13 +73,14 @@ shares = 100 * history.iloc[:, :3]
 shares.plot.bar(stacked=True, color=COLORS, width=0.7, rot=0, legend=False, ax=ax)
 ax.set_xlabel(f"labels of {new}")
 ax.set_ylabel("particles of this species (%)")
-ax.set_title("What the new species is called", fontsize="medium")
+ax.set_title("Predicted labels of the new species", fontsize="medium")
 ax.spines[["top", "right"]].set_visible(False)
 figure.legend(loc="outside lower center", ncols=3, frameon=False, fontsize="small")
 
 # %%
-# Particles of the new species and their nearest gallery particles, with all four
-# labels: two that are right and, at the bottom, up to two that are not.
+# Particles of the new species and their nearest gallery particles, with all four labels
+# in the gallery: two that are classified correctly and, at the bottom, up to two that
+# are not.
 
 is_right = is_named & is_new
 shown = [*np.flatnonzero(is_right)[:2], *np.flatnonzero(is_new & ~is_right)[:2]]
@@ -97,6 +99,6 @@ plt.show()
 # %%
 # What to read next
 # -----------------
-# :doc:`plot_new_site` takes a trained embedder to other waters.
+# :doc:`plot_new_site` uses a trained embedder at another site.
 # :doc:`../user_guide/gallery` describes the gallery, and
 # :meth:`~skplankton.GalleryKNNClassifier.partial_fit` what can be added to it.

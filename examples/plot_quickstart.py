@@ -2,9 +2,8 @@
 Quick start: from files on disk to predicted species
 ====================================================
 
-The main task from start to end: particle files on disk, an embedder trained on them
-without labels, a gallery of a few labeled particles, and predicted species for all
-others.
+This example goes from particle files to predicted species. It trains an embedder
+without labels, makes a gallery of a few labeled particles, and classifies all others.
 
 The particles are simulated, and written in the layout of the published data sets
 (``annotations.csv``, PNG images, CSV profiles). For your own data, replace the first
@@ -60,9 +59,9 @@ print(X.head().map(lambda path: Path(path).name, na_action="ignore"))
 # %%
 # Train without labels, classify with four per species
 # ----------------------------------------------------
-# The embedder never sees the labels: it learns which image and which profile come from
-# the same particle. The classifier keeps four labeled particles per species as its
-# gallery, and classifies a particle by the three of them that are nearest.
+# The embedder does not use the labels: it learns which image and which profile come
+# from the same particle. The classifier keeps four labeled particles per species as its
+# gallery, and classifies a particle by the three gallery particles nearest to it.
 
 X_train, X_test, y_train, y_test = train_test_split(
     X, y, test_size=0.3, stratify=y, random_state=0
@@ -81,18 +80,18 @@ predicted = pipe.predict(X_test)
 print(f"accuracy with 4 labels per species: {np.mean(predicted == y_test):.3f}")
 
 # %%
-# The table of species
-# --------------------
-# Which species can be told apart, and which are mistaken for each other.
+# Scores by species
+# -----------------
+# The table shows how well each species is recognized.
 
 report = classification_report(y_test, predicted, output_dict=True, zero_division=0)
 table = pd.DataFrame(report).T.drop(index="accuracy", errors="ignore")
-table.to_csv(output / "species.csv", index_label="species")
+table.to_csv(output / "scores.csv", index_label="species")
 print(table.round(2).to_string())
 
 # %%
-# Why was a particle classified so?
-# ---------------------------------
+# The neighbors behind a predicted label
+# --------------------------------------
 # Each row is a test particle, at the left, with the three gallery particles that voted;
 # nearer ones count more. Those of the right species have a tick and are blue, the
 # others have a cross and are orange. The first two test particles are classified
@@ -114,8 +113,8 @@ print("written:", *sorted(path.name for path in output.iterdir()))
 # %%
 # What to read next
 # -----------------
-# :doc:`plot_label_eight` chooses which particles to label, when none are.
+# :doc:`plot_label_eight` chooses which particles to label if none are labeled yet.
 # :doc:`../user_guide/particles` describes the files and tables that can be read, and
 # :doc:`../stations` the commands that need no Python.
 # :class:`~skplankton.CrossModalEmbedder` and :class:`~skplankton.GalleryKNNClassifier`
-# have all parameters.
+# list all parameters.

@@ -2,16 +2,17 @@
 A station's day: from instrument files to EcoTaxa labels
 ========================================================
 
-Measurements in the format of `cyz2json`, some particles labeled in EcoTaxa, a model
-trained on them, predicted labels of today's particles, and an archive for EcoTaxa to
-import. Each step is in Python, with the equivalent command; see :doc:`../stations`.
+This example reads measurements in the format of `cyz2json` and labels from EcoTaxa,
+trains a model, predicts the labels of today's particles, and writes an archive for
+EcoTaxa to import. Each step is in Python, with the equivalent command; see
+:doc:`../stations`.
 """
 
 # %%
 # A season of samples
 # -------------------
 # Four simulated samples, one JSON file each. Every species has its season. A fifth of
-# the particles has no image, as the camera is slower than the laser.
+# the particles have no image, as the camera is slower than the laser.
 
 import html
 import subprocess
@@ -81,8 +82,8 @@ print(counts.set_axis(["particles", "labeled"], axis="columns").to_string())
 # %%
 # A model
 # -------
-# All particles with both views train the encoders; the labeled ones become the gallery.
-# On the command line, with more epochs and larger images:
+# All particles with image and profile train the encoders; the labeled ones become the
+# gallery. On the command line, with more epochs and larger images:
 #
 # .. code-block:: console
 #
@@ -101,11 +102,12 @@ gallery_ids = particles["object_id"].to_numpy()[pipe["gallery"].gallery_indices_
 # %%
 # Today
 # -----
-# Predicted labels, their shares of the votes, and the labeled particles that voted:
+# Predicted labels, their shares of the votes, and the labeled particles that voted. On
+# the command line:
 #
 # .. code-block:: console
 #
-#    $ python -m skplankton classify model.skops today.json --output names --ecotaxa
+#    $ python -m skplankton classify model.skops today.json --output results --ecotaxa
 #          --report
 
 today_file = folder / "season" / "today.json"
@@ -126,9 +128,9 @@ archive = write_ecotaxa(
 # %%
 # What EcoTaxa imports
 # --------------------
-# One object per image, with the status "predicted". Sorted by score, the least certain
-# labels come first. Particles without an image are classified too; their table in the
-# archive is ignored by EcoTaxa.
+# One object per image, with the status "predicted". Here they are sorted by score, the
+# lowest first. Particles without an image are classified too; EcoTaxa ignores their
+# table in the archive.
 
 objects = read_ecotaxa(archive, status="predicted", cache=folder / "unpacked")
 print(f"{len(objects)} of {len(today)} particles have an image")
@@ -167,11 +169,12 @@ NeighborsDisplay.from_estimator(
 # %%
 # Species over the season
 # -----------------------
-# Predicted labels are biased counts: a rare species seems more abundant while another
-# blooms that is sometimes mistaken for it. They are corrected for the mistakes that the
-# gallery makes among its own particles, each classified without its own label. Bars are
-# intervals that contain this and the counting error. The command writes the table to
-# ``names/abundance.csv``, with concentrations where the volume is known.
+# Counts of predicted labels are biased: a rare species seems more abundant while
+# another one blooms that is sometimes mistaken for it. The counts are corrected for the
+# mistakes among the gallery's own particles, each classified without its own label. The
+# intervals contain the uncertainty of the correction and the counting error. The
+# command writes such a table to ``results/abundance.csv``, with concentrations if the
+# volume is known.
 
 predictions = pd.concat(
     [
@@ -215,8 +218,8 @@ plt.show()
 # %%
 # The report
 # ----------
-# The commands do the same, and ``--report`` shows the result as a page in one file,
-# here in a frame. This model is trained for a short time.
+# The commands do the same, and ``--report`` writes the result as a page in one file,
+# shown here in a frame. This model is trained for two epochs only.
 
 
 def run_command(*words):
@@ -235,11 +238,11 @@ class Framed:
         return f'<iframe srcdoc="{page}" width="100%" height="700"></iframe>'
 
 
-model, names = folder / "model.skops", folder / "names"
+model, results = folder / "model.skops", folder / "results"
 labels = ("--labels", folder / "ecotaxa_export.tsv")
 run_command("fit", *past, *labels, "--output", model, "--max-epochs", 2)
-run_command("classify", model, today_file, "--output", names, "--report")
-Framed(names / "report.html")
+run_command("classify", model, today_file, "--output", results, "--report")
+Framed(results / "report.html")
 
 # %%
 # The files are no longer needed.
@@ -250,6 +253,6 @@ temporary.cleanup()
 # What to read next
 # -----------------
 # :doc:`plot_ifcb` does this with another instrument. :doc:`../stations` describes the
-# commands, :doc:`../user_guide/abundance` how well the intervals hold, and
+# commands, :doc:`../user_guide/abundance` how often the intervals hold, and
 # :func:`~skplankton.datasets.load_cyz_json` and
 # :func:`~skplankton.ecotaxa.write_ecotaxa` the files.

@@ -2,10 +2,10 @@
 Choose the temperature and the gallery size
 ===========================================
 
-How much the temperature of the loss matters depends on the data, and no value is best
-for all of them. A grid search over the whole pipeline chooses it by the accuracy of the
-predicted labels. With the pipeline's memory, an embedder is trained once per
-temperature and fold; all gallery sizes share it.
+The best temperature of the loss depends on the data. A grid search over the whole
+pipeline chooses it by the accuracy of the predicted labels. With the `memory` of the
+pipeline, an embedder is trained once per temperature and fold, and all gallery sizes
+share it.
 """
 
 # %%
@@ -64,9 +64,9 @@ print(means.round(2).to_string())
 
 # %%
 # How much do the labels and the temperature matter, and how much is chance? With two
-# folds, few particles and one draw of the gallery, the same configuration scores
-# differently in its two folds. A temperature whose lead is no larger than that, or that
-# leads at some gallery sizes only, is not shown to be the better one.
+# folds, few particles and one draw of the gallery, a configuration scores differently
+# in its two folds. If a temperature is ahead by no more than that, or only at some
+# gallery sizes, the search does not show that it is better.
 
 few, many = means.columns[[0, -1]]
 by_labels = 100 * (means[many] - means[few]).mean()
@@ -95,6 +95,6 @@ plt.show()
 # %%
 # What to read next
 # -----------------
-# :doc:`plot_unknown_species` is about species that nobody has labeled.
-# :ref:`temperature` in the user guide has measurements on more data sets, and
-# :class:`~skplankton.CrossModalEmbedder` the other parameters to search.
+# :doc:`plot_unknown_species` is about species that are not labeled.
+# :doc:`../user_guide/choosing` has measurements on more data sets, and
+# :class:`~skplankton.CrossModalEmbedder` lists the other parameters.

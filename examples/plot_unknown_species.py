@@ -2,16 +2,16 @@
 An unknown species turns up
 ===========================
 
-A monitoring station knows the species of its waters. One day there are others. A
-classifier that can only choose among the species it knows gives them a wrong name, and
-is often sure of it.
+A monitoring station has labels of the species in its waters. One day there are other
+species. A classifier that can only choose among the labeled species predicts one of
+them, often with a high score.
 """
 
 # %%
 # Six species, two of them unknown
 # --------------------------------
-# The station has labeled eight particles of each of four species. The other two are
-# among the unlabeled particles, where nobody has noticed them.
+# The station has labeled eight particles of each of four species. The other two species
+# are among the unlabeled particles.
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -36,8 +36,8 @@ today = embedder.transform(X_today)
 is_unknown = np.isin(species_today, unknown)
 
 # %%
-# The share of the votes does not show it
-# ---------------------------------------
+# The share of the votes does not detect unknown species
+# ------------------------------------------------------
 # Half of the particles get at least this share of the votes for the species that is
 # predicted:
 
@@ -47,12 +47,12 @@ print(f"known species:   {np.median(shares[~is_unknown]):.2f}")
 print(f"unknown species: {np.median(shares[is_unknown]):.2f}")
 
 # %%
-# Familiarity shows most of them
-# ------------------------------
+# Familiarity detects most of them
+# --------------------------------
 # A random walk from particle to similar particle is more likely to end at a labeled one
 # if the particle belongs to a labeled species. ``offset_``, the dashed line, is learned
-# from the labeled particles: about 5 % of the known particles are to fall below. The
-# legend has the shares that do.
+# from the labeled particles, so that about 5 % of the known particles fall below it.
+# The legend has the actual shares.
 
 gallery = GalleryKNNClassifier(use_unlabeled=True, outlier_label="unknown")
 gallery.fit(embeddings, y)
@@ -60,22 +60,23 @@ display = FamiliarityDisplay.from_estimator(gallery, today, species_today)
 display.ax_.set_title("Familiarity of today's particles", fontsize="medium")
 
 # %%
-# What is reported
+# Predicted labels
 # ----------------
+# How many particles there are of each species, and how many are predicted:
 
 predicted = gallery.predict(today)
 truth = np.where(is_unknown, "unknown", species_today)
 for name in [*gallery.classes_, "unknown"]:
     is_named, is_true = predicted == name, truth == name
     found = np.mean(is_named[is_true])
-    print(f"{name:26} {is_true.sum():3} true, {is_named.sum():3} reported, ", end="")
+    print(f"{name:26} {is_true.sum():3} true, {is_named.sum():3} predicted, ", end="")
     print(f"{found:.0%} of the true ones found")
 
 # %%
-# Look at these first
-# -------------------
-# The four least familiar particles, for an expert to name, and below them four
-# particles whose label is wrong, each with the true one.
+# Particles to look at
+# --------------------
+# The four least familiar particles, for an expert to identify, and below them four
+# particles whose predicted label is wrong, each with the true one.
 
 least = np.argsort(gallery.score_samples(today))[:4]
 wrong = np.flatnonzero(predicted != truth)[:4]
@@ -92,6 +93,6 @@ plt.show()
 # %%
 # What to read next
 # -----------------
-# In :doc:`plot_new_species` the expert has named them. :ref:`unlabeled_pool` in the
+# In :doc:`plot_new_species` an expert has identified them. :ref:`unlabeled_pool` in the
 # user guide explains the walk, and :class:`~skplankton.GalleryKNNClassifier` has
 # ``contamination``, the share of known particles that may fall below the offset.

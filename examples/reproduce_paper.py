@@ -7,7 +7,7 @@ DIR holds the published folders LAB, SEA and UTO (doi
 10.23729/fd-470acabc-afb8-39cb-a86e-0f81872e7443), each with its annotations.csv. Models
 are trained on LAB, in stratified folds, and on UTO without labels. They classify LAB
 particles by a gallery of their training fold, and SEA particles by a gallery of SEA:
-LAB→LAB, LAB→SEA, UTO→LAB, UTO→SEA, each in the nine set-ups.
+LAB→LAB, LAB→SEA, UTO→LAB, UTO→SEA, each in the nine combinations of modalities.
 
 OUT gets models/, results/, table.md, table.tex and accuracy.png. Every trained model
 and every result is a file there. An interrupted run resumes: finished steps are loaded,
@@ -199,7 +199,7 @@ def fit(embedder, X, title):
 
 
 def scores(output, name, X, y, model, X_gallery=None, y_gallery=None):
-    """Results of the nine set-ups; if no gallery is given, it is drawn from X."""
+    """Results of the nine combinations; without a gallery, it is drawn from X."""
     stored = Stored(output / "results" / f"{name}.joblib")
     return stored.get(
         lambda: cross_modal_benchmark(

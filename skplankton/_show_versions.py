@@ -35,11 +35,11 @@ EXTRAS = {
 
 
 def show_versions() -> None:
-    """Print what skplankton runs on, for the report of a bug.
+    """Print the system and versions, for a bug report.
 
-    That is the system, the versions of skplankton, of what it needs and of its extras,
-    the device that PyTorch computes on, and the thread pools of linear algebra. It
-    contains no paths, but for those in the error of a PyTorch that cannot be imported.
+    These are the system, the versions of skplankton, of its dependencies and of its
+    extras, the device that PyTorch computes on, and the thread pools of linear algebra.
+    It contains no paths, except in the error of a PyTorch that cannot be imported.
 
     Examples
     --------

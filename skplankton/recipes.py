@@ -66,7 +66,7 @@ def kareinen2026(
     See Also
     --------
     skplankton.model_selection.TrainValidationTestFolds : The paper's splits.
-    skplankton.evaluation.cross_modal_benchmark : The paper's nine set-ups.
+    skplankton.evaluation.cross_modal_benchmark : The paper's nine setups.
 
     Notes
     -----

@@ -54,11 +54,11 @@ def test_quickstart_from_the_command_line(run, capsys):
     output = ("--output", "result")
     run("plot_quickstart.py", "--n-particles", "80", "--epochs", "1", *output)
     assert "accuracy with 4 labels per species" in capsys.readouterr().out
-    table = pd.read_csv("result/species.csv", index_col="species")
+    table = pd.read_csv("result/scores.csv", index_col="species")
     assert table.index.tolist()[-2:] == ["macro avg", "weighted avg"]
     assert table["support"].iloc[:-2].sum() == 24  # the test particles
     assert table["recall"].between(0, 1).all()
-    for name in ("species.csv", "quickstart.png", "LAB/annotations.csv"):
+    for name in ("scores.csv", "quickstart.png", "LAB/annotations.csv"):
         assert (Path("result") / name).is_file()
 
 

@@ -164,7 +164,7 @@ def test_every_snippet_runs(shell, tmp_path):
     submitted = json.loads((tmp_path / "snippets" / "04.json").read_text())
     shards = [words[words.index("--shard") + 1] for words in submitted[:-1]]
     assert shards == [f"{i}/10" for i in range(10)]
-    assert submitted[-1] == ["merge", "names"]
+    assert submitted[-1] == ["merge", "results"]
     paths = os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")])
     subprocess.run(
         [sys.executable, "program.py"],
@@ -184,7 +184,7 @@ def test_every_snippet_runs(shell, tmp_path):
     assert answers["scores"] == pytest.approx(answers["scores alone"], abs=0.1)
     few, names = (
         {f.name: f.read_bytes() for f in (tmp_path / name).iterdir() if f.is_file()}
-        for name in ("few", "names")
+        for name in ("few", "results")
     )
     assert few == names
     assert {"species.csv", "day0.csv", "day3.csv", "abundance.csv"} <= set(names)

@@ -78,7 +78,7 @@ def labels(colors):
     axes.set_xticks(budgets, budgets)
     axes.set_xlim(0.85, 8)
     axes.set_ylim(55, 100)
-    axes.set_xlabel("labels per class, in the mean")
+    axes.set_xlabel("labels per class, on average")
     axes.set_ylabel("classified correctly, %")
     return figure
 

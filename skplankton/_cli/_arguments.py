@@ -89,10 +89,10 @@ A cold start, without any label:
 A station's day:
   1. python -m skplankton fit SEASON/*.json --labels ecotaxa_export.zip \\
          --output model.skops
-  2. python -m skplankton classify model.skops today.json --output names --ecotaxa \\
+  2. python -m skplankton classify model.skops today.json --output results --ecotaxa \\
          --report
-  3. look at names/report.html; import names/ecotaxa_today.zip into EcoTaxa, validate
-     some of the predicted labels there, and export them
+  3. look at results/report.html; import results/ecotaxa_today.zip into EcoTaxa,
+     validate some of the predicted labels there, and export them
   4. python -m skplankton evaluate model.skops today.json --labels new_export.zip
 
 'python -m skplankton COMMAND --help' explains each command. Any command may be
@@ -121,7 +121,8 @@ Train a model on all particles of the samples. Those that are labeled become the
 gallery, with which new particles are compared.
 
 {_SAMPLES}
-Without --labels, the column class of LAB folders is used.
+Without --labels, the column class of LAB folders is used, or the validated objects of
+an export of EcoTaxa.
 """
 _CLASSIFY = f"""\
 Classify every particle of the samples.
@@ -133,12 +134,12 @@ DIR/<sample>.csv           one row per particle, the most doubtful first: its pr
                            could be read), score (share of the votes, 0 to 1),
                            familiarity, and the nearest labeled particles with their
                            similarity (1: identical)
-DIR/species.csv            number of particles of each species in each sample, as
-                           predicted
+DIR/species.csv            number of particles of each predicted label in each sample,
+                           uncorrected
 DIR/abundance.csv          counts corrected for the mistakes of the model, and
-                           concentrations per mL, with their intervals
+                           concentrations per mL, with intervals
 DIR/<sample>_sizes.csv     with --pixel-size: diameter, biovolume and so on of each
-                           particle that could be measured in its image
+                           particle, empty if it could not be measured in its image
 DIR/biovolume.csv          with --pixel-size: their means by species, and the biovolume
                            per mL
 DIR/samples.csv            volume, time, instrument and so on of each sample, and
@@ -170,7 +171,7 @@ The results in DIR are then those of a single classify without --shard, byte for
 samples, and report.html if the shards were run with --report, are written by merge
 alone. Run it again after an interruption, or after some shards were run again.
 
-An error names the shards that are missing or not done, and those that were run with
+An error lists the shards that are missing or not done, and those that were run with
 another model, other options or other samples. Nothing is moved then.
 """
 _INFO = """\
@@ -182,9 +183,10 @@ Compare the predicted labels with those validated in EcoTaxa. Particles of the m
 gallery are left out: the model has seen their labels.
 
 {_SAMPLES}
-Without --labels, the column class of LAB folders is used. With --output, the table is
-also written to DIR/evaluation.csv, and each particle to DIR/evaluation_particles.csv;
-with --report as well, DIR/evaluation.html shows the mistakes.
+Without --labels, the column class of LAB folders is used, or the validated objects of
+an export of EcoTaxa. With --output, the table is also written to DIR/evaluation.csv,
+and each particle to DIR/evaluation_particles.csv; with --report as well,
+DIR/evaluation.html shows the mistakes.
 """
 
 
@@ -334,8 +336,8 @@ def _add_fit(commands) -> None:
         type=contamination,
         metavar="SHARE",
         default=FIT_DEFAULTS["contamination"],
-        help="share of the particles of known species that may be called 'unknown', 0 "
-        "to 0.5; with 0, every particle gets the name of a species "
+        help="share of the particles of known species that may be predicted as "
+        "'unknown', 0 to 0.5; with 0, every particle gets the label of a species "
         "(default: %(default)s)",
     )
     _add_training(parser)

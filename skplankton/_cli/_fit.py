@@ -77,7 +77,7 @@ def run(options: Namespace) -> int:
     )
     doubtful = options.output.with_name(f"{options.output.stem}_doubtful_labels.csv")
     report_gallery(gallery, left_out, model.gallery_ids, doubtful)
-    words = ["classify", str(options.output), "SAMPLE...", "--output", "names"]
+    words = ["classify", str(options.output), "SAMPLE...", "--output", "results"]
     print_result(f"Next: python -m skplankton {shlex.join(words)} --report")
     for report in reports:
         print_message(report)

@@ -82,9 +82,8 @@ class CrossModalEmbedder(ParticleTransformer):
         learn to ignore it, at no cost. "average" is trained like "shared", and
         `transform` returns the mean of the embeddings of a particle and of its mirror
         image, in twice the time: the two get the same embedding, up to the pixel by
-        which their margins may differ. "keep" mirrors nothing, for species that differ
-        in which end comes first. Arrays are never mirrored, nor are vectors of
-        measurements, which no turn of the particle changes.
+        which their margins may differ. "keep" mirrors nothing. Arrays and vectors of
+        measurements are never mirrored.
     loss : {"clip", "siglip"}, default="clip"
         Symmetric InfoNCE [2]_ or pairwise sigmoid loss [3]_.
     temperature : float, default=0.5
@@ -139,8 +138,8 @@ class CrossModalEmbedder(ParticleTransformer):
         "warn" warns, "coerce" logs to ``skplankton``. In `transform`, a row with
         neither left is NaN throughout, for which the classifier predicts no class.
     n_jobs : int, default=None
-        Processes that decode files; None is 1 unless in a joblib context. They are
-        of this machine also in the context of a cluster.
+        Processes of this machine that decode files. None is 1, or the number of a
+        joblib context, unless that is of a cluster.
     warm_start : bool, default=False
         Start from the weights and scales of the previous fit, which must match the
         current parameters and X. A fixed temperature is the current `temperature`; a
@@ -152,11 +151,11 @@ class CrossModalEmbedder(ParticleTransformer):
         model a little). No global random state is changed: None draws a fresh seed from
         the operating system. Fits in threads of one process take turns.
     checkpoint : path-like, default=None
-        A folder in which `fit` keeps the state of the training after each epoch. If its
-        process ends before the fit, the same fit goes on from there, and ends with the
-        same model, bit for bit. It must have the same X, parameters and versions, and
-        `random_state` an int. A finished training is kept too: remove the folder when
-        it has served.
+        A folder in which `fit` keeps the state of the training after each epoch. If the
+        process ends before the fit does, the same fit, called again, goes on from there
+        and ends with the same model, bit for bit. It must have the same X, parameters
+        and versions, and `random_state` must be an int. A finished training is kept
+        too: remove the folder when it is no longer needed.
     distributed : bool, default=False
         Whether this process is one of several that train one model, which torchrun or
         SLURM has started (see the user guide). Each of them calls `fit` with the same X
@@ -392,15 +391,15 @@ class CrossModalEmbedder(ParticleTransformer):
         ValueError
             If an entry cannot be read (with row and file), profiles differ in their
             channels or measurements, a row has neither image nor profile, fewer than
-            two rows have both, an encoder cannot take what it would get, `device` is
-            not available, the weights for `warm_start` do not match, training
-            diverges, or with `distributed` there is no group of processes, or theirs
+            two rows have both, an encoder cannot take samples of this shape, `device`
+            is not available, the weights for `warm_start` do not match, or training
+            diverges; with `distributed`, if there is no group of processes, or they
             differ in X, profiles or parameters.
         FileNotFoundError
             If a file, or what a URL names, does not exist.
         ImportError
             If the encoder is a timm model and timm is not installed, or a URL needs
-            fsspec or another package that is not, whatever `errors` says.
+            fsspec or another package that is not, whatever `errors` is.
         RuntimeError
             With `distributed`, if another process raised: with its reason.
         """

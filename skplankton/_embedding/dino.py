@@ -77,8 +77,8 @@ class DINOEmbedder(ParticleTransformer):
         What to do about an image that cannot be read, as in
         :class:`CrossModalEmbedder`.
     n_jobs : int, default=None
-        Processes that decode files; None is 1 unless in a joblib context. They are
-        of this machine also in the context of a cluster.
+        Processes of this machine that decode files. None is 1, or the number of a
+        joblib context, unless that is of a cluster.
     random_state : int, RandomState instance or None, default=None
         Seeds the weights, batches and crops. The same int gives the same model, bit for
         bit, on one machine with one number of threads. No global random state is

@@ -109,8 +109,9 @@ class GalleryKNNClassifier(ClassifierMixin, BaseEstimator):
 
     outlier_label : str, int, float or bool, default=None
         The label to predict for queries whose `score_samples` is below `offset_`, such
-        as "unknown": probably particles of a species that is not in the gallery. Of the
-        type of the labels, and none of them. None predicts a class for each query.
+        as "unknown": probably particles of a species that is not in the gallery. It
+        must have the type of the labels, and not be one of them. None predicts a class
+        for each query.
 
     contamination : float, default=0.05
         Share of the particles of known species that may fall below `offset_`, above 0
@@ -458,8 +459,8 @@ class GalleryKNNClassifier(ClassifierMixin, BaseEstimator):
         """Share of the votes for each class.
 
         These are shares among the known classes: a particle of an unknown species may
-        well have a share of 1. Whether a query belongs to them at all is what
-        `score_samples` says.
+        well have a share of 1. `score_samples` shows whether a query belongs to any of
+        these classes.
 
         Parameters
         ----------
@@ -482,12 +483,11 @@ class GalleryKNNClassifier(ClassifierMixin, BaseEstimator):
     def score_samples(self, X: ArrayLike) -> np.ndarray:
         """Score for novelty detection: higher is more likely of a class in the gallery.
 
-        With `use_unlabeled`, the log-odds that a random walk from the query ends at the
-        gallery, and not elsewhere among the unlabeled particles; in relation to what is
-        usual for particles of the predicted class, as far as the gallery has several of
-        them. Otherwise the negative distance to the nearest gallery entry, of
-        `view_scales_` if `scale_views` says so, which detects unknown species less
-        reliably (see the user guide).
+        With `use_unlabeled`, this is the log-odds that a random walk from the query
+        ends at the gallery, and not elsewhere among the unlabeled particles, corrected
+        for how familiar particles of the predicted class usually are. Otherwise it is
+        the negative distance to the nearest gallery entry, in units of `view_scales_`,
+        which detects unknown species less reliably (see the user guide).
 
         Parameters
         ----------
@@ -509,11 +509,12 @@ class GalleryKNNClassifier(ClassifierMixin, BaseEstimator):
     def leave_one_out(self) -> tuple[np.ndarray, np.ndarray]:
         """Classify each gallery row by the other rows of the gallery.
 
-        What `predict` and `predict_proba` return for a gallery row if its own label is
-        not known: with `use_unlabeled`, the row is passed like an unlabeled one. So the
-        labels of the gallery also tell which classes are confused, as
-        :func:`skplankton.abundance.abundance_table` needs it. `view_scales_`, `offset_`
-        and what is usual for each class stay as they were learned from all rows.
+        The result is what `predict` and `predict_proba` would return for a gallery row
+        if its own label were not known: with `use_unlabeled`, walks pass the row like
+        an unlabeled one. It shows which classes are confused, which
+        :func:`skplankton.abundance.abundance_table` corrects for. `view_scales_`,
+        `offset_` and the usual scores of each class stay as they were learned from all
+        rows.
 
         Returns
         -------

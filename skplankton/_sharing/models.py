@@ -33,11 +33,10 @@ def save_model(
 ) -> None:
     """Save a model in a file that runs no code when it is opened.
 
-    The file holds numbers, texts and the names of a few known types, in the format of
-    `skops <https://skops.readthedocs.io>`__, and a model card: what the model was
+    The file contains numbers, texts and the names of a few known types, in the format
+    of `skops <https://skops.readthedocs.io>`__, and a model card: what the model was
     trained on, its labels per species, and how well these recognize one another. The
-    loaded model gives the same results, bit for bit. Anyone can open such a file, see
-    :func:`load_model`.
+    loaded model gives the same results, bit for bit. :func:`load_model` opens the file.
 
     Parameters
     ----------
@@ -119,11 +118,11 @@ def load_model(
     path : path-like
         The file.
     trusted : sequence of str or True, default=()
-        What the file may use besides, by name: types, such as
+        Names of what the file may use besides: types, such as
         ``"sklearn.decomposition._pca.PCA"``, and encoders that are imported, such as
-        ``"package.module:name"``. The error message for a file names what it needs.
+        ``"package.module:name"``. The error message for a file lists what it needs.
         ``True`` is for joblib files and pickles, which can run any program when they
-        are opened: pass it only if you have made the file, or trust who has.
+        are opened: pass it only if you made the file, or trust who did.
 
     Returns
     -------
@@ -135,9 +134,9 @@ def load_model(
     FileNotFoundError
         If there is no such file.
     ValueError
-        If the file contains types that are not trusted, wants to import an encoder, was
-        written in a newer format, is damaged or is of another kind; or if it is a
-        joblib file, unless `trusted` is True. The message names what was refused.
+        If the file contains types that are not trusted, or an encoder that has to be
+        imported; was written in a newer format, is damaged or is of another kind; or if
+        it is a joblib file, unless `trusted` is True. The message has what was refused.
     ImportError
         If an encoder of the model needs a package that is not installed.
 

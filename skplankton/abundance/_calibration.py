@@ -52,7 +52,7 @@ def gallery_calibration(gallery: GalleryKNNClassifier) -> pd.DataFrame:
 
     Notes
     -----
-    A class has one label fewer than the others when one of its rows is left out, and
+    If one of its rows is left out, a class has one label fewer than the others, and
     with few labels it is left to chance which mistakes are seen. Validated particles
     are then the better calibration; ``benchmarks/abundance.py`` measures both.
 

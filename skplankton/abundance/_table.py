@@ -60,11 +60,11 @@ def abundance_table(
 ) -> pd.DataFrame:
     """Count the particles of each label in each sample, with intervals.
 
-    What a classifier predicts is a biased count: a rare species seems more abundant
-    while another blooms that is sometimes mistaken for it. With calibration particles,
+    Counts of predicted labels are biased: a rare species seems more abundant while
+    another one blooms that is sometimes mistaken for it. With calibration particles,
     whose true labels are known, the counts are corrected. The intervals contain the
-    counting error, which is that of a Poisson variable, and what the few calibration
-    particles leave open.
+    counting error, which is that of a Poisson variable, and the uncertainty of the
+    correction.
 
     Parameters
     ----------
@@ -102,8 +102,9 @@ def abundance_table(
           interval contains the counting error alone.
     imaged_only : bool, default=False
         Whether only the particles with an image are counted, and scaled to the number
-        of all: for species that the profile alone cannot tell. Valid if particles are
-        photographed regardless of their species. Needs `has_image` in `particles`.
+        of all: for species that the profile alone does not distinguish. Valid if
+        particles are photographed regardless of their species. Needs `has_image` in
+        `particles`.
     confidence_level : float, default=0.95
         Of the intervals, between 0 and 1.
     random_state : int, RandomState instance or None, default=None
@@ -199,7 +200,7 @@ def abundance_table(
     0  ciliate   10.0            5.0
     1   diatom   90.0           45.0
 
-    One in ten diatoms is mistaken for a ciliate, so that most ciliates are none:
+    One in ten diatoms is mistaken for a ciliate, so that few of the ciliates are real:
 
     >>> calibration = pd.DataFrame({
     ...     "label": ["diatom"] * 20 + ["ciliate"] * 20,

@@ -47,16 +47,15 @@ def load_measurements(
         import tables is skipped.
     columns : list of str
         The columns of the measurements, in order. Empty values are missing (NaN).
-        Leave out the position and the size of the image in the table, in pixels: the
-        image has its size, so that they would tell which image and which measurements
-        belong together.
+        Leave out the position and the size of the image, in pixels: the encoders would
+        recognize a pair by them instead of by the particle.
     images : path-like, default=None
         The folder that the names of image files are relative to; by default that of
         the table, or the current one for a DataFrame.
     image_column : str, default="img_file_name"
         The column with the names of image files. An empty value is a missing image.
     id_column : str, default=None
-        The column that tells the particles of a sample apart. By default, the name of
+        The column that identifies the particles of a sample. By default, the name of
         the image file without its suffix. A column "object_id" is used as it is
         instead, if there is one and `id_column` is None.
     crop_columns : list of str, default=None

@@ -1,4 +1,4 @@
-"""Labels from EcoTaxa, and predicted labels for it: its tables, read and written."""
+"""Read labels from the tables of EcoTaxa, and write predicted labels for it."""
 
 from skplankton.ecotaxa._reader import read_ecotaxa
 from skplankton.ecotaxa._writer import write_ecotaxa

@@ -1,4 +1,4 @@
-"""The cross-modal benchmark: nine set-ups, several gallery sizes, repeated draws."""
+"""The cross-modal benchmark: nine setups, several gallery sizes, repeated draws."""
 
 from collections.abc import Iterable, Sequence
 from numbers import Integral
@@ -58,7 +58,7 @@ def cross_modal_benchmark(
     Each repeat draws galleries of a few labeled particles per class, each a subset of
     the next larger one, and classifies the queries by the votes of their nearest
     entries, with images, profiles or both in the gallery and in the queries: the nine
-    set-ups of [1]_. As in [1]_, votes are summed without scaling: the predicted labels
+    setups of [1]_. As in [1]_, votes are summed without scaling: the predicted labels
     are those of :class:`~skplankton.GalleryKNNClassifier` with ``scale_views=False``.
 
     Parameters
@@ -110,7 +110,7 @@ def cross_modal_benchmark(
     Returns
     -------
     DataFrame
-        One row per model, set-up, gallery size, number of neighbors and repeat, with
+        One row per model, setup, gallery size, number of neighbors and repeat, with
         the columns
 
         - `model`: the key, if `X` or `embedder` is a dict;
@@ -138,13 +138,13 @@ def cross_modal_benchmark(
     -----
     Missing views are not imputed:
 
-    - Galleries are drawn without regard to views, so that all set-ups share them. A row
-      without the set-up's gallery view is left out of that set-up's gallery; with
+    - Galleries are drawn without regard to views, so that all setups share them. A row
+      without the setup's gallery view is left out of that setup's gallery; with
       "both", a row is entered with the views it has. `n_gallery` counts the remaining
       rows. A class without any cannot be predicted.
-    - A query without the set-up's query view is left out of that set-up; with "both",
+    - A query without the setup's query view is left out of that setup; with "both",
       the views of the query that are present are used. `n_queries` counts the remaining
-      queries. Scores of two set-ups are for the same particles only if it is equal.
+      queries. Scores of two setups are for the same particles only if it is equal.
 
     Without `X_gallery`, fewer rows are queries of a larger gallery, and a class with no
     more than `gallery_size` labeled rows is not tested at all.
@@ -154,7 +154,7 @@ def cross_modal_benchmark(
     ``pandas.concat`` and pass them to `benchmark_table`.
 
     Each view of a query is compared with each view of the largest gallery once for all
-    set-ups, sizes and numbers of neighbors, by the classifier's own search. The
+    setups, sizes and numbers of neighbors, by the classifier's own search. The
     predicted labels are the classifier's, except where entries tie and not all of
     them are neighbors: it is not specified which are. Memory does not grow with the
     number of queries times the gallery's size.
@@ -173,7 +173,7 @@ def cross_modal_benchmark(
     >>> X = 2 * np.repeat(rng.normal(size=(3, 8)), 20, axis=0)  # [image | profile]
     >>> X += rng.normal(size=X.shape)
     >>> results = cross_modal_benchmark(X, y, gallery_sizes=(1, 4), random_state=0)
-    >>> len(results)  # 9 set-ups, 2 sizes, 5 repeats
+    >>> len(results)  # 9 setups, 2 sizes, 5 repeats
     90
     >>> both = results.query("gallery == 'both' and query == 'both'")
     >>> print(benchmark_table(both))
@@ -226,7 +226,7 @@ def _one_repeat(
     parameters: Queries,
     seed: int,
 ) -> pd.DataFrame:
-    """Draw the galleries once, and score every set-up."""
+    """Draw the galleries once, and score every setup."""
     if labels.codes_gallery is None:
         codes = labels.codes
         first_size = _first_sizes(codes, sizes, seed)
@@ -251,7 +251,7 @@ def _scored(
     is_query: np.ndarray,
     sizes: Sequence[int],
 ) -> pd.DataFrame:
-    """One row per gallery size, set-up and number of neighbors."""
+    """One row per gallery size, setup and number of neighbors."""
     parameters = galleries.parameters
     labels = galleries.predict(queries, is_query)
     present = present_views(queries)

@@ -1,6 +1,6 @@
-"""Predicted labels of nested galleries in every set-up, each view searched once.
+"""Predicted labels of nested galleries in every setup, each view searched once.
 
-A `GalleryKNNClassifier` for each of nine set-ups, five gallery sizes and a few numbers
+A `GalleryKNNClassifier` for each of nine setups, five gallery sizes and a few numbers
 of neighbors would repeat nine out of ten comparisons. Here each view of a query is
 compared once with each view of the rows that a gallery adds to the previous one. The
 neighbors in a larger gallery, or among both views, are the nearest of those in its
@@ -18,7 +18,7 @@ from skplankton._gallery.nearest import NearestEntries, smallest, squared_norms
 from skplankton._gallery.views import present_views
 from skplankton._gallery.votes import summed_votes
 
-# Blocks of columns for each view of a set-up.
+# Blocks of columns for each view of a setup.
 BLOCKS: dict[str, tuple[int, ...]] = {
     "image": (0,),
     "profile": (1,),
@@ -40,7 +40,7 @@ _Neighbors = tuple[np.ndarray, np.ndarray]
 
 @dataclass(frozen=True)
 class Queries:
-    """The set-ups and parameters with which each gallery is queried.
+    """The setups and parameters with which each gallery is queried.
 
     Parameters
     ----------
@@ -78,7 +78,7 @@ class NestedGalleries:
     first_size : ndarray of shape (n_gallery,), int
         The smallest gallery that each is in, from 0.
     parameters : Queries
-        The set-ups and parameters.
+        The setups and parameters.
     """
 
     def __init__(
@@ -123,7 +123,7 @@ class NestedGalleries:
         -------
         ndarray of shape (n_sizes, n_setups, n_numbers_of_neighbors, n_queries), int
             The classes; -1 where a row is not a query of the gallery, the gallery is
-            empty in the set-up, or the query lacks the set-up's views.
+            empty in the setup, or the query lacks the setup's views.
         """
         parameters = self.parameters
         shape = (

@@ -1,4 +1,4 @@
-"""The benchmark as a table: set-ups in rows, gallery sizes in columns."""
+"""The benchmark as a table: setups in rows, gallery sizes in columns."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -12,7 +12,7 @@ from skplankton.evaluation._inputs import check_result_columns
 _SCORES = ("accuracy", "precision", "recall", "f1")
 _FORMATS = ("markdown", "latex", "frame")
 
-# Where a set-up had no query or an empty gallery.
+# Where a setup had no query or an empty gallery.
 _NO_SCORE = "–"
 
 _LATEX_SPECIAL = {

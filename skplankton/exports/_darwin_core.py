@@ -1,4 +1,4 @@
-"""Abundances and samples → the three tables of Darwin Core that OBIS wants."""
+"""Abundances and samples → the three tables of Darwin Core that OBIS takes."""
 
 from __future__ import annotations
 
@@ -87,10 +87,10 @@ def to_darwin_core(
         Which taxon each label is: a table, or a CSV file in UTF-8, with the columns
         `label`, `AphiaID` (of the World Register of Marine Species) and, if the label
         is not the name, `scientificName`. A label with an empty AphiaID, such as
-        detritus, is no taxon. With None each label is a name without an identifier,
+        detritus, is not a taxon. With None each label is a name without an identifier,
         which OBIS matches by its spelling.
     id_prefix : str, default=""
-        What the ids begin with, such as ``"institute:dataset:"``. OBIS wants them to be
+        What the ids begin with, such as ``"institute:dataset:"``. OBIS needs them to be
         unique in the world, and the same in each version of a data set.
     identified_by : str, default=""
         Who has identified or verified the particles.
@@ -126,7 +126,7 @@ def to_darwin_core(
             `measurementUnitID` and `measurementAccuracy` (the interval). Of each
             occurrence: its count, and its abundance per m³. Of each sample, with an
             empty `occurrenceID`: its instrument and its volume in m³; and how many
-            particles are unknown, without a readable view, or of a label that is no
+            particles are unknown, without a readable view, or of a label that is not a
             taxon.
 
     Raises
@@ -156,7 +156,7 @@ def to_darwin_core(
     The terms are those that OBIS requires (https://manual.obis.org/checklist.html),
     with those it requires of imaging data, as an event core with an occurrence and an
     extendedMeasurementOrFact extension. A species with a count of 0 is left out: that a
-    classifier found none is no proof of absence.
+    classifier found none does not prove absence.
 
     Examples
     --------

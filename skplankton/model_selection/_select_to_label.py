@@ -28,11 +28,10 @@ def select_to_label(
 ) -> np.ndarray:
     """Choose the particles whose labels help the most.
 
-    Chooses, one after the other, the particle that raises the most how similar all
-    particles are to the chosen one nearest to them ("facility location"): first those
-    that stand for many others, then those for which nothing chosen stands yet. The
-    species are found sooner than with particles drawn at random, and no label is needed
-    for the choice.
+    Particles are chosen one after the other. Each is the one that most increases the
+    mean similarity of all particles to the chosen particle nearest to them ("facility
+    location"). The first ones represent many others, later ones represent particles
+    that are not represented yet. No label is needed for the choice.
 
     Parameters
     ----------
@@ -44,7 +43,7 @@ def select_to_label(
         Number of particles to choose.
     labeled : array-like of int or bool, default=None
         Rows that are labeled already, as indices or as a mask of shape (n_samples,).
-        They are not chosen again, nor are particles that resemble them before others.
+        They are not chosen again, and particles that resemble them come later.
 
     Returns
     -------
@@ -67,8 +66,8 @@ def select_to_label(
     Notes
     -----
     The similarity of two particles is ``exp((cos - 1) / w)``, where w is twice the
-    median distance, ``1 - cos``, of a particle to its seventh neighbor: it counts who
-    is near, and not how far the others are.
+    median distance, ``1 - cos``, of a particle to its seventh neighbor. Particles far
+    away hardly count.
 
     The choice is greedy, and deterministic: at equal gains the first row is chosen.
     Greedy choices reach at least 63 % of the largest possible sum [1]_. Gains are

@@ -134,8 +134,8 @@ def load_ifcb(
 
     Notes
     -----
-    Position and size of the image are not measurements here: the image has its size, so
-    that they would tell which image and which measurements belong together.
+    Position and size of the image are not measurements here: the encoders would
+    recognize a pair by them instead of by the particle.
 
     Images of one trigger that overlap, as the first instruments took, are not stitched.
 

@@ -1,4 +1,4 @@
-"""Confusion matrices of several set-ups."""
+"""Confusion matrices of several setups."""
 
 import copy
 from collections.abc import Mapping, Sequence
@@ -28,7 +28,7 @@ _PANEL_SIDES = 1.2, 2.4  # inches, minimum and maximum
 
 
 class SetupConfusionDisplay:
-    """Confusion matrices of several set-ups or models, side by side.
+    """Confusion matrices of several setups or models, side by side.
 
     It is recommended to use :meth:`from_estimator` or :meth:`from_predictions` to make
     one. The arguments are stored as attributes.
@@ -83,7 +83,7 @@ class SetupConfusionDisplay:
         *,
         setups: Any = "all",
     ) -> "SetupConfusionDisplay":
-        """Classify queries with the views of each set-up, from one gallery.
+        """Classify queries with the views of each setup, from one gallery.
 
         Parameters
         ----------
@@ -101,19 +101,19 @@ class SetupConfusionDisplay:
         Returns
         -------
         SetupConfusionDisplay
-            The display. A query without the set-up's view is left out of its panel.
+            The display. A query without the setup's view is left out of its panel.
 
         Raises
         ------
         ValueError
             If the classifier's gallery does not contain both views, `setups` is
-            invalid, no row is labeled, or no query has a set-up's view.
+            invalid, no row is labeled, or no query has a setup's view.
         """
         if classifier.n_modalities != 2 or classifier.gallery_modalities != "all":
             raise ValueError(
                 f"The classifier has n_modalities={classifier.n_modalities} and "
                 f"gallery_modalities={classifier.gallery_modalities!r}. Fit one with "
-                "n_modalities=2 and gallery_modalities='all': set-ups need both views."
+                "n_modalities=2 and gallery_modalities='all': setups need both views."
             )
         pairs = checked_setups("all" if setups is None else setups)
         embeddings: np.ndarray = check_array(

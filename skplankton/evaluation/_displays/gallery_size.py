@@ -33,7 +33,7 @@ _LEGEND_ROW = 0.15  # inches
 
 
 class GallerySizeDisplay:
-    """Score against gallery size, one line per model or set-up.
+    """Score against gallery size, one line per model or setup.
 
     It is recommended to use :meth:`from_results` to make one. The arguments are stored
     as attributes.
@@ -252,7 +252,7 @@ def _deviation(scores: pd.Series) -> float:
 
 
 def _line_name(key: dict[str, Any], metric: str) -> str:
-    """Legend entry: an abbreviated set-up, other columns with their values."""
+    """Legend entry: an abbreviated setup, other columns with their values."""
     parts = []
     if "model" in key:
         parts.append(str(key["model"]))

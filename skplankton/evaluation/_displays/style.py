@@ -19,7 +19,7 @@ UNLABELED = "0.65"  # a gray
 COLUMN_WIDTH, PAGE_WIDTH = 3.54, 7.09
 FONT_SIZE, SMALL_FONT_SIZE = 8, 6.5
 
-# Abbreviations of the paper's set-ups.
+# Abbreviations of the paper's setups.
 _VIEW_NAMES = {"image": "I", "profile": "P", "both": "I+P", "all": "I+P"}
 
 
@@ -29,7 +29,7 @@ def import_pyplot(display: str) -> Any:
 
 
 def setup_name(gallery: str, query: str) -> str:
-    """Short name of a set-up, such as "gallery I, query I+P"."""
+    """Short name of a setup, such as "gallery I, query I+P"."""
     gallery, query = (_VIEW_NAMES.get(view, view) for view in (gallery, query))
     return f"gallery {gallery}, query {query}"
 
