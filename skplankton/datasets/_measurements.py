@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from skplankton._utils.csv_rows import csv_rows, csv_text
+from skplankton._utils.csv_rows import csv_rows, csv_text, delimiter_of
 from skplankton._utils.reports import Problems
 from skplankton._views.entries import is_missing
 from skplankton._views.images import FORMATS, image_size
@@ -250,8 +250,7 @@ def _read_table(path: Path) -> _Table:
     if not path.is_file():
         raise FileNotFoundError(f"{path} does not exist; expected a CSV file.")
     text = csv_text(path)
-    header_line = text.partition("\n")[0]
-    delimiter = max(",;\t", key=header_line.count)
+    delimiter = delimiter_of(text)
     records = csv_rows(io.StringIO(text, newline=""), str(path), delimiter)
     _, header = next(records, (1, []))
     rows: list[list[str]] = []

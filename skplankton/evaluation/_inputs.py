@@ -115,6 +115,11 @@ def _embed(
 
 def _transform(embedder: Any, n_modalities: int) -> Callable:
     """The method that computes [image | profile] embeddings, or one embedding."""
+    if isinstance(embedder, type):
+        raise ValueError(
+            f"embedder={embedder.__name__} is a class. Pass a fitted transformer, or a "
+            "dict of them."
+        )
     if not hasattr(embedder, "transform"):
         raise ValueError(
             f"embedder={embedder!r} has no method transform. Pass a fitted "

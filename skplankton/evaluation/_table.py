@@ -59,6 +59,8 @@ def benchmark_table(
 
     Raises
     ------
+    TypeError
+        If `results` is not a DataFrame.
     ValueError
         If a column is missing, there are no results to show, several numbers of
         neighbors would be mixed, or a parameter has an invalid value.
@@ -88,6 +90,7 @@ def benchmark_table(
     """
     _check_choice("metric", metric, _SCORES)
     _check_choice("format", format, _FORMATS)
+    check_results(results)
     by = _row_columns(results, by)
     _check_columns(results, [*by, "gallery_size", "n_neighbors", metric])
     shown = _selected(results, "gallery_size", gallery_size)
@@ -113,6 +116,15 @@ def _row_columns(results: pd.DataFrame, by: Sequence[str]) -> list[str]:
         )
     several = "model" in results and results["model"].nunique() > 1
     return ["model", *by] if several and "model" not in by else by
+
+
+def check_results(results: Any) -> None:
+    """Raise unless it is a table."""
+    if not isinstance(results, pd.DataFrame):
+        raise TypeError(
+            f"results is a {type(results).__name__}; expected the DataFrame that "
+            "cross_modal_benchmark returns."
+        )
 
 
 def _check_columns(results: pd.DataFrame, needed: list[str]) -> None:

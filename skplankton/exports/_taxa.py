@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 import pandas as pd
 
-from skplankton._utils.csv_rows import csv_rows, csv_text
+from skplankton._utils.csv_rows import csv_rows, csv_text, delimiter_of
 from skplankton._views.entries import is_missing
 
 LABEL, APHIA_ID, NAME = "label", "AphiaID", "scientificName"
@@ -83,7 +83,7 @@ def _rows_of(
     path = Path(taxa)
     text = csv_text(path)
     # Where the comma is the decimal sign, spreadsheet programs separate by ";".
-    delimiter = max(",;\t", key=text.partition("\n")[0].count)
+    delimiter = delimiter_of(text)
     lines = csv_rows(io.StringIO(text, newline=""), str(path), delimiter)
     _, names = next(lines, (1, []))
     names = [name.strip() for name in names]

@@ -11,6 +11,7 @@ from sklearn.utils import check_array, check_consistent_length
 
 from skplankton._gallery.classifier import present_views, split_views
 from skplankton._utils.labels import split_labels
+from skplankton._views.table import reject_particle_table
 from skplankton.evaluation._benchmark import _checked_setups
 from skplankton.evaluation._displays.style import (
     COLUMN_WIDTH,
@@ -115,6 +116,7 @@ class SetupConfusionDisplay:
                 "n_modalities=2 and gallery_modalities='all': set-ups need both views."
             )
         pairs = _checked_setups("all" if setups is None else setups)
+        reject_particle_table(X)
         embeddings: np.ndarray = check_array(
             X, dtype=np.float64, ensure_all_finite=False
         )

@@ -10,6 +10,7 @@ from sklearn.utils import check_array, check_consistent_length
 
 from skplankton._gallery.classifier import present_views, split_views
 from skplankton._utils.labels import split_labels
+from skplankton._views.table import reject_particle_table
 from skplankton.evaluation._displays.style import (
     COLORS,
     FONT_SIZE,
@@ -134,6 +135,7 @@ class EmbeddingDisplay:
         """
         _check_choice("method", method, _METHODS)
         _check_choice("n_modalities", n_modalities, (1, 2))
+        reject_particle_table(X)
         embeddings: np.ndarray = check_array(
             X, dtype=np.float64, ensure_all_finite=False
         )

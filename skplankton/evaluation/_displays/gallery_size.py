@@ -16,6 +16,7 @@ from skplankton.evaluation._displays.style import (
     place_legend,
     setup_name,
 )
+from skplankton.evaluation._table import check_results
 
 _SCORES = {
     "accuracy": "accuracy",
@@ -128,6 +129,8 @@ class GallerySizeDisplay:
 
         Raises
         ------
+        TypeError
+            If `results` is not a DataFrame.
         ValueError
             If a column is missing, there are no results, `metric` is invalid, or `by`
             leaves out a column that has several values.
@@ -136,6 +139,7 @@ class GallerySizeDisplay:
             raise ValueError(
                 f"metric={metric!r}; expected one of {', '.join(map(repr, _SCORES))}."
             )
+        check_results(results)
         columns = _line_columns(results, by, metric)
         groups = results.groupby([*columns, "gallery_size"], sort=False)[metric]
         means = _by_line(groups.agg(_mean), columns)
