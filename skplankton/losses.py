@@ -37,6 +37,8 @@ def clip_loss(
 
     Raises
     ------
+    TypeError
+        If a batch is not a Tensor.
     ValueError
         If the two batches differ in shape.
 
@@ -87,6 +89,8 @@ def siglip_loss(
 
     Raises
     ------
+    TypeError
+        If a batch is not a Tensor.
     ValueError
         If the two batches differ in shape.
 
@@ -113,6 +117,15 @@ def siglip_loss(
 def _scaled_cosines(
     image_embeddings: Tensor, profile_embeddings: Tensor, logit_scale: Tensor | float
 ) -> Tensor:
+    for name, batch in (
+        ("image_embeddings", image_embeddings),
+        ("profile_embeddings", profile_embeddings),
+    ):
+        if not isinstance(batch, Tensor):
+            raise TypeError(
+                f"{name} is a {type(batch).__name__}; expected a Tensor, such as "
+                "torch.as_tensor(array)."
+            )
     if image_embeddings.shape != profile_embeddings.shape or image_embeddings.ndim != 2:
         raise ValueError(
             "image_embeddings and profile_embeddings must both have the shape "

@@ -586,6 +586,30 @@ MISTAKES = {
         ValueError,
         "The analyzed_volume_ml of sample 'Monday' is -1. Expected a volume in mL",
     ),
+    "volume as text": (
+        (GOOD, samples().assign(analyzed_volume_ml="2,5")),
+        {},
+        ValueError,
+        "samples has '2,5' as analyzed_volume_ml in row 0. Expected a number",
+    ),
+    "partial as text": (
+        (GOOD, samples().assign(is_partial="no")),
+        {},
+        ValueError,
+        "samples has 'no' as is_partial in row 0. Expected True or False",
+    ),
+    "sample without an id": (
+        (GOOD, pd.concat([samples(), samples().assign(sample_id=None)])),
+        {},
+        ValueError,
+        "samples has no sample_id in row 1",
+    ),
+    "shares as text": (
+        (GOOD.assign(share_diatom="half", share_ciliate=0.5),),
+        {"method": "pcc"},
+        ValueError,
+        "particles has 'half' as share_diatom in row 0",
+    ),
     "no calibration": (
         (GOOD,),
         {"method": "bayes"},
@@ -682,5 +706,7 @@ def test_gallery_calibration_by_the_profile_alone():
 
 def test_gallery_of_single_rows():
     gallery = GalleryKNNClassifier().fit(np.eye(2), ["a", "b"])
+    with pytest.raises(TypeError, match=r"gallery is a list; .*pipe\[-1\]"):
+        gallery_calibration([])
     with pytest.raises(ValueError, match="No row of the gallery can be left out"):
         gallery_calibration(gallery)

@@ -110,6 +110,16 @@ def test_two_labels_of_one_particle(folder):
         read_ifcb_labels(folder)
 
 
+def test_images_beside_the_folders_of_classes(tmp_path):
+    for place in ("Dinobryon ", "."):
+        (tmp_path / place).mkdir(exist_ok=True)
+        (tmp_path / place / f"{NAME}_0000{len(place)}.png").touch()
+    words = f"1 images, such as {NAME}_00001.png, are in no folder of a class"
+    with pytest.raises(ValueError, match=words):
+        read_ifcb_labels(tmp_path)
+    assert set(labels_of(tmp_path / "Dinobryon ").values()) == {"Dinobryon"}
+
+
 def test_labels_are_joined_by_id(folder):
     particles = pd.DataFrame({"object_id": [f"{NAME}_00003", f"{NAME}_00009"]})
     joined = particles.merge(read_ifcb_labels(folder), on="object_id", how="left")

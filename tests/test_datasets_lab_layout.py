@@ -230,6 +230,7 @@ def test_empty_tables_are_refused(tmp_path):
         (b"image,profile\n\na,b,c\n", "line 3: expected 2 values.*, got 3"),
         (b"image,profile,image\n", "line 1: the column 'image' occurs 2 times"),
         (b"image,profile,class, class\n", "the column 'class' occurs 2 times"),
+        (b"image,profile,Class\na,b,c\n", "no column 'class', and one 'Class'. Rename"),
         (b"image;profile\na;b\n", r"separated by ';'; .*sep=';', dtype=str\)\.to_csv"),
         (b"image\tprofile\n", r"the values are separated by '\\t'; expected commas"),
     ],
@@ -239,6 +240,12 @@ def test_tables_that_are_not_csv_are_refused(tmp_path, content, words, errors):
     path.write_bytes(content)
     with pytest.raises(ValueError, match=rf"annotations\.csv.* {words}"):
         load_particles(tmp_path, errors=errors)
+
+
+def test_empty_rows_at_the_end(written):
+    with open(written / "annotations.csv", "a", encoding="utf-8") as file:
+        file.write(" ,,,\n,\n")
+    assert len(load_particles(written).data) == 6
 
 
 def test_blanks_around_labels_do_not_count(written):

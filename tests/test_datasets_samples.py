@@ -360,6 +360,8 @@ def test_a_table_of_stations(tmp_path):
     [
         ("Sample_ID;Latitude\r\nb\u00e9;48.5\r\n;\r\n", "utf-8-sig"),
         ("sample_id\tobject_lat\nb\u00e9\t48.5\n", "utf-8"),
+        ("sep=;\nsample_id;latitude\nb\u00e9;48.5\n", "utf-8-sig"),
+        ("\nsample_id;latitude\nb\u00e9;48.5\n", "utf-8"),
         ('"sample_id","object_lat"\n"b\u00e9","48.5"\n', "utf-8"),
     ],
 )
@@ -553,3 +555,6 @@ def test_metadata_of_other_samples_only(path, tmp_path):
         match=r"none of its 1 rows .* it has \['Bay'\], the samples are \[",
     ):
         read_samples(stations, samples=samples_of(path))
+    for other in (["Bay"], pd.DataFrame({"sample_id": ["Bay"]})):
+        with pytest.raises(TypeError, match="samples: expected the table of samples"):
+            read_samples(stations, samples=other)

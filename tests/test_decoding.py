@@ -108,6 +108,8 @@ def test_bad_image_arrays(entry, error, message):
 def test_bad_image_files(gray, tmp_path):
     with pytest.raises(ValueError, match="12 pixels high and crop_top=25"):
         decode_image(gray, image_size=8, crop_top=25)
+    with pytest.raises(ValueError, match="the file is empty"):
+        decode_image(b"", image_size=8)
     deep = tmp_path / "deep.tif"
     Image.fromarray(np.full((3, 3), 70_000, dtype=np.int32)).save(deep)
     with pytest.raises(ValueError, match="more than 16 bits"):
@@ -381,6 +383,8 @@ def test_profile_file_equals_array(tmp_path):
     ("text", "message"),
     [
         ("", "the profile is empty"),
+        (",FWS\n0,1\n", "column 1 has no name. If it numbers the rows.*index=False"),
+        ("FWS,FWS\n1,2\n", "the channel 'FWS' occurs twice"),
         ("FWS,SWS\n", "a header and no samples"),
         ("FWS,SWS\n\n", "a header and no samples"),
         ("1.0,2.0\n3.0,4.0\n", "must hold the channel names, got '1.0,2.0'"),

@@ -672,6 +672,11 @@ def test_images_that_cannot_be_read(tmp_path, caplog):
     assert record.getMessage() == str(warning.message).replace("/x ", "/y ")
 
 
+def test_a_date_as_text(tmp_path):
+    with pytest.raises(TypeError, match="date='2025-07-01'; expected a datetime"):
+        write(tmp_path / "x", particles(), date="2025-07-01")
+
+
 def test_unknown_errors(tmp_path):
     with pytest.raises(ValueError, match=r"errors='ignore'; expected one of \['raise'"):
         write(tmp_path / "x", particles(), errors="ignore")
@@ -816,7 +821,7 @@ def test_too_many_columns_of_acquisitions(tmp_path):
             particles(sample_id=["s1", "s3"]),
             measured(),
             ValueError,
-            "samples has no row for 's3', to which 1 of the particles belong",
+            "samples has no row for 's3', to which 1 of the particles belong; it has",
         ),
         (
             particles(sample_id="s1"),

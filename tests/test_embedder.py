@@ -434,12 +434,36 @@ def test_other_channels_than_fitted_are_named(X, X_paths, fitted):
         ({"device": "gpu"}, ValueError, "Unknown device='gpu'"),
         ({"temperature": 0.0}, ValueError, "The 'temperature' parameter"),
         ({"loss": "triplet"}, ValueError, "The 'loss' parameter"),
+        ({"image_encoder": ":name"}, ValueError, "':name' could not be imported"),
         ({"batch_size": 1}, ValueError, "The 'batch_size' parameter"),
     ],
 )
 def test_bad_parameters(X, params, error, message):
     with pytest.raises(error, match=message):
         quick(**params).fit(X)
+
+
+@pytest.mark.parametrize(
+    ("X", "error", "message"),
+    [
+        (None, TypeError, "X is None; expected a table"),
+        ("season/", TypeError, "X is a str; .* The loaders in skplankton.datasets"),
+        (iter([1]), TypeError, "X is a list_iterator; expected"),
+        (np.array(["a.png", "b.png"]), TypeError, "X is an array of objects such as"),
+        (np.zeros((3, 8, 8)), ValueError, r"shape \(3, 8, 8\), as of images alone"),
+        (
+            pd.DataFrame([[1, 2, 3]] * 2, columns=["image", "image", "profile"]),
+            ValueError,
+            "X has 2 columns 'image'",
+        ),
+        (pd.Series({"image": 1, "profile": 2}), TypeError, r"X.iloc\[\[0\]\]"),
+    ],
+)
+def test_what_is_neither_a_table_nor_an_array(X, error, message, fitted):
+    with pytest.raises(error, match=message):
+        quick().fit(X)
+    with pytest.raises(error, match=message):
+        fitted.transform(X)
 
 
 def test_missing_extra(X, monkeypatch):

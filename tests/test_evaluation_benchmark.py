@@ -535,6 +535,8 @@ def test_no_queries_or_an_empty_gallery():
             "All 8 rows of y_gallery are unlabeled",
         ),
         ({"embedder": object()}, "has no method transform"),
+        ({"embedder": Halver}, "embedder=Halver is a class"),
+        ({"setups": 3}, "setups=3; expected 'all'"),
         ({"embedder": {}}, "The dict of models is empty"),
     ],
 )

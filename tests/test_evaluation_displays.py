@@ -151,6 +151,8 @@ def test_gallery_sizes_errors(results):
         GallerySizeDisplay.from_results(results, metric="auc")
     with pytest.raises(ValueError, match=r"no column 'gallery_size'.* Pass the result"):
         GallerySizeDisplay.from_results(results.drop(columns="gallery_size"))
+    with pytest.raises(TypeError, match="results is a ndarray; expected the DataFr"):
+        GallerySizeDisplay.from_results(np.zeros((2, 2)))
     with pytest.raises(ValueError, match="results has no rows"):
         GallerySizeDisplay.from_results(results.iloc[:0])
 

@@ -272,7 +272,9 @@ def test_missing_count():
         ({"depth_min": np.inf}, "expected a number as depth_min, got inf"),
         ({"depth_min": 5.0}, "depth_min=5 is more than depth_max=3"),
         ({"start": "1/5/2024"}, "expected a time as start, got '1/5/2024'"),
-        ({"duration_s": -1.0}, "expected seconds from 0 as duration_s, got -1.0"),
+        ({"duration_s": -1.0}, "expected a number from 0 as duration_s, got -1.0"),
+        ({"duration_s": "90 s"}, "from 0 as duration_s, got '90 s'"),
+        ({"analyzed_volume_ml": -4.0}, "from 0 as analyzed_volume_ml, got -4.0"),
         ({"sample_id": ["a", "a"]}, "row 1: sample_id 'a' occurs in a row before"),
         ({"sample_id": ["a", None]}, "samples, row 1: the sample_id is missing"),
         (
@@ -294,8 +296,16 @@ def test_invalid_abundance():
     twice = abundance(labels=["a", "b", "a"])
     with pytest.raises(ValueError, match=r"row 2: sample_id 'a', label 'a' occurs"):
         to_darwin_core(twice, samples())
-    with pytest.raises(ValueError, match=r"row 0: expected a count from 0, got -1"):
+    with pytest.raises(
+        ValueError, match=r"row 0 \('a'\): expected a number from 0 as count"
+    ):
         to_darwin_core(abundance(count=-1.0), samples())
+    with pytest.raises(ValueError, match=r"as concentration_low, got '4,0'"):
+        to_darwin_core(abundance(concentration_low="4,0"), samples())
+    with pytest.raises(TypeError, match="id_prefix=None; expected a text"):
+        to_darwin_core(abundance(), samples(), id_prefix=None)
+    with pytest.raises(TypeError, match="verified='no'; expected True or False"):
+        to_darwin_core(abundance(), samples(), verified="no")
     with pytest.raises(TypeError, match="abundance: expected a DataFrame, got list"):
         to_darwin_core([], samples())
     with pytest.raises(ValueError, match="errors='ignore'"):
@@ -447,6 +457,29 @@ def test_csv_of_all_kinds_of_columns(tmp_path):
     assert second["start"] == first["volume_problem"] == ""
     assert (first["mixed"], second["mixed"]) == ("-1", "'-1")
     assert first["is_partial"] == "False"
+
+
+def test_ids_of_digits_are_text(tmp_path):
+    path = write_csv(tmp_path / "a.csv", abundance(["007"]))
+    assert set(read_csv(path)["sample_id"]) == {"007"}
+    numbers = pd.read_csv(path, encoding="utf-8-sig")
+    for table, given in ((read_csv(path), "007"), (numbers, "7")):
+        assert len(to_darwin_core(table, samples([given]), taxa=TAXA).occurrences) == 2
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b"", "a.csv is empty"),
+        (b"label;count\nx;1,5\n", "line 1: the values are separated by ';'"),
+        (b"label,count\nx,1,2\n", "line 2: expected 2 values, .*got 3"),
+        (b"label\n\xd6\n", "line 2: the text is not UTF-8"),
+    ],
+)
+def test_other_files_than_those_of_write_csv(tmp_path, content, message):
+    (tmp_path / "a.csv").write_bytes(content)
+    with pytest.raises(ValueError, match=message):
+        read_csv(tmp_path / "a.csv")
 
 
 def test_numbers_keep_all_digits(tmp_path):

@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from skplankton._utils.files import disk_errors
+from skplankton._utils.files import disk_errors, unfinished
 from skplankton.datasets import load_cyz_json, write_cyz_json, write_particles
 from skplankton.ecotaxa import read_ecotaxa, write_ecotaxa
 
@@ -162,6 +162,12 @@ def test_message_contains_the_amount_written(tmp_path):
     assert raised.value.errno == errno.EDQUOT
     with pytest.raises(OSError, match=r"write a\.zip\. Free some space, or write to"):
         raise_in(disk_errors("a.zip"), full)
+
+
+def test_a_file_where_a_folder_is_expected(tmp_path):
+    (tmp_path / "a").touch()
+    with pytest.raises(NotADirectoryError, match="a is a file; expected a folder"):
+        raise_in(unfinished(tmp_path / "a" / "b" / "c.csv"), OSError())
 
 
 def raise_in(context, error):

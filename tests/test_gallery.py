@@ -229,6 +229,17 @@ def test_bad_labels(y, unlabeled, words):
         GalleryKNNClassifier(unlabeled=unlabeled).fit(np.eye(3), y)
 
 
+def test_particles_instead_of_embeddings():
+    X = pd.DataFrame({"image": [np.eye(4)] * 2, "profile": None})
+    with pytest.raises(TypeError, match="X is a table of particles"):
+        GalleryKNNClassifier().fit(X, ["a", "b"])
+
+
+def test_empty_text_as_a_label_is_warned_of():
+    with pytest.warns(UserWarning, match=r"y contains the text '' \(1 rows\)"):
+        GalleryKNNClassifier().fit(np.eye(3), ["a", "", "b"])
+
+
 def test_labels_of_two_kinds():
     with pytest.raises(TypeError, match=r"of the types int, str\. Expected one kind"):
         GalleryKNNClassifier().fit(np.eye(3), ["a", 1, "b"])

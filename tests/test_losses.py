@@ -1,5 +1,6 @@
 import math
 
+import numpy as np
 import pytest
 import torch
 from torch.nn.functional import normalize
@@ -99,6 +100,11 @@ def test_gradients_equal_finite_differences(embeddings):
 def test_clip_loss_of_equal_embeddings_is_log_n():
     same = normalize(torch.ones(6, 3), dim=1)
     assert clip_loss(same, same, 10.0).item() == pytest.approx(math.log(6))
+
+
+def test_arrays_are_no_tensors():
+    with pytest.raises(TypeError, match="profile_embeddings is a ndarray; expected a"):
+        clip_loss(torch.zeros(3, 4), np.zeros((3, 4)), 1.0)
 
 
 @pytest.mark.parametrize("shapes", [((3, 4), (2, 4)), ((3, 4), (3, 5)), ((3,), (3,))])

@@ -154,7 +154,8 @@ def test_messages_name_the_path_of_an_entry(X, entry, name):
 
 
 def test_long_channel_names_are_shortened(X):
-    for content in (b"A" * 1_000_000 + b"\n1\n", b"A" * 99 + b",A" * 9_999):
+    many = b"A" + b"".join(b",%d" % number for number in range(9_999))
+    for content in (b"A" * 1_000_000 + b"\n1\n", many):
         lines = content if content.endswith(b"\n") else content + b"\n1" + b",1" * 9_999
         entries = [b"FWS\n1\n", {"bytes": lines, "path": "a.csv"}]
         source = table(pd.DataFrame({"image": None, "profile": entries}))
@@ -309,6 +310,10 @@ def test_a_truncated_png_is_an_error(X_paths, tmp_path):
 def test_error_of_profiles_with_other_channels(X, X_paths, tmp_path):
     X.at[4, "profile"] = X.at[4, "profile"][:, :5]
     with pytest.raises(ValueError, match="row 4: the profile has 5 channels, where 6"):
+        read_all(table(X))
+
+    X.at[4, "profile"] = b"A,B\n1,2\n"  # names, and arrays before without
+    with pytest.raises(ValueError, match="row 4: the profile has 2 channels, where 6"):
         read_all(table(X))
 
     swapped = tmp_path / "swapped.csv"

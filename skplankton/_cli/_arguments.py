@@ -198,7 +198,7 @@ def parse_arguments(arguments: Sequence[str] | None = None) -> argparse.Namespac
     path = _config_file(arguments)
     if command is not None and path is not None:
         try:
-            added = arguments_from(path, arguments[0], command)
+            added = arguments_from(path, arguments[0], commands.choices)
         except argparse.ArgumentTypeError as error:
             command.error(str(error))
         # Before those of the command line, which replace them.

@@ -83,6 +83,11 @@ def run(options: Namespace) -> int:
         import_skimage()
     samples = find_samples(options.samples)
     _check_sample_names(samples)
+    if options.ifcb and not any(isinstance(s, IfcbSample) for s in samples):
+        print_message(
+            "warning: --ifcb writes class scores of IFCB bins, and none of the samples "
+            "is one."
+        )
     metadata = _read_metadata(options)
     metadata.report_differences(samples)
     content = read_model_file(options.model)
@@ -189,6 +194,7 @@ def _classify(
     card = None
     if waiting or (records and options.report):
         model = open_model(content, options.model)
+        model.check_channels(options.channels)
         card = model_card(model, content, options.model)
     if shard is not None:
         withdraw_report(folder.path)

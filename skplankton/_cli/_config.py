@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -13,8 +14,11 @@ else:
     import tomli as tomllib
 
 
-def arguments_from(path: Path, command: str, parser: argparse.ArgumentParser) -> list:
+def arguments_from(
+    path: Path, command: str, commands: Mapping[str, argparse.ArgumentParser]
+) -> list[str]:
     """The options in the file's table of the command, for its parser to check."""
+    parser = commands[command]
     try:
         content = tomllib.loads(path.read_text(encoding="utf-8-sig"))
     except OSError as error:
@@ -26,6 +30,12 @@ def arguments_from(path: Path, command: str, parser: argparse.ArgumentParser) ->
             f"{path} is not a TOML file: {error}. Expected tables named by commands, "
             "such as [fit], with lines such as max-epochs = 60"
         ) from error
+    unknown = [name for name in content if name not in commands]
+    if unknown:
+        raise argparse.ArgumentTypeError(
+            f"{path}: {unknown[0]!r} is the name of no command. Expected options in "
+            f"tables, {', '.join(f'[{name}]' for name in commands)}"
+        )
     options = content.get(command, {})
     if not isinstance(options, dict):
         raise argparse.ArgumentTypeError(

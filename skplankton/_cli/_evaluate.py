@@ -44,6 +44,7 @@ def run(options: Namespace) -> int:
     content = read_model_file(options.model)
     model = open_model(content, options.model)
     model.configure(device=options.device, n_jobs=options.n_jobs, strict=options.strict)
+    model.check_channels(options.channels)
     for sample in samples:
         model.check_sample(sample)
     with collected_reports() as reports:

@@ -107,6 +107,13 @@ def _fitted(table: pd.DataFrame, options: Namespace, work: Path) -> Model:
             f"{species[0]!r}, and two species or more are needed. Label more "
             "particles, or add samples with others."
         )
+    if options.contamination and UNKNOWN in species:
+        raise ValueError(
+            f"{(table['label'] == UNKNOWN).sum()} particles have the label "
+            f"{UNKNOWN!r}, which classify gives to those of none of the species. Leave "
+            "their label empty, rename it, or pass --contamination 0, which does "
+            "without."
+        )
     print_result(
         f"{plural(len(table), 'particle')}: {complete.sum()} with image and profile, "
         f"to train on; {labeled.sum()} labeled, {(~labeled).sum()} unlabeled"

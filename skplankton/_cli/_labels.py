@@ -18,7 +18,7 @@ from skplankton.ecotaxa import read_ecotaxa
 # What programs write for a missing label, and people for an unknown one.
 _POSSIBLY_UNLABELED = {
     *("none", "nan", "na", "n/a", "<na>", "null"),
-    *("unlabelled", "unlabeled", "unknown"),
+    *("unlabelled", "unlabeled", "unclassified", "unknown"),
 }
 
 _IMAGES = (".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp")
@@ -41,6 +41,8 @@ def read_labels(path: Path, strict: bool, cache: Path | None) -> Mapping[str, st
     if path.suffix.lower() == ".csv" and not path.is_dir():
         if not path.exists():
             raise FileNotFoundError(f"{path} does not exist. {_EXPECTED}.")
+        return _from_csv(path)
+    if path.suffix.lower() in (".tsv", ".txt") and _has_column_label(path):
         return _from_csv(path)
     if path.suffix.lower() in (".xlsx", ".xls", ".ods"):
         raise ValueError(
@@ -116,6 +118,15 @@ def _is_of_ifcb(path: Path) -> bool:
     return b"file_name" in header and b"class_name" in header
 
 
+def _has_column_label(path: Path) -> bool:
+    """Whether it is a table as of suggest, saved with another suffix."""
+    if not path.is_file():
+        return False
+    with open(path, "rb") as file:
+        names = re.split(rb"[,;\t]", file.readline(4096))
+    return b"label" in [name.strip(b' "\r\n') for name in names]
+
+
 def _has_export(folder: Path) -> bool:
     return any(file.name.lower().startswith("ecotaxa") for file in folder.rglob("*.*"))
 
@@ -169,8 +180,8 @@ def _from_csv(path: Path) -> dict[str, str]:
     for line, values in records:
         n_rows += 1
         row = dict(zip(names, values, strict=True))
-        object_id, label = row["object_id"], row["label"].strip()
-        if not object_id.strip():
+        object_id, label = row["object_id"].strip(), row["label"].strip()
+        if not object_id:
             raise ValueError(
                 f"{path}, line {line}: the object_id is missing. Write it again, or "
                 "remove the row."

@@ -36,7 +36,6 @@ _OPTIONS_OF_ARGUMENTS = {
     "crop_bottom=": "--crop-bottom",
     "device=": "--device",
     "errors=": "leaving out --strict",
-    "outlier_label=": "--contamination 0, which does without the label",
 }
 
 

@@ -19,7 +19,7 @@ from sklearn.pipeline import Pipeline
 from skplankton._cli._embedder import as_X
 from skplankton._cli._files import write_whole
 from skplankton._cli._reports import print_message
-from skplankton._cli._samples import Sample, described
+from skplankton._cli._samples import Channels, Sample, described
 from skplankton._sharing import models
 from skplankton._sharing.archive import ModelArchive, is_archive
 
@@ -51,6 +51,20 @@ class Model:
             embed__errors="raise" if strict else "coerce",
             embed__verbose=0,
         )
+
+    def check_channels(self, given: Channels | None) -> None:
+        """Raise if `given` cannot be those that the model was trained with."""
+        if given is None or self.channels is None:
+            return
+        # Vectors do not know the names of their measurements; pulses do.
+        is_vector = self.pipeline["embed"]._is_vector
+        trained = list(self.channels)
+        if len(given) != len(trained) or (is_vector and list(given) != trained):
+            raise ValueError(
+                f"--channels has {', '.join(given)}, and the model was trained with "
+                f"{', '.join(trained)}. Leave out --channels, or pass as many in the "
+                "same order, for files in which they have other names."
+            )
 
     def check_sample(self, sample: Sample) -> None:
         """Raise if the sample's instrument measures other things than the model's."""

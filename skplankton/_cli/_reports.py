@@ -58,13 +58,20 @@ def errors(strict: bool) -> str:
 
 @contextmanager
 def collected_reports() -> Iterator[list[str]]:
-    """Collect in a list what the library logs about things that it cannot read."""
+    """Collect in a list what the library logs about things that it cannot read.
+
+    They are printed before an error in the block, of which they may be the cause.
+    """
     collector = _ReportCollector()
     logger = logging.getLogger("skplankton")
     propagated, logger.propagate = logger.propagate, False
     logger.addHandler(collector)
     try:
         yield collector.texts
+    except Exception:
+        for text in collector.texts:
+            print_message(text)
+        raise
     finally:
         logger.removeHandler(collector)
         logger.propagate = propagated

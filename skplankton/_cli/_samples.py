@@ -27,7 +27,7 @@ from skplankton.datasets._cytoprocess import IMAGE_SUFFIXES, sources_of
 from skplankton.datasets._ifcb.bins import SUFFIXES, files_of, find_bins
 from skplankton.datasets._ifcb.dialects import NEW, OLD
 from skplankton.datasets._ifcb.names import parse_bin
-from skplankton.datasets._lab.reader import FOLDERS, TABLE_NAME
+from skplankton.datasets._lab.reader import FOLDERS, OBJECT_ID, TABLE_NAME, read_table
 from skplankton.datasets._samples.table import NO_VOLUME, samples_table
 from skplankton.ecotaxa import read_ecotaxa
 from skplankton.ecotaxa._columns import PREDEFINED
@@ -180,14 +180,19 @@ class LabSample(Sample):
         The latter depend neither on the table and row that refer to the files, nor on
         whether the files exist.
         """
-        text = pd.read_csv(
-            self.source, dtype=str, keep_default_na=False, encoding="utf-8"
-        )
-        if "object_id" in text:
-            return text["object_id"].tolist()
+        columns = read_table(self.source)
+        if OBJECT_ID in columns:
+            ids = [text.strip() for text in columns[OBJECT_ID]]
+            if "" in ids:
+                raise ValueError(
+                    f"{self.source}, row {ids.index('')} (counted from 0): the "
+                    f"{OBJECT_ID} is missing. Write it, or remove the column."
+                )
+            return ids
         owner = cache(_owner)  # many files of a few folders
         ids = []
-        for row, names in enumerate(text[list(FOLDERS)].itertuples(index=False)):
+        files = zip(*(columns[modality] for modality in FOLDERS), strict=True)
+        for row, names in enumerate(files):
             name = next(filter(None, names), None)
             if name is None:
                 raise ValueError(

@@ -61,6 +61,7 @@ def run(options: Namespace) -> int:
         model.configure(
             device=options.device, n_jobs=options.n_jobs, strict=options.strict
         )
+        model.check_channels(options.channels)
         for sample in samples:
             model.check_sample(sample)
     channels = options.channels or (model.channels if model else None)

@@ -110,6 +110,8 @@ class ParticleTransformer(
     def _check_X(self, X, *, reset: bool) -> ParticleTable | ParticleArray:
         X = as_table_or_array(X)
         is_table = is_particle_table(X)
+        if not is_table:
+            reject_non_numeric(X)
         if not reset and is_table != self._is_table:
             columns = " and ".join(map(repr, self._modalities))
             forms = {
@@ -128,7 +130,6 @@ class ParticleTransformer(
         reading = {"crop_bottom": 0, **self._reading}
         reading.pop("size_features")  # used after reading
         if not is_table:
-            reject_non_numeric(X)
             X = validate_data(
                 self,
                 X,

@@ -123,7 +123,7 @@ def _import_factory(spec: str, modality: str) -> Callable[..., nn.Module]:
     module, _, name = spec.partition(":")
     try:
         return getattr(importlib.import_module(module), name)
-    except (ImportError, AttributeError) as error:
+    except (ImportError, AttributeError, ValueError) as error:  # ValueError: ":name"
         raise ValueError(
             f"{modality}_encoder={spec!r} could not be imported: {error}. "
             "Expected 'package.module:name' of a callable that takes the sample shape "

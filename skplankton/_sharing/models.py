@@ -94,6 +94,11 @@ def save_model(
     ['ciliate']
     """
     path = Path(path)
+    if path.is_dir():
+        raise IsADirectoryError(
+            f"{path} is a folder. Expected the name of a file, such as "
+            f"{path / 'model.skops'}"
+        )
     if path.suffix.lower() in PICKLES:
         raise ValueError(
             f"{path} has the name of a file that runs code when it is opened. Expected "
@@ -179,8 +184,8 @@ def load_model(
     model = value.get("pipeline") if isinstance(value, dict) else value
     if not isinstance(model, BaseEstimator):
         raise ValueError(
-            f"{path} contains a {type(value).__name__}; expected a model, such as a "
-            "fitted pipeline."
+            f"{path} contains no model, but {type(value).__name__}. Expected a file of "
+            "joblib.dump(model, path), or written by: python -m skplankton fit"
         )
     return model
 
@@ -306,7 +311,10 @@ def read_bytes(path: str | os.PathLike) -> bytes:
             f"{os.fspath(path)} is not a file. Expected a model, written by "
             "skplankton.save_model or: python -m skplankton fit"
         )
-    return Path(path).read_bytes()
+    content = Path(path).read_bytes()
+    if not content:
+        raise ValueError(f"{os.fspath(path)} is empty. Copy or download it again.")
+    return content
 
 
 def unpickled(content: bytes, path: str | os.PathLike) -> Any:
@@ -333,7 +341,8 @@ def check_model(model: Any) -> Any:
 
 
 def _names(trusted: Any) -> frozenset[str]:
-    if isinstance(trusted, str) or not all(isinstance(name, str) for name in trusted):
+    is_list = isinstance(trusted, Collection) and not isinstance(trusted, str)
+    if not is_list or not all(isinstance(name, str) for name in trusted):
         raise TypeError(
             f"trusted={trusted!r}; expected a list of names, such as "
             "['sklearn.decomposition._pca.PCA']."

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import csv
 import io
+import re
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import NamedTuple
+
+_SEPARATOR = re.compile(r"\Asep=.(?=\r?\n)")
 
 
 def csv_text(path: Path) -> str:
@@ -34,6 +37,12 @@ def csv_text(path: Path) -> str:
             "Copy it again, or save it again as 'CSV UTF-8'."
         )
     return text
+
+
+def delimiter_of(text: str) -> str:
+    """The sign that separates the values, which is most frequent in the first row."""
+    header = text.lstrip("\r\n").partition("\n")[0]
+    return max(",;\t", key=header.count)
 
 
 def csv_rows(
@@ -73,11 +82,11 @@ def spreadsheet_table(path: Path) -> SpreadsheetTable:
     """Read a table as spreadsheet programs save it.
 
     They separate by commas, or by ";" where the comma is the decimal sign, and may
-    write empty rows at the end; they are skipped.
+    write empty rows at the end, which are skipped, and so is a first line such as
+    "sep=;".
     """
-    text = csv_text(path)
-    header = text.partition("\n")[0]
-    delimiter = max(",;\t", key=header.count)
+    text = _SEPARATOR.sub("", csv_text(path))
+    delimiter = delimiter_of(text)
     records = csv_rows(io.StringIO(text, newline=""), str(path), delimiter)
     _, names = next(records, (1, []))
     names = [name.strip() for name in names]

@@ -46,10 +46,23 @@ def unfinished(
     part = folder / f".{secrets.token_hex(8)}{UNFINISHED}"
     try:
         with disk_errors(path, part=part, advice=advice):
-            folder.mkdir(parents=True, exist_ok=True)
+            make_folder(folder)
             yield part
     finally:
-        remove(part)
+        if folder.is_dir():  # or else the error that it is none would be lost
+            remove(part)
+
+
+def make_folder(folder: Path) -> None:
+    """Make a folder and those that it is in, unless it exists."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except (FileExistsError, NotADirectoryError) as error:
+        places = (folder, *folder.parents)
+        file = next((p for p in places if p.exists() and not p.is_dir()), folder)
+        raise NotADirectoryError(
+            f"{file} is a file; expected a folder. Write to another one."
+        ) from error
 
 
 def check_free(path: Path, overwrite: bool) -> None:

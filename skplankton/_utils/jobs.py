@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from numbers import Integral
+
 from joblib import effective_n_jobs, parallel_config
 from joblib.parallel import BACKENDS, get_active_backend
 
@@ -17,6 +19,12 @@ def local_jobs(n_jobs: int | None, *, threads: bool = False) -> tuple[int, str]:
     of a cluster, None is 1, and other numbers are of processes here: to send images
     there would take longer than to decode them. With `threads`, jobs are threads.
     """
+    is_int = isinstance(n_jobs, Integral) and not isinstance(n_jobs, bool)
+    if n_jobs is not None and not (is_int and n_jobs):
+        raise ValueError(
+            f"n_jobs={n_jobs!r}; expected a number of processes, -1 for one per core, "
+            "or None."
+        )
     backend, _ = get_active_backend()
     # Not isinstance: Ray's backend is a subclass of joblib's.
     names = [name for name in _LOCAL if type(backend) is BACKENDS.get(name)]

@@ -19,7 +19,7 @@ from skplankton._utils.warn import warn
 UNKNOWN, WITHOUT_VIEW = "unknown", "without a readable view"
 
 # How tables and programs write "missing" in text.
-_MISSING_STRINGS = ("None", "nan", "NaN", "NA", "<NA>", "null")
+_MISSING_STRINGS = ("", "None", "nan", "NaN", "NA", "<NA>", "null")
 
 
 def check_y(X, y) -> None:

@@ -214,6 +214,7 @@ def _read_csv(source: Source) -> tuple[np.ndarray, tuple[str, ...]]:
     if all(_is_number(name) for name in channels):
         shown = shortened(header)
         raise ValueError(f"the first row must hold the channel names, got {shown!r}")
+    _check_channel_names(channels)
     if not any(line.strip() for line in lines):
         raise ValueError("the profile has a header and no samples")
     try:
@@ -225,6 +226,21 @@ def _read_csv(source: Source) -> tuple[np.ndarray, tuple[str, ...]]:
     if samples.shape[1] != len(channels):
         raise ValueError(_first_invalid_line(header, lines, len(channels)))
     return samples, channels
+
+
+def _check_channel_names(channels: tuple[str, ...]) -> None:
+    if "" in channels:
+        raise ValueError(
+            f"column {channels.index('') + 1} has no name. If it numbers the rows, "
+            "save the profile with pandas' to_csv(path, index=False); if it is empty, "
+            "remove it"
+        )
+    if len(set(channels)) < len(channels):
+        twice = next(name for name in channels if channels.count(name) > 1)
+        raise ValueError(
+            f"the channel {shortened(twice)!r} occurs twice. Rename or remove one of "
+            "its columns"
+        )
 
 
 def _first_invalid_line(header: str, lines: list[str], n_channels: int) -> str | None:

@@ -98,6 +98,8 @@ def _parsed(file: IO[bytes], formats: tuple[str, ...]) -> Image.Image:
                     f"the {name} image is corrupt or truncated "
                     f"({shortened(repr(error))})"
                 ) from error
+    if not prefix:
+        raise ValueError("the file is empty. Copy it again")
     raise ValueError(
         f"it is not an image in a supported format, {', '.join(formats)}; it begins "
         f"with {prefix[:8]!r}. Convert it to one of them"

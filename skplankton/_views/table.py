@@ -5,7 +5,7 @@ time: nothing is decoded before it is needed, or held after.
 """
 
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from functools import partial
 from typing import NamedTuple
 
@@ -62,6 +62,15 @@ EXPECTED = (
     "expected a table, pandas.DataFrame({'image': images, 'profile': profiles}), or a "
     "2-D array of numbers"
 )
+
+
+def reject_particle_table(X, name: str = "X") -> None:
+    """Raise a TypeError if embeddings were expected, and X is a table of particles."""
+    if is_particle_table(X):
+        raise TypeError(
+            f"{name} is a table of particles, where embeddings were expected. Pass "
+            "their embeddings, such as CrossModalEmbedder().fit_transform(X)."
+        )
 
 
 def as_table_or_array(X):
@@ -122,13 +131,24 @@ def _unnested(values):
 
 def reject_non_numeric(X) -> None:
     """Raise with the expected columns, where numpy would only fail to read a string."""
-    if isinstance(X, np.ndarray) and X.dtype == object and X.ndim == 2 and X.size:
-        entry = X[0, 0]
+    if X is None or isinstance(X, str | os.PathLike | bytes | Iterator):
+        folder = " The loaders in skplankton.datasets read folders and files."
+        raise TypeError(
+            f"X is {'None' if X is None else f'a {type(X).__name__}'}; {EXPECTED}."
+            f"{folder if isinstance(X, str | os.PathLike) else ''}"
+        )
+    if isinstance(X, np.ndarray) and X.dtype.kind in "OUS" and X.ndim and X.size:
+        entry = X.flat[0]
         if isinstance(entry, (str, os.PathLike, bytes, np.ndarray)):
             raise TypeError(
                 f"X is an array of objects such as {type(entry).__name__}; {EXPECTED}. "
                 "Pass the DataFrame itself rather than its values."
             )
+    if isinstance(X, pd.Series) and any(name in X.index for name in MODALITIES):
+        raise TypeError(
+            f"X is a Series, one row of a table; {EXPECTED}. A table of one row is "
+            "X.iloc[[0]], with two pairs of brackets."
+        )
     if isinstance(X, list | tuple | pd.Series) and len(X):
         first = X.iloc[0] if isinstance(X, pd.Series) else X[0]
         is_list = isinstance(first, list | tuple) and len(first) > 0
@@ -139,6 +159,12 @@ def reject_non_numeric(X) -> None:
             raise TypeError(
                 f"X is a {type(X).__name__} of {type(first).__name__}; {EXPECTED}."
             )
+    if isinstance(X, np.ndarray) and X.ndim in (3, 4):
+        raise ValueError(
+            f"X is an array of shape {X.shape}, as of images alone; {EXPECTED}. "
+            "Images and profiles are paired in a table: pandas.DataFrame({'image': "
+            "list(images), 'profile': list(profiles)})."
+        )
     texts = X.select_dtypes(exclude="number") if hasattr(X, "select_dtypes") else None
     if texts is not None and len(texts.columns):
         raise ValueError(
@@ -161,6 +187,13 @@ def select_modality_columns(X: pd.DataFrame, needed=MODALITIES) -> pd.DataFrame:
         )
     if tuple(X.columns) == MODALITIES:  # already selected
         return X
+    for name in MODALITIES:
+        n_columns = list(X.columns).count(name)
+        if n_columns > 1:
+            raise ValueError(
+                f"X has {n_columns} columns {name!r}, and one is expected. Remove or "
+                "rename the others."
+            )
     return X.reindex(columns=list(MODALITIES))
 
 
@@ -286,7 +319,7 @@ class ParticleTable:
             if is_vector:
                 self._check_measurements(entry, row)
                 continue
-            if self.channels is None:
+            if self.channels is None and n_channels == self.n_channels:
                 self.channels = entry.channels
             if entry.channels is not None and self.channels is not None:
                 if entry.channels != self.channels:

@@ -41,6 +41,8 @@ def gallery_calibration(gallery: GalleryKNNClassifier) -> pd.DataFrame:
 
     Raises
     ------
+    TypeError
+        If `gallery` is not a GalleryKNNClassifier.
     ValueError
         If no row remains.
     sklearn.exceptions.NotFittedError
@@ -66,6 +68,11 @@ def gallery_calibration(gallery: GalleryKNNClassifier) -> pd.DataFrame:
     >>> gallery_calibration(gallery)["predicted_label"].tolist()
     ['ciliate', 'ciliate', 'ciliate', 'diatom', 'diatom', 'diatom']
     """
+    if not hasattr(gallery, "leave_one_out"):
+        raise TypeError(
+            f"gallery is a {type(gallery).__name__}; expected a GalleryKNNClassifier, "
+            "such as the last step of a pipeline, pipe[-1]."
+        )
     check_is_fitted(gallery)
     table = calibration_of(gallery, *gallery.leave_one_out())
     return table.reset_index(drop=True)

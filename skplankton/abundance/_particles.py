@@ -69,7 +69,9 @@ def shares(
     position = {label: i for i, label in enumerate(labels)}
     found = np.zeros((len(table), len(labels)))
     columns = [SHARE + label for label in voted]
-    found[:, [position[label] for label in voted]] = table[columns].to_numpy(float)
+    found[:, [position[label] for label in voted]] = np.stack(
+        [_numbers(table[column], name) for column in columns], axis=1
+    )
     other = np.flatnonzero(~np.isin(predicted, voted))
     found[other] = 0.0
     found[other, [position[label] for label in predicted[other]]] = 1.0
@@ -93,6 +95,11 @@ def read_samples(samples: pd.DataFrame | None, sample_ids: np.ndarray) -> pd.Dat
     check_columns(samples, "samples", ["sample_id", "analyzed_volume_ml"])
     samples = _with_all_columns(samples)
     ids = samples["sample_id"]
+    if ids.isna().any():
+        raise ValueError(
+            f"samples has no sample_id in row {np.flatnonzero(ids.isna())[0]}. Each "
+            "sample needs one."
+        )
     twice = ids[ids.astype(str).duplicated()]
     if len(twice):
         raise ValueError(
@@ -128,8 +135,33 @@ def _with_all_columns(samples: pd.DataFrame) -> pd.DataFrame:
         "n_particles": "float64",
     }.items():
         values = samples.get(column)
+        if values is not None and dtype == "float64":
+            values = _numbers(values, "samples")
+        elif values is not None and dtype == "boolean":
+            _check_bools(values)
         samples[column] = pd.Series(values, index=samples.index, dtype=dtype)
     return samples
+
+
+def _numbers(values: pd.Series, name: str) -> np.ndarray:
+    """A column as float64, NaN where missing."""
+    found = pd.to_numeric(values, errors="coerce")
+    wrong = np.flatnonzero(found.isna() & values.notna())
+    if len(wrong):
+        raise ValueError(
+            f"{name} has {values.iloc[wrong[0]]!r} as {values.name} in row {wrong[0]}. "
+            "Expected a number, with a decimal point."
+        )
+    return found.to_numpy(dtype=np.float64, na_value=np.nan)
+
+
+def _check_bools(values: pd.Series) -> None:
+    wrong = np.flatnonzero(values.notna() & ~values.isin([False, True]))
+    if len(wrong):
+        raise ValueError(
+            f"samples has {values.iloc[wrong[0]]!r} as {values.name} in row "
+            f"{wrong[0]}. Expected True or False."
+        )
 
 
 def shown(values: Iterable) -> str:

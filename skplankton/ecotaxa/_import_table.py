@@ -243,6 +243,11 @@ def annotation_columns(
     _check_length("predictions", len(labels), len(ids))
     if date is None:
         date = datetime.datetime.now(datetime.timezone.utc)
+    elif not isinstance(date, datetime.datetime):
+        raise TypeError(
+            f"date={date!r}; expected a datetime, such as pandas.Timestamp("
+            "'2025-07-01 12:00')."
+        )
     elif date.tzinfo is not None:
         date = date.astimezone(datetime.timezone.utc)
     texts = ["" if is_missing(label) else str(label) for label in labels]

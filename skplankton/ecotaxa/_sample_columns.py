@@ -73,7 +73,8 @@ def _check(table: pd.DataFrame, samples: Any) -> None:
     if len(unknown):
         raise ValueError(
             f"samples has no row for {unknown.iloc[0]!r}, to which {len(unknown)} of "
-            "the particles belong. Add it, with missing values if nothing is known."
+            f"the particles belong; it has {samples[SAMPLE_ID].tolist()[:5]}. Add it, "
+            "with missing values if nothing is known."
         )
 
 

@@ -297,7 +297,8 @@ def checked_setups(setups: Any) -> tuple[tuple[str, str], ...]:
         return _ONE_EMBEDDING
     if isinstance(setups, str) and setups == "all":
         return _NINE_SETUPS
-    pairs = () if isinstance(setups, str) else tuple(map(tuple, setups))
+    is_list = isinstance(setups, Iterable) and not isinstance(setups, str)
+    pairs = tuple(map(tuple, setups)) if is_list else ()
     if not pairs or len(set(pairs)) < len(pairs) or not set(pairs) <= set(_NINE_SETUPS):
         raise ValueError(
             f"setups={setups!r}; expected 'all', None, or different pairs (gallery, "

@@ -116,6 +116,11 @@ def _embed(
 
 def _transform(embedder: Any, n_modalities: int) -> Callable:
     """The method that computes [image | profile] embeddings, or one embedding."""
+    if isinstance(embedder, type):
+        raise ValueError(
+            f"embedder={embedder.__name__} is a class. Pass a fitted transformer, or a "
+            "dict of them."
+        )
     if not hasattr(embedder, "transform"):
         raise ValueError(
             f"embedder={embedder!r} has no method transform. Pass a fitted "
@@ -162,6 +167,15 @@ def _some_labels(y: ArrayLike, name: str, unlabeled: Any):
             f"All {len(labeled)} rows of {name} are unlabeled. Pass some labeled rows."
         )
     return labels, labeled
+
+
+def check_results(results: Any) -> None:
+    """Raise unless it is a table."""
+    if not isinstance(results, pd.DataFrame):
+        raise TypeError(
+            f"results is a {type(results).__name__}; expected the DataFrame that "
+            "cross_modal_benchmark returns."
+        )
 
 
 def check_result_columns(results: pd.DataFrame, needed: Sequence[str]) -> None:

@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 
 from skplankton._utils.parameters import check_choice
-from skplankton.evaluation._inputs import check_result_columns
+from skplankton.evaluation._inputs import check_result_columns, check_results
 
 _SCORES = ("accuracy", "precision", "recall", "f1")
 _FORMATS = ("markdown", "latex", "frame")
@@ -62,6 +62,8 @@ def benchmark_table(
 
     Raises
     ------
+    TypeError
+        If `results` is not a DataFrame.
     ValueError
         If a column is missing, there are no results to show, several numbers of
         neighbors would be mixed, or a parameter has an invalid value.
@@ -91,6 +93,7 @@ def benchmark_table(
     """
     check_choice("metric", metric, _SCORES)
     check_choice("format", format, _FORMATS)
+    check_results(results)
     by = _row_columns(results, by)
     check_result_columns(results, [*by, "gallery_size", "n_neighbors", metric])
     shown = _selected(results, "gallery_size", gallery_size)

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import io
 import os
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
+from skplankton._utils.csv_rows import csv_rows, csv_text, delimiter_of
 from skplankton._utils.files import check_free, unfinished
 
 # A spreadsheet program runs a cell that begins with one of these as a formula, even in
 # quotes (CWE-1236); the apostrophe is here so that it can be taken off again.
 _FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "'")
 _MARK = "'"
+# Of ids such as 007, numbers would lose the zeros.
+_TEXTS = ("sample_id", "object_id", "label")
 
 
 def write_csv(
@@ -110,15 +114,16 @@ def read_csv(path: str | os.PathLike) -> pd.DataFrame:
     Returns
     -------
     DataFrame of shape (n_rows, n_columns)
-        Columns of only numbers are numbers, ids such as 007 included; empty cells are
-        NaN, and times are text.
+        Columns of only numbers are numbers, but for `sample_id`, `object_id` and
+        `label`, which are text; empty cells are NaN, and times are text.
 
     Raises
     ------
     FileNotFoundError
         If the file does not exist.
     ValueError
-        If it is not a CSV file in UTF-8.
+        If it is not a CSV file in UTF-8, separated by commas, or its rows differ in
+        length.
 
     See Also
     --------
@@ -135,8 +140,13 @@ def read_csv(path: str | os.PathLike) -> pd.DataFrame:
     ...     print(read_csv(path)["label"][0])
     -
     """
+    text = csv_text(Path(path))
+    _check_rows(text, str(path))
     table = pd.read_csv(
-        path, encoding="utf-8-sig", keep_default_na=False, na_values=[""]
+        io.StringIO(text, newline=""),
+        keep_default_na=False,
+        na_values=[""],
+        dtype=dict.fromkeys(_TEXTS, "str"),
     )
     table.columns = [_plain(name) for name in table.columns]
     for place, name in enumerate(table.columns):
@@ -144,6 +154,25 @@ def read_csv(path: str | os.PathLike) -> pd.DataFrame:
         if not pd.api.types.is_numeric_dtype(column):
             table.isetitem(place, column.map(_plain).rename(name))
     return table
+
+
+def _check_rows(text: str, name: str) -> None:
+    """Raise for what pandas reads as another table, without a word."""
+    rows = csv_rows(io.StringIO(text, newline=""), name, ",")
+    _, header = next(rows, (1, []))
+    if not header:
+        raise ValueError(f"{name} is empty; expected a table with a header.")
+    if len(header) == 1 and delimiter_of(text) in header[0]:
+        raise ValueError(
+            f"{name}, line 1: the values are separated by {delimiter_of(text)!r}; "
+            "expected commas, and decimal points, as write_csv writes them."
+        )
+    for line, values in rows:
+        if len(values) != len(header):
+            raise ValueError(
+                f"{name}, line {line}: expected {len(header)} values, as in the "
+                f"header, got {len(values)}."
+            )
 
 
 def _safe_column(column: pd.Series) -> pd.Series:

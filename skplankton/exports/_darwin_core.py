@@ -13,7 +13,7 @@ from skplankton import __version__
 from skplankton._utils.labels import UNKNOWN, WITHOUT_VIEW
 from skplankton._utils.reports import Problems
 from skplankton._views.entries import is_missing
-from skplankton.exports._events import events_of, shown
+from skplankton.exports._events import events_of, numbers, shown
 from skplankton.exports._taxa import Taxon, read_taxa
 from skplankton.exports._terms import (
     CONCENTRATION,
@@ -189,8 +189,11 @@ def to_darwin_core(
     _check_table(samples, "samples", _SAMPLES, ["sample_id"])
     key = ["sample_id", "label"]
     _check_table(abundance, "abundance", [*key, *_NUMBERS], key)
-    # pandas.NA, as nullable columns have it, cannot be compared.
-    abundance = abundance.astype(dict.fromkeys(_NUMBERS, "float64"))
+    _check_texts(id_prefix=id_prefix, identified_by=identified_by)
+    if not isinstance(verified, bool):
+        raise TypeError(f"verified={verified!r}; expected True or False.")
+    samples = _with_numbers(samples, "samples", _SAMPLES[3:])
+    abundance = _with_numbers(abundance, "abundance", _NUMBERS)
     taxon_of = _taxon_of_labels(abundance, taxa)
     _check_samples_exist(abundance, samples)
     events = events_of(samples, id_prefix, problems)
@@ -266,12 +269,23 @@ def _check_table(
         )
 
 
+def _check_texts(**texts: Any) -> None:
+    for name, text in texts.items():
+        if not isinstance(text, str):
+            raise TypeError(f"{name}={text!r}; expected a text, which may be empty.")
+
+
+def _with_numbers(
+    table: pd.DataFrame, name: str, columns: Sequence[str]
+) -> pd.DataFrame:
+    """The table with ids as text, and the columns as numbers from 0."""
+    values = {column: numbers(table, name, column, 0) for column in columns}
+    # Of a CSV file, ids such as 20250701 are numbers.
+    return table.assign(sample_id=table["sample_id"].astype(str), **values)
+
+
 def _check_counts(abundance: pd.DataFrame, problems: Problems) -> None:
     counts = abundance["count"]
-    for row in np.flatnonzero(counts < 0):
-        raise ValueError(
-            f"abundance, row {row}: expected a count from 0, got {counts.iloc[row]:g}."
-        )
     missing = np.flatnonzero(counts.isna())
     if len(missing):
         entry = abundance.iloc[missing[0]]
@@ -315,7 +329,7 @@ def _of_event(event_id: str, sample: dict[Hashable, Any]) -> list[tuple]:
     if not is_missing(sample["instrument"]):
         rows.append((event_id, "", *_row(INSTRUMENT, str(sample["instrument"]))))
     volume = sample["analyzed_volume_ml"]
-    if not is_missing(volume):
+    if volume > 0:  # false of a missing one; 0 is one that is not known
         text = _text(volume / ML_PER_CUBIC_METRE)
         rows.append((event_id, "", *_row(VOLUME, text)))
     return rows

@@ -24,11 +24,11 @@ def events_of(samples: pd.DataFrame, prefix: str, problems: Problems) -> pd.Data
     columns["eventDate"] = [_interval(row) for row in samples.to_dict("records")]
     lacking = {"start": np.array([not date for date in columns["eventDate"]])}
     for name, limit in _POSITION.items():
-        values = _numbers(samples, name, -limit, limit)
+        values = numbers(samples, "samples", name, -limit, limit)
         columns[f"decimal{name.title()}"] = values
         lacking[name] = np.isnan(values)
     _report_missing(ids, lacking, problems)
-    low, high = (_numbers(samples, name, -np.inf, np.inf) for name in _DEPTHS)
+    low, high = (numbers(samples, "samples", name) for name in _DEPTHS)
     upside_down = np.flatnonzero(low > high)
     if len(upside_down):
         row = upside_down[0]
@@ -74,10 +74,6 @@ def _interval(sample: dict[Hashable, Any]) -> str:
         start = start.tz_convert("UTC").tz_localize(None)
     if is_missing(seconds):
         return _iso(start)
-    if not 0 <= seconds < np.inf:
-        raise ValueError(
-            f"{where}: expected seconds from 0 as duration_s, got {seconds}."
-        )
     return f"{_iso(start)}/{_iso(start + pd.Timedelta(seconds=seconds))}"
 
 
@@ -85,12 +81,18 @@ def _iso(time: pd.Timestamp) -> str:
     return f"{time.round('s').isoformat()}Z"
 
 
-def _numbers(samples: pd.DataFrame, name: str, low: float, high: float) -> np.ndarray:
+def numbers(
+    table: pd.DataFrame,
+    table_name: str,
+    name: str,
+    low: float = -np.inf,
+    high: float = np.inf,
+) -> np.ndarray:
     """A column of optional numbers between two limits; NaN where missing."""
-    if name not in samples.columns:
-        return np.full(len(samples), np.nan)
-    values = np.full(len(samples), np.nan)
-    for row, value in enumerate(samples[name]):
+    values = np.full(len(table), np.nan)
+    if name not in table.columns:
+        return values
+    for row, value in enumerate(table[name]):
         if is_missing(value):
             continue
         try:
@@ -98,10 +100,11 @@ def _numbers(samples: pd.DataFrame, name: str, low: float, high: float) -> np.nd
         except (TypeError, ValueError):
             values[row] = np.inf
         if not low <= values[row] <= high or np.isinf(values[row]):
-            limits = f" from {low:g} to {high:g}" if np.isfinite(low) else ""
+            limits = f" from {low:g}" if np.isfinite(low) else ""
+            limits += f" to {high:g}" if np.isfinite(high) else ""
             raise ValueError(
-                f"samples, row {row} ({samples['sample_id'].iloc[row]!r}): expected a "
-                f"number{limits} as {name}, got {value!r}."
+                f"{table_name}, row {row} ({table['sample_id'].iloc[row]!r}): expected "
+                f"a number{limits} as {name}, got {value!r}."
             )
     return values
 

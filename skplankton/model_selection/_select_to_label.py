@@ -6,6 +6,7 @@ from sklearn.preprocessing import normalize
 from sklearn.utils import check_array, gen_batches
 
 from skplankton._utils.parameters import check_int
+from skplankton._views.table import reject_particle_table
 
 # Rows that stand for all: more would change the choice little, and cost in proportion.
 _N_REFERENCE = 10_000
@@ -95,11 +96,7 @@ def select_to_label(
     >>> select_to_label(embeddings, 1, labeled=[1])
     array([3])
     """
-    if "image" in getattr(embeddings, "columns", ()):
-        raise TypeError(
-            "embeddings is a table of particles. Pass their embeddings, such as "
-            "CrossModalEmbedder().fit_transform(X)."
-        )
+    reject_particle_table(embeddings, "embeddings")
     directions: np.ndarray = check_array(
         embeddings, dtype=np.float32, copy=True, ensure_all_finite="allow-nan"
     )

@@ -231,7 +231,7 @@ def test_a_label_that_is_called_unknown(station, tmp_path, capsys):
     arguments = ("--labels", tmp_path / "ecotaxa.tsv", "--max-epochs", "1")
     output = ("--output", tmp_path / "m.joblib")
     assert run("fit", station.season, *arguments, *output) == 1
-    assert "outlier_label= is --contamination 0" in capsys.readouterr().err
+    assert "rename it, or pass --contamination 0" in capsys.readouterr().err
     assert run("fit", station.season, *arguments, *output, "--contamination", "0") == 0
 
 

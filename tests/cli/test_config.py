@@ -70,6 +70,8 @@ def test_other_commands_have_their_own_table(config):
         ("[fit]\nchannels = ['FWS']", "channels: expected a number or a text in quo"),
         ("[fit]\nquiet = 1", "fit, quiet: expected true or false, got 1"),
         ("fit = 3", "'fit' is 3; expected a table, [fit]"),
+        ("max-epochs = 60", "'max-epochs' is the name of no command. Expected opt"),
+        ("[Fit]\nmax-epochs = 60", "'Fit' is the name of no command"),
         ("max-epochs: 60", "is not a TOML file"),
     ],
 )

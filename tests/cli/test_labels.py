@@ -91,6 +91,12 @@ def test_other_files_of_labels(station, tmp_path, capsys):
         assert words in capsys.readouterr().err
 
 
+def test_blanks_around_ids_and_another_suffix(tmp_path):
+    table = tmp_path / "labels.tsv"
+    table.write_text("object_id\tlabel\n a \tx\n", encoding="utf-8")
+    assert read_labels(table, False, None) == {"a": "x"}
+
+
 def test_a_label_written_twice(tmp_path):
     table = tmp_path / "labels.csv"
     table.write_text("object_id,label\na,x\na,\na,x\nb,\n", encoding="utf-8")

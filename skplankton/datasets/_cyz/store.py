@@ -19,7 +19,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from skplankton._utils.files import temporary_folder, unfinished
+from skplankton._utils.files import make_folder, temporary_folder, unfinished
 
 FORMAT = 3  # increased whenever the contents of a store change
 
@@ -39,7 +39,7 @@ def cache_folder(cache: str | os.PathLike | None) -> Path:
     """Make the folder; None is one that is removed when this process ends."""
     if cache is not None:
         folder = Path(os.path.realpath(cache))
-        folder.mkdir(parents=True, exist_ok=True)
+        make_folder(folder)
         return folder
     process = os.getpid()
     if process not in _temporary_folders:

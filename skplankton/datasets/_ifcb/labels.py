@@ -52,8 +52,8 @@ def read_ifcb_labels(path: str | os.PathLike) -> pd.DataFrame:
     FileNotFoundError
         If there is no such file or folder.
     ValueError
-        If a file cannot be read, there is none in the folder, or a particle has two
-        labels.
+        If a file cannot be read, there is none in the folder, images are beside the
+        folders of classes, or a particle has two labels.
 
     See Also
     --------
@@ -73,6 +73,7 @@ def read_ifcb_labels(path: str | os.PathLike) -> pd.DataFrame:
     [['D20220522T003051_IFCB134_00003', 'Mesodinium']]
     """
     source = Path(path)
+    _check_folders(source)
     labels: dict[str, str | None] = {}
     places: dict[str, Path] = {}
     for file in _files(source):
@@ -92,6 +93,20 @@ def read_ifcb_labels(path: str | os.PathLike) -> pd.DataFrame:
             "label": pd.Series(list(labels.values()), dtype=object),
         }
     )
+
+
+def _check_folders(folder: Path) -> None:
+    """Raise if images lie beside the folders of classes, in none of them."""
+    images = [file for file in folder.glob("*.[pP][nN][gG]") if has_labels(file)]
+    if images and any(
+        file.parent != folder and has_labels(file)
+        for file in folder.rglob("*.[pP][nN][gG]")
+    ):
+        raise ValueError(
+            f"{folder}: {len(images)} images, such as {min(images).name}, are in no "
+            "folder of a class, and others are. Move them to the folder of their "
+            f"class, to one named {UNCLASSIFIED!r}, or elsewhere."
+        )
 
 
 def _files(source: Path) -> list[Path]:
@@ -131,7 +146,7 @@ def _read(file: Path) -> Iterator[tuple[str, str]]:
     else:
         yield (
             _checked_id(file.stem, str(file)),
-            Path(os.path.realpath(file)).parent.name,
+            Path(os.path.realpath(file)).parent.name.strip(),
         )
 
 
@@ -145,16 +160,19 @@ def _checked_id(text: str, where: str) -> str:
 
 def _class_table(file: Path) -> Iterator[tuple[str, str]]:
     records = csv_rows(io.StringIO(csv_text(file), newline=""), str(file), ",")
-    _, header = next(records, (1, []))
+    _, names = next(records, (1, []))
+    header = [name.strip() for name in names]
     for column in ("file_name", "class_name"):
         if header.count(column) != 1:
             problem = "occurs twice" if column in header else "is missing"
             raise ValueError(
                 f"{file}, line 1: the column {column} {problem}; the columns are "
-                f"{header}."
+                f"{header}. Expected a table separated by commas."
             )
     at, class_at = header.index("file_name"), header.index("class_name")
     for line, values in records:
+        if not any(value.strip() for value in values):
+            continue  # as spreadsheet programs end a table
         if len(values) != len(header):
             raise ValueError(
                 f"{file}, line {line}: expected {len(header)} values, as in the "

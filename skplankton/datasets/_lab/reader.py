@@ -19,8 +19,10 @@ from skplankton._utils.reports import Problems
 
 TABLE_NAME = "annotations.csv"
 CLASS = "class"
+OBJECT_ID = "object_id"  # of which only the commands make use
 # Modality (a column of the table) -> the folder of its files.
 FOLDERS = {"image": "images", "profile": "profiles"}
+_USED = (*FOLDERS, CLASS, OBJECT_ID)
 
 _DESCRIPTION = """Particles in files
 ------------------
@@ -45,7 +47,7 @@ def load_particles(
         ``fold1/train.csv`` of the published splits). It has the columns `image`,
         `profile` and, if there are labels, `class`; others are ignored. File names are
         relative to the CSV file's own folder. An empty value is a missing image or
-        profile, or no label. Blanks around a label are ignored.
+        profile, or no label. Blanks around a label are ignored, and so are empty rows.
     errors : {"raise", "warn", "coerce"}, default="raise"
         What to do about a file that does not exist. Unless "raise", it is treated as
         missing and reported once, at the end: by a warning, or with "coerce" by the
@@ -80,8 +82,8 @@ def load_particles(
         If there is no such table, or it lists a file that does not exist.
     ValueError
         If the table is empty, is not CSV in UTF-8 with commas, lacks a column or has it
-        twice, or has a row with more or fewer values than the header, or with neither
-        image nor profile.
+        twice, has a column "label" instead of `class`, or has a row with more or fewer
+        values than the header, or with neither image nor profile.
 
     See Also
     --------
@@ -102,7 +104,7 @@ def load_particles(
     True
     """
     table_path = _find_table(Path(path))
-    table = _read_table(table_path)
+    table = read_table(table_path)
     problems = Problems(errors)
     folder = os.path.realpath(table_path.parent)
     data = pd.DataFrame(
@@ -156,7 +158,7 @@ def _find_table(path: Path) -> Path:
     return path / TABLE_NAME
 
 
-def _read_table(path: Path) -> dict[str, list[str]]:
+def read_table(path: Path) -> dict[str, list[str]]:
     """The columns that are used, as text."""
     records = csv_rows(io.StringIO(csv_text(path), newline=""), str(path), ",")
     _, entries = next(records, (1, []))
@@ -164,6 +166,8 @@ def _read_table(path: Path) -> dict[str, list[str]]:
     _check_header(header, path)
     rows = []
     for line, entries in records:
+        if not any(entry.strip() for entry in entries):
+            continue  # as spreadsheet programs end a table
         if len(entries) != len(header):
             raise ValueError(
                 f"{path}, line {line}: expected {len(header)} values, as in the "
@@ -176,7 +180,7 @@ def _read_table(path: Path) -> dict[str, list[str]]:
             f"{path} has a header but no rows; expected one row per particle."
         )
     columns = dict(zip(header, zip(*rows, strict=True), strict=True))
-    return {name: list(columns[name]) for name in (*FOLDERS, CLASS) if name in columns}
+    return {name: list(columns[name]) for name in _USED if name in columns}
 
 
 def _check_header(header: list[str], path: Path) -> None:
@@ -198,7 +202,13 @@ def _check_header(header: list[str], path: Path) -> None:
             f"{path} has no column {missing[0]!r}, only {header}; expected 'image' and "
             "'profile'. Leave the value empty where there is no file."
         )
-    twice = [name for name in (*FOLDERS, CLASS) if header.count(name) > 1]
+    labels = [name for name in header if name.lower() in (CLASS, "label", "labels")]
+    if labels and CLASS not in header:
+        raise ValueError(
+            f"{path} has no column {CLASS!r}, and one {labels[0]!r}. Rename it to "
+            f"{CLASS!r} if it holds the labels, or to something else if not."
+        )
+    twice = [name for name in _USED if header.count(name) > 1]
     if twice:
         raise ValueError(
             f"{path}, line 1: the column {twice[0]!r} occurs "

@@ -106,6 +106,8 @@ def read_samples(
     ------
     FileNotFoundError
         If the file does not exist.
+    TypeError
+        If `samples` is not a table of samples.
     ValueError
         If a column is missing, unknown or occurs twice, or is one of particles, not of
         samples; two rows have one sample_id; a value is not what its column needs (a
@@ -138,6 +140,8 @@ def read_samples(
     0       LAB                 2.5      48.4    20250701
     """
     path = Path(path)
+    if samples is not None:
+        _check_samples(samples)
     if not path.is_file():
         raise FileNotFoundError(
             f"{path} is not a file. Expected a CSV file with a column sample_id, and "
@@ -170,6 +174,16 @@ def read_samples(
             f"{samples['sample_id'].tolist()[:5]}."
         )
     return with_metadata(samples, metadata)
+
+
+def _check_samples(samples: Any) -> None:
+    missing = [name for name in COLUMNS if name not in getattr(samples, "columns", ())]
+    if missing:
+        raise TypeError(
+            "samples: expected the table of samples that load_cyz_json and other "
+            f"loaders return, got {type(samples).__name__} without a column "
+            f"{missing[0]!r}."
+        )
 
 
 def _columns(names: list[str], path: Path) -> list[tuple[str, tuple[str, ...]]]:

@@ -12,6 +12,7 @@ from sklearn.utils import check_array, check_consistent_length
 
 from skplankton._gallery.views import present_views, split_views
 from skplankton._utils.labels import split_labels
+from skplankton._views.table import reject_particle_table
 from skplankton.evaluation._benchmark import checked_setups
 from skplankton.evaluation._displays.style import (
     COLUMN_WIDTH,
@@ -116,6 +117,7 @@ class SetupConfusionDisplay:
                 "n_modalities=2 and gallery_modalities='all': setups need both views."
             )
         pairs = checked_setups("all" if setups is None else setups)
+        reject_particle_table(X)
         embeddings: np.ndarray = check_array(
             X, dtype=np.float64, ensure_all_finite=False
         )

@@ -12,6 +12,7 @@ from skplankton._gallery.views import present_views, split_views
 from skplankton._utils.labels import split_labels
 from skplankton._utils.parameters import check_choice
 from skplankton._utils.random import fresh_random_state
+from skplankton._views.table import reject_particle_table
 from skplankton.evaluation._displays.style import (
     COLORS,
     FONT_SIZE,
@@ -136,6 +137,7 @@ class EmbeddingDisplay:
         """
         check_choice("method", method, _METHODS)
         check_choice("n_modalities", n_modalities, (1, 2))
+        reject_particle_table(X)
         embeddings: np.ndarray = check_array(
             X, dtype=np.float64, ensure_all_finite=False
         )

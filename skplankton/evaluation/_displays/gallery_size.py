@@ -17,7 +17,7 @@ from skplankton.evaluation._displays.style import (
     place_legend,
     setup_name,
 )
-from skplankton.evaluation._inputs import check_result_columns
+from skplankton.evaluation._inputs import check_result_columns, check_results
 
 _SCORES = {
     "accuracy": "accuracy",
@@ -130,11 +130,14 @@ class GallerySizeDisplay:
 
         Raises
         ------
+        TypeError
+            If `results` is not a DataFrame.
         ValueError
             If a column is missing, there are no results, `metric` is invalid, or `by`
             leaves out a column that has several values.
         """
         check_choice("metric", metric, tuple(_SCORES))
+        check_results(results)
         columns = _line_columns(results, by, metric)
         groups = results.groupby([*columns, "gallery_size"], sort=False)[metric]
         means = _by_line(groups.agg(_mean), columns)
