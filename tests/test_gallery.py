@@ -786,6 +786,7 @@ def test_query_without_the_view_of_query_modalities(modalities, words):
         knn.predict(X)
 
 
+@pytest.mark.filterwarnings("ignore:y contains the text ''")
 @pytest.mark.parametrize("n_modalities", [1, 2])
 @pytest.mark.parametrize(
     ("classes", "missing"),

@@ -151,7 +151,7 @@ def test_begun_with_another_model(station, other_model, tmp_path, monkeypatch):
 
 def test_what_ecotaxa_refuses(station, tmp_path, X, y, capsys):
     table = write_particles(X[:2], y[:2], tmp_path / "LAB")
-    rows = pd.read_csv(table, index_col=0).assign(object_id=["a", " b"])
+    rows = pd.read_csv(table, index_col=0).assign(object_id=["a", "b" * 256])
     rows.to_csv(table)
     out = tmp_path / "out"
     assert classify(station, out, "--ecotaxa", samples=[tmp_path / "LAB"]) == 1

@@ -1,6 +1,7 @@
 """The commands' arguments, help and exit codes, and ``info``."""
 
 import inspect
+import logging
 import re
 import subprocess
 import sys
@@ -10,6 +11,7 @@ import pytest
 
 from skplankton import CrossModalEmbedder, GalleryKNNClassifier, __version__
 from skplankton._cli import _arguments
+from skplankton._cli._reports import collected_reports
 
 from .station import content_of, run
 
@@ -92,6 +94,25 @@ def test_usage(arguments, words, capsys):
 def test_channels(text, expected):
     options = _arguments.parse_arguments(["fit", "x", "--output=m", "--channels", text])
     assert options.channels == expected
+
+
+def test_what_could_not_be_read_is_shown_before_an_error(capsys):
+    def read():
+        with collected_reports():
+            logging.getLogger("skplankton").warning("a.json ends too early")
+            raise ValueError("no pair")
+
+    with pytest.raises(ValueError, match="no pair"):
+        read()
+    assert "a.json ends too early" in capsys.readouterr().err
+
+
+def test_class_scores_without_bins(tmp_path, capsys):
+    pytest.importorskip("h5py")
+    sample, output = tmp_path / "a.json", tmp_path / "names"
+    sample.touch()
+    assert run("classify", "none.skops", sample, "--output", output, "--ifcb") == 1
+    assert "--ifcb writes class scores of IFCB bins, and" in capsys.readouterr().err
 
 
 def test_version(capsys):

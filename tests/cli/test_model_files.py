@@ -3,6 +3,7 @@
 import json
 import re
 import zipfile
+from types import SimpleNamespace
 
 import joblib
 import numpy as np
@@ -10,6 +11,7 @@ import pandas as pd
 import pytest
 
 from skplankton import load_model, model_card, save_model
+from skplankton._cli._model import Model
 from skplankton._sharing.archive import FORMAT
 
 from .station import classify, content_of, fit, results, run
@@ -49,6 +51,23 @@ def test_both_formats_give_the_same_results(station, as_joblib, tmp_path, capsys
     facts = printed.out.splitlines()[1:]
     assert run("info", station.model) == 0
     assert capsys.readouterr().out.splitlines()[1:] == facts
+
+
+def test_channels_other_than_the_models():
+    for is_vector, given, words in (
+        (True, ["b", "a"], "b, a, and the model was trained with a, b. Leave out"),
+        (True, ["a"], "--channels has a, and the model was trained with a, b"),
+        (False, ["a"], "--channels has a, and the model was trained with a, b"),
+        (False, ["b", "other name of b"], None),
+        (True, None, None),
+    ):
+        pipeline = {"embed": SimpleNamespace(_is_vector=is_vector)}
+        model = Model(pipeline, [], ["a", "b"])
+        if words is None:
+            model.check_channels(given)
+        else:
+            with pytest.raises(ValueError, match=words):
+                model.check_channels(given)
 
 
 def test_the_model_in_python(station):

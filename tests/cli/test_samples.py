@@ -80,6 +80,17 @@ def test_lab_ids_that_are_not_unique_or_given(X, y, tmp_path):
         sample.load(errors="coerce")
 
 
+def test_lab_tables_of_spreadsheet_programs(X, y, tmp_path):
+    table = write_particles(X[:2], y[:2], tmp_path / "LAB")
+    text = table.read_text(encoding="utf-8").replace("image,profile", "image, profile")
+    table.write_text(text + ",,,\n", encoding="utf-8")
+    (sample,) = find_samples([table])
+    assert sample.load()["object_id"].tolist() == ["LAB_000000", "LAB_000001"]
+    table.write_text(text.replace(",", "object_id,", 1).replace("0,", ",", 1))
+    with pytest.raises(ValueError, match=r"row 0 .*: the object_id is missing"):
+        sample.load()
+
+
 def test_state_changes_with_any_file(station, tmp_path, X, y):
     write_particles(X[:3], y[:3], tmp_path / "LAB")
     (sample,) = find_samples([tmp_path / "LAB"])
