@@ -859,6 +859,16 @@ class GalleryKNNClassifier(ClassifierMixin, BaseEstimator):
         return tags
 
 
+def check_gallery(classifier: Any, name: str = "classifier") -> None:
+    """Raise unless it is a fitted classifier with a gallery."""
+    if not hasattr(classifier, "leave_one_out"):
+        raise TypeError(
+            f"{name} is a {type(classifier).__name__}; expected a "
+            "GalleryKNNClassifier, such as the last step of a pipeline, pipe[-1]."
+        )
+    check_is_fitted(classifier)
+
+
 def split_views(X: np.ndarray, n_modalities: int = 2) -> np.ndarray:
     """Split embeddings of the form [image | profile] into their views.
 
