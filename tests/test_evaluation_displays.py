@@ -489,6 +489,12 @@ def test_neighbors_errors(particles, gallery):
         from_estimator(gallery, Z[:2], X[:2], X, y)
     with pytest.raises(ValueError, match="has 3 rows, and the gallery contains row"):
         from_estimator(gallery, Z[:2], X[:2], X[:3])
+    with pytest.raises(TypeError, match="X is a table of particles"):
+        from_estimator(gallery, X[:2], X[:2], X)
+    with pytest.raises(TypeError, match=r"classifier is a list; expected a Gallery"):
+        from_estimator([], Z[:2], X[:2], X)
+    with pytest.raises(TypeError, match="particles is a ndarray; expected a table"):
+        from_estimator(gallery, Z[:2], Z[:2], X)
 
 
 @pytest.mark.parametrize(
@@ -669,6 +675,8 @@ def test_confusions_errors(two_views):
         SetupConfusionDisplay.from_predictions(y, {})
     with pytest.raises(ValueError, match="inconsistent numbers of samples"):
         SetupConfusionDisplay.from_predictions(y, {"a": y[1:]})
+    with pytest.raises(TypeError, match="predictions is a list; expected a dict"):
+        SetupConfusionDisplay.from_predictions(y, list(y))
     with pytest.raises(ValueError, match="nothing to compare"):
         SetupConfusionDisplay.from_predictions([None], {"a": ["b"]})
 

@@ -48,7 +48,7 @@ _SPACE_FOR_MODEL = 64 * 2**20
 def run(options: Namespace) -> int:
     """Train a model and write it."""
     # Errors that can be found early are found before the hours of training.
-    _check_output(options.output, options.overwrite)
+    _check_output(options)
     samples = find_samples(options.samples)
     work = options.output.with_name(f"{options.output.name}.work")
     busy = f"Another process is fitting {options.output}. Wait, or stop it."
@@ -84,17 +84,26 @@ def run(options: Namespace) -> int:
     return PROBLEMS if reports else DONE
 
 
-def _check_output(output: Path, overwrite: bool) -> None:
+def _check_output(options: Namespace) -> None:
+    output = options.output
     if output.is_dir():
         raise ValueError(
             f"--output {output} is a folder; expected the name of a file, such as "
             f"{output / 'model.skops'}."
         )
-    if output.exists() and not overwrite:
+    if not output.exists():
+        return
+    if not options.overwrite:
         raise FileExistsError(
             f"{output} exists. Choose another --output, or pass --overwrite to replace "
             "it."
         )
+    for path in map(Path, filter(None, [options.labels, *options.samples])):
+        if path.exists() and output.samefile(path):
+            raise ValueError(
+                f"--output {output} is a file to read, and would be replaced. Choose "
+                "another --output."
+            )
 
 
 def _fitted(table: pd.DataFrame, options: Namespace, work: Path) -> Model:

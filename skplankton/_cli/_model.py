@@ -60,10 +60,10 @@ class Model:
         is_vector = self.pipeline["embed"]._is_vector
         trained = list(self.channels)
         if len(given) != len(trained) or (is_vector and list(given) != trained):
+            renamed = "" if is_vector else ", or map each to its name in the file"
             raise ValueError(
                 f"--channels has {', '.join(given)}, and the model was trained with "
-                f"{', '.join(trained)}. Leave out --channels, or pass as many in the "
-                "same order, for files in which they have other names."
+                f"{', '.join(trained)}. Leave out --channels{renamed}."
             )
 
     def check_sample(self, sample: Sample) -> None:

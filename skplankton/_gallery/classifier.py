@@ -857,6 +857,16 @@ class GalleryKNNClassifier(ClassifierMixin, BaseEstimator):
         return tags
 
 
+def check_gallery(classifier: Any, name: str = "classifier") -> None:
+    """Raise unless it is a fitted classifier with a gallery."""
+    if not hasattr(classifier, "leave_one_out"):
+        raise TypeError(
+            f"{name} is a {type(classifier).__name__}; expected a "
+            "GalleryKNNClassifier, such as the last step of a pipeline, pipe[-1]."
+        )
+    check_is_fitted(classifier)
+
+
 def _evenly_spaced(values: np.ndarray, n_values: int) -> np.ndarray:
     """The first, the last and others between them, `n_values` at most."""
     n_values = min(len(values), n_values)

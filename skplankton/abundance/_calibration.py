@@ -2,9 +2,8 @@
 
 import numpy as np
 import pandas as pd
-from sklearn.utils.validation import check_is_fitted
 
-from skplankton._gallery.classifier import GalleryKNNClassifier
+from skplankton._gallery.classifier import GalleryKNNClassifier, check_gallery
 from skplankton._utils.labels import UNKNOWN
 from skplankton.abundance._particles import (
     NO_VIEW,
@@ -68,12 +67,7 @@ def gallery_calibration(gallery: GalleryKNNClassifier) -> pd.DataFrame:
     >>> gallery_calibration(gallery)["predicted_label"].tolist()
     ['ciliate', 'ciliate', 'ciliate', 'diatom', 'diatom', 'diatom']
     """
-    if not hasattr(gallery, "leave_one_out"):
-        raise TypeError(
-            f"gallery is a {type(gallery).__name__}; expected a GalleryKNNClassifier, "
-            "such as the last step of a pipeline, pipe[-1]."
-        )
-    check_is_fitted(gallery)
+    check_gallery(gallery, "gallery")
     table = calibration_of(gallery, *gallery.leave_one_out())
     return table.reset_index(drop=True)
 

@@ -132,7 +132,12 @@ def test_version(capsys):
         ("fit", "--output FILE/m", "--output FILE/m.work cannot be written"),
         ("suggest", "--device xpu", "device='xpu'"),
         ("suggest", "--output FILE", "--output FILE is a file; expected a folder"),
-        ("suggest", "--model FILE", "FILE cannot be opened as a model"),
+        ("suggest", "--model FILE", "FILE is empty. Copy or download it again"),
+        (
+            "fit",
+            "--labels FILE --output FILE --overwrite",
+            "--output FILE is a file to read, and would be replaced",
+        ),
         ("classify", "--output FILE", "--output FILE is a file; expected a folder"),
         ("evaluate", "--output FILE", "--output FILE is a file; expected a folder"),
     ],

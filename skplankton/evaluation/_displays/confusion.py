@@ -10,6 +10,7 @@ from sklearn.base import clone
 from sklearn.metrics import confusion_matrix
 from sklearn.utils import check_array, check_consistent_length
 
+from skplankton._gallery.classifier import check_gallery
 from skplankton._gallery.views import present_views, split_views
 from skplankton._utils.labels import split_labels
 from skplankton._views.table import reject_particle_table
@@ -106,10 +107,13 @@ class SetupConfusionDisplay:
 
         Raises
         ------
+        TypeError
+            If `classifier` has no gallery, or X is a table of particles.
         ValueError
             If the classifier's gallery does not contain both views, `setups` is
             invalid, no row is labeled, or no query has a setup's view.
         """
+        check_gallery(classifier)
         if classifier.n_modalities != 2 or classifier.gallery_modalities != "all":
             raise ValueError(
                 f"The classifier has n_modalities={classifier.n_modalities} and "
@@ -162,9 +166,16 @@ class SetupConfusionDisplay:
 
         Raises
         ------
+        TypeError
+            If `predictions` is not a dict.
         ValueError
             If lengths differ, there are no predictions, or no row is labeled.
         """
+        if not isinstance(predictions, Mapping):
+            raise TypeError(
+                f"predictions is a {type(predictions).__name__}; expected a dict of "
+                "predicted labels, {'title': labels}."
+            )
         if not predictions:
             raise ValueError("predictions is empty: there is no panel to draw.")
         true, labeled = split_labels(y_true, unlabeled)

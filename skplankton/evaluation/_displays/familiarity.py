@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 from sklearn.utils import check_consistent_length
 
+from skplankton._gallery.classifier import check_gallery
 from skplankton._utils.labels import split_labels
 from skplankton.evaluation._displays.style import (
     BLUE,
@@ -97,9 +98,12 @@ class FamiliarityDisplay:
 
         Raises
         ------
+        TypeError
+            If `classifier` has no gallery, or X is a table of particles.
         ValueError
             If the lengths of X and y differ.
         """
+        check_gallery(classifier)
         scores = classifier.score_samples(X)
         y = np.full(len(scores), None) if y is None else y
         check_consistent_length(scores, y)

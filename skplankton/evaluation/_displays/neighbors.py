@@ -6,7 +6,9 @@ import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike
 
+from skplankton._gallery.classifier import check_gallery
 from skplankton._utils.labels import split_labels
+from skplankton._views.table import reject_particle_table
 from skplankton.evaluation._displays.particle_grid import (
     ParticleGrid,
     check_columns,
@@ -136,9 +138,14 @@ class NeighborsDisplay:
 
         Raises
         ------
+        TypeError
+            If `classifier` has no gallery, X is a table of particles, or `particles` or
+            `gallery_particles` is none.
         ValueError
             If a column is missing, lengths differ, or `pixel_size` is not above 0.
         """
+        check_gallery(classifier)
+        reject_particle_table(X)
         _check_tables(classifier, X, particles, gallery_particles, y_true)
         # A gallery row occurs at most once per view, so twice as many are enough.
         distances, indices = classifier.kneighbors(X, 2 * n_neighbors)

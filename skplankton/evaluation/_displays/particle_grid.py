@@ -127,6 +127,11 @@ class ParticleGrid:
 
 def check_columns(name: str, table: pd.DataFrame) -> None:
     """Raise if a table lacks images or profiles."""
+    if not isinstance(table, pd.DataFrame):
+        raise TypeError(
+            f"{name} is a {type(table).__name__}; expected a table of particles, a "
+            "DataFrame with 'image' and 'profile'."
+        )
     missing = [column for column in ("image", "profile") if column not in table]
     if missing:
         raise ValueError(

@@ -110,6 +110,8 @@ class ParticlesDisplay:
 
         Raises
         ------
+        TypeError
+            If `particles` is not a DataFrame.
         ValueError
             If a column is missing, lengths differ, there are no particles, or
             `n_columns` or `pixel_size` is not above 0.
