@@ -27,9 +27,11 @@ from skplankton.ecotaxa import read_ecotaxa
 
 from ..helpers import weights
 
-N_KILLS = int(os.environ.get("SKPLANKTON_KILLS", "3"))
-# All samples are processed alike: a few of the steps cover every kind.
-STRIDE = 11 if N_KILLS < 10 else 1
+pytestmark = pytest.mark.once
+
+N_KILLS = int(os.environ.get("SKPLANKTON_KILLS", "2"))
+# All samples are processed alike: a few of the steps in each run, by hand all.
+STRIDE = 29 if N_KILLS < 10 else 1
 CHUNK_SIZE = "10"
 
 

@@ -16,6 +16,8 @@ from skplankton.datasets import load_cyz_json, write_cyz_json, write_particles
 
 from .station import SAMPLES, break_an_image, classify, copied, fit, results, run
 
+pytestmark = pytest.mark.once
+
 
 def test_lab_files_that_are_missing(tmp_path, X, y, capsys):
     """A missing file is treated like any image or profile that cannot be read."""
