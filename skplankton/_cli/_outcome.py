@@ -25,9 +25,7 @@ def write_tables(
     folder: OutputFolder, records: Mapping[str, Any], imaged_only: bool
 ) -> None:
     """Write the tables of all samples in the folder; `records` are of this command."""
-    folder.write_species()
-    folder.write_samples()
-    folder.write_abundance(imaged_only)
+    folder.write_tables(imaged_only)
     if not imaged_only and records:
         _report_profiles(records)
 

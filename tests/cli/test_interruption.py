@@ -269,7 +269,7 @@ def test_signals(number, station, tmp_path, capsys, monkeypatch):
         f"Finished results are kept in {output}. Run the same command again" in printed
     )
     assert (output / "a.csv").is_file()
-    assert len(tables(output)) == 3  # and those of all samples
+    assert len(tables(output)) == 1 + 3  # and those of all samples
     assert _cli.main(arguments(station, output)) == 0
     # Four calls, of which the last had no result, and no more than are missing.
     assert len(calls) == 4 + (6 - 3)
