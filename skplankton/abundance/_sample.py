@@ -69,7 +69,8 @@ def _predictions(table: Predictions, rows: np.ndarray) -> dict[str, Any]:
     n_labels = len(table.labels)
     codes = table.codes[rows] % (n_labels + 1)  # without a view: the last one
     predicted = np.bincount(codes, minlength=n_labels + 1)
-    imaged, profile_only = [[pd.NA] * (n_labels + 1)] * 2
+    imaged: Any = [pd.NA] * (n_labels + 1)
+    profile_only = imaged
     if table.is_imaged is not None:
         imaged = np.bincount(codes[table.is_imaged[rows]], minlength=n_labels + 1)
         profile_only = predicted - imaged
