@@ -13,6 +13,8 @@ from skplankton._cli import _arguments
 
 from .station import content_of, run
 
+pytestmark = pytest.mark.once
+
 
 def test_help_is_fast_and_explains_exit_codes():
     script = (
