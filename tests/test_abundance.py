@@ -269,6 +269,7 @@ def coverage(true_rates, n_calibration, expected, method, n_repeats=60, seed=0):
 RATES = np.array([[0.9, 0.1, 0.0], [0.05, 0.9, 0.05], [0.0, 0.15, 0.85]])
 
 
+@pytest.mark.once
 def test_intervals_of_the_default_cover():
     expected = np.array([20.0, 300.0, 60.0])
     found = coverage(RATES, 8, expected, "auto")

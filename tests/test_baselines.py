@@ -45,10 +45,11 @@ def fitted(_particles):
     return quick().fit(_particles[0])
 
 
+@pytest.mark.once
 def test_training_distinguishes_species_better_than_the_initial_weights():
-    X, y = make_particles(400, n_species=8, random_state=1, return_X_y=True)
+    X, y = make_particles(240, n_species=8, random_state=1, return_X_y=True)
     params = {"image_size": 32, "size_features": False, "random_state": 0}
-    params |= {"batch_size": 32, "n_local_crops": 2}  # many steps in little time
+    params |= {"batch_size": 32, "n_local_crops": 1}  # many steps in little time
     trained = DINOEmbedder(max_epochs=12, **params).fit(X)
     untrained = DINOEmbedder(max_epochs=1, learning_rate=1e-12, **params).fit(X)
 
@@ -57,13 +58,13 @@ def test_training_distinguishes_species_better_than_the_initial_weights():
         return np.mean(
             [
                 GalleryKNNClassifier(gallery_size=4, random_state=draw)
-                .fit(embedded[:200], y[:200])
-                .score(embedded[200:], y[200:])
+                .fit(embedded[:120], y[:120])
+                .score(embedded[120:], y[120:])
                 for draw in range(10)
             ]
         )
 
-    # 0.08 to 0.10 with the seeds 0, 1 and 2; chance is 0.125.
+    # 0.076 to 0.085 with the seeds 0, 1 and 2; chance is 0.125.
     gain = accuracy(trained.transform(X)) - accuracy(untrained.transform(X))
     assert gain > 0.04
     # The output neither collapsed to one class nor stayed uniform.

@@ -239,17 +239,18 @@ import sys
 from skplankton import CrossModalEmbedder
 from skplankton.datasets import make_particles
 X = make_particles(40, random_state=0, return_X_y=True)[0]
-params = {"image_size": 16, "profile_length": 16, "batch_size": 10, "max_epochs": 30}
+params = {"image_size": 16, "profile_length": 16, "batch_size": 10, "max_epochs": 12}
 embedder = CrossModalEmbedder(**params, random_state=0, checkpoint=sys.argv[1]).fit(X)
 embedder.transform(X).tofile(sys.argv[2])
 """
 
 
+@pytest.mark.once
 def test_killed_at_random_moments(tmp_path):
     """As often as the variable SKPLANKTON_KILLS says."""
     X = make_particles(40, random_state=0, return_X_y=True)[0]
     params = {"image_size": 16, "profile_length": 16, "batch_size": 10}
-    expected = CrossModalEmbedder(**params, max_epochs=30, random_state=0).fit(X)
+    expected = CrossModalEmbedder(**params, max_epochs=12, random_state=0).fit(X)
     rng = np.random.default_rng(os.environ.get("SKPLANKTON_SEED"))
     words = [sys.executable, "-c", SCRIPT, str(tmp_path), str(tmp_path / "result")]
     environment = {**os.environ, "OMP_NUM_THREADS": str(torch.get_num_threads())}

@@ -23,6 +23,8 @@ from skplankton.size import measure_particles
 
 from .helpers import ROUNDING, quick
 
+pytestmark = pytest.mark.once
+
 
 class CountingBackend(ThreadingBackend):
     """Threads that pose as a cluster: like Dask's, all of it is there for each task."""

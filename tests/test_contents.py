@@ -17,6 +17,8 @@ from skplankton._views.contents import (
     source_of,
 )
 
+pytestmark = pytest.mark.once
+
 CONTENT = b"FWS,SWS\n1,2\n"
 
 

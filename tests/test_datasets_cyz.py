@@ -1096,6 +1096,7 @@ def peak_of_reading(path):
     return peak
 
 
+@pytest.mark.once
 def test_memory_does_not_grow_with_the_file(tmp_path):
     """A file four times as large takes hardly more memory."""
     paths, peaks = [], []

@@ -11,6 +11,8 @@ from skplankton.datasets._cyz.json_stream import BrokenJSON, JSONStream
 
 from .fuzzing import mutated
 
+pytestmark = pytest.mark.once
+
 PIECES = (1, 7, 64, 2**20)  # small ones split every token somewhere
 json_values = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(),

@@ -273,6 +273,7 @@ def test_a_process_that_is_lost(two):
     )
 
 
+@pytest.mark.once
 def test_a_killed_process_goes_on_with_the_same_model(two, folder, script, tmp_path):
     with_particles(tmp_path)
     n_steps = 12

@@ -23,6 +23,8 @@ import skplankton
 from skplankton import CrossModalEmbedder, GalleryKNNClassifier
 from skplankton.baselines import DINOEmbedder
 
+pytestmark = pytest.mark.once
+
 ROOT = Path(__file__).parent.parent
 
 

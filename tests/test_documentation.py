@@ -28,6 +28,8 @@ from skplankton import _cli
 from tests.field_files import write_field_files
 from tests.pages import Block, blocks, cell, column, measured, name_of, pages
 
+pytestmark = pytest.mark.once
+
 PAGES = pages()
 PROGRAMS = (["skplankton"], ["python", "-m", "skplankton"])
 PROMPT = "$ "

@@ -1,7 +1,7 @@
 """scikit-learn's own checks, in full: nothing expected to fail, nothing skipped.
 
 One of the checks only runs with SCIPY_ARRAY_API=1 set before scipy is imported, so they
-run in a process of their own.
+run in a process of their own. The lowest versions check the galleries and one embedder.
 """
 
 import os
@@ -14,16 +14,17 @@ ESTIMATORS = [
     "GalleryKNNClassifier()",
     "GalleryKNNClassifier(use_unlabeled=True)",
     "GalleryKNNClassifier(use_unlabeled=True, metric='euclidean', contamination=0.2)",
-    "CrossModalEmbedder()",
+    pytest.param("CrossModalEmbedder()", marks=pytest.mark.once),
     (
         "CrossModalEmbedder(max_epochs=1, loss='siglip', learn_temperature=True, "
         "output='concat', features='projection')"
     ),
-    (
+    pytest.param(
         "CrossModalEmbedder(max_epochs=2, output='image', features='encoder', "
-        "early_stopping=True, validation_fraction=0.5)"
+        "early_stopping=True, validation_fraction=0.5)",
+        marks=pytest.mark.once,
     ),
-    "DINOEmbedder(max_epochs=1)",
+    pytest.param("DINOEmbedder(max_epochs=1)", marks=pytest.mark.once),
 ]
 
 SCRIPT = """

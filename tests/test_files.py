@@ -15,6 +15,8 @@ from skplankton._utils.files import disk_errors, unfinished
 from skplankton.datasets import load_cyz_json, write_cyz_json, write_particles
 from skplankton.ecotaxa import read_ecotaxa, write_ecotaxa
 
+pytestmark = pytest.mark.once
+
 
 class Disk:
     """Python's `open`, with a limited number of bytes for all files."""

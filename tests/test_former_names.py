@@ -12,6 +12,8 @@ from skplankton.baselines import DINOEmbedder
 
 from .helpers import quick
 
+pytestmark = pytest.mark.once
+
 # Where the classes of a model were, beside those of FORMER_NAMES.
 FORMER = {
     "skplankton._training.contrastive": "skplankton._training",

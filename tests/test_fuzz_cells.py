@@ -14,6 +14,8 @@ from skplankton._views.decoding import decode_image, decode_profile
 
 from .fuzzing import examples, mutated
 
+pytestmark = pytest.mark.once
+
 GRAY = np.add.outer(np.arange(12), 9 * np.arange(20)).astype(np.uint8)
 
 

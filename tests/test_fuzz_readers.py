@@ -34,6 +34,8 @@ from skplankton.ecotaxa import read_ecotaxa, write_ecotaxa
 
 from .fuzzing import examples, mutated
 
+pytestmark = pytest.mark.once
+
 PARTICLES, LABELS = make_particles(3, n_species=2, random_state=0, return_X_y=True)
 PARTICLES["profile"] = [profile[:6] for profile in PARTICLES["profile"]]
 PARTICLES["image"] = [image[:6, :9] for image in PARTICLES["image"]]

@@ -15,6 +15,8 @@ import pytest
 
 import skplankton
 
+pytestmark = pytest.mark.once
+
 ROOT = Path(__file__).parent.parent
 PACKAGE = Path(skplankton.__file__).parent
 DEPENDENCIES = {"PIL", "joblib", "numpy", "pandas", "scipy", "skorch", "sklearn"}

@@ -4,8 +4,11 @@ import re
 import sys
 from pathlib import Path
 
+import pytest
 from docutils.core import publish_doctree
 from docutils.nodes import row
+
+pytestmark = pytest.mark.once
 
 if sys.version_info >= (3, 11):
     import tomllib

@@ -12,6 +12,8 @@ import nbformat
 import pytest
 from nbclient import NotebookClient
 
+pytestmark = pytest.mark.once
+
 ROOT = Path(__file__).parent.parent
 CELLS = [
     """\

@@ -6,6 +6,8 @@ import pytest
 
 from skplankton._utils import progress as progress_module
 
+pytestmark = pytest.mark.once
+
 
 def work(n_steps=3):
     with progress_module.progress(

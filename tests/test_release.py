@@ -8,6 +8,8 @@ import pytest
 
 import skplankton
 
+pytestmark = pytest.mark.once
+
 ROOT = Path(__file__).parent.parent
 spec = importlib.util.spec_from_file_location("release", ROOT / ".ci" / "release.py")
 release = importlib.util.module_from_spec(spec)

@@ -39,6 +39,8 @@ from .report_pages import (
     samples_frame,
 )
 
+pytestmark = pytest.mark.once
+
 VOID = {"meta", "link", "img", "br", "wbr", "hr", "input"}
 MB = 10**6
 

@@ -8,7 +8,7 @@ import os
 from argparse import Namespace
 from collections import Counter
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -205,9 +205,15 @@ def _classify(
             device=options.device, n_jobs=options.n_jobs, strict=options.strict
         )
         job = SampleJob(model, metadata, folder, options, wanted)
-        for sample, state in waiting:
-            with _sample_errors(failed, sample, options):
-                records[sample.name] = job.classify_sample(sample, state)
+        try:
+            for sample, state in waiting:
+                with _sample_errors(failed, sample, options):
+                    records[sample.name] = job.classify_sample(sample, state)
+        except (Exception, KeyboardInterrupt):
+            if shard is None:
+                with suppress(OSError):  # a full disk may be what ended it
+                    folder.write_tables(options.imaged_only)
+            raise
     if shard is not None:
         Report(
             shard=shard,
@@ -336,8 +342,6 @@ class SampleJob:
             "metadata": self.metadata.of(sample.name) or {},
         }
         self.folder.finish(sample.name, results, record)
-        if self.options.shard is None:
-            self.folder.update_tables()
         without = f", {n_unlabeled} without a predicted label" if n_unlabeled else ""
         print_result(f"{sample.name}: {plural(len(table), 'particle')}{without}")
         return record

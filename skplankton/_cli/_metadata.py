@@ -34,7 +34,8 @@ class Metadata:
                 f"warning: {plural(len(others), 'row')} in {self.path} for samples "
                 f"that are not passed: {_shown(others)}"
             )
-        without = [name for name in names if name not in set(given)]
+        known = set(given)
+        without = [name for name in names if name not in known]
         if without:
             print_message(
                 f"warning: no row in {self.path} for {plural(len(without), 'sample')}: "

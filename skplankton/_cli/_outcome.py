@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-import pandas as pd
-
 from skplankton._cli._abundances import abundances
 from skplankton._cli._arguments import DONE, FAILED, PROBLEMS
 from skplankton._cli._output_folder import (
@@ -25,9 +23,7 @@ def write_tables(
     folder: OutputFolder, records: Mapping[str, Any], imaged_only: bool
 ) -> None:
     """Write the tables of all samples in the folder; `records` are of this command."""
-    folder.write_species()
-    folder.write_samples()
-    folder.write_abundance(imaged_only)
+    folder.write_tables(imaged_only)
     if not imaged_only and records:
         _report_profiles(records)
 
@@ -91,7 +87,7 @@ def species_table(folder: OutputFolder) -> str:
 
 def _report_profiles(records: Mapping[str, Any]) -> None:
     """Say what the counts of particles without an image rest on."""
-    counts = pd.concat([abundances({n: r}, False) for n, r in records.items()])
+    counts = abundances(records, imaged_only=False)
     n_profiles = int(counts["count_profile_only"].fillna(0).sum())
     if n_profiles and counts["count_imaged"].fillna(0).any():
         print_result(

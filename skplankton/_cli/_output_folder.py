@@ -6,7 +6,7 @@ import csv
 import io
 import shutil
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -219,35 +219,37 @@ class OutputFolder:
             )
         return there if there.exists() else here
 
-    def update_tables(self) -> None:
-        """Write the tables of all samples while further ones are classified."""
-        # If one is open in another program, it is written again at the end.
-        for write in (self.write_species, self.write_samples):
-            with suppress(PermissionError):
-                write()
+    def write_tables(self, imaged_only: bool) -> None:
+        """Write the tables of all finished samples.
 
-    def write_species(self) -> None:
+        They take time in proportion to all samples, and are therefore not written after
+        each one: after a killed process, those of the next one have all of them.
+        """
+        records = dict(sorted(self.records().items()))
+        self._write_species(records)
+        self._write_samples(records)
+        self._write_abundance(records, imaged_only)
+
+    def _write_species(self, records: Mapping[str, Any]) -> None:
         """Write the number of particles of each species in each sample."""
-        records = self.records()
         species = sorted({name for r in records.values() for name in r["species"]})
         rows = [["sample", *species, "(no name)", "(partial)"]]
-        for sample, record in sorted(records.items()):
+        for sample, record in records.items():
             counts = [record["species"].get(name, 0) for name in species]
             is_partial = record["sample"]["is_partial"]
             rows.append([sample, *counts, record["unnamed"], is_partial])
         self._write_table(SPECIES, rows)
 
-    def write_samples(self) -> None:
+    def _write_samples(self, records: Mapping[str, Any]) -> None:
         """Write what is known of each sample: its volume, time, place and so on."""
-        samples = [record["sample"] for _, record in sorted(self.records().items())]
+        samples = [record["sample"] for record in records.values()]
         others = sorted({name for sample in samples for name in sample} - set(COLUMNS))
         names = [*COLUMNS, *others]
         rows = [[sample.get(name, "") for name in names] for sample in samples]
         self._write_table(SAMPLES, [names, *rows])
 
-    def write_abundance(self, imaged_only: bool) -> None:
+    def _write_abundance(self, records: Mapping[str, Any], imaged_only: bool) -> None:
         """Write counts and concentrations, and biovolumes if some were measured."""
-        records = self.records()
         self._write_csv(ABUNDANCE, abundances(records, imaged_only))
         if any(record["sizes"] is not None for record in records.values()):
             self._write_csv(BIOVOLUME, biovolumes(records, imaged_only))

@@ -138,11 +138,11 @@ def confusion_of(
     calibration: pd.DataFrame, labels: list[str], with_shares: bool
 ) -> Calibration:
     """Count the calibration particles by true and predicted label."""
-    position = pd.Series(range(len(labels)), index=labels)
-    true = position.loc[calibration["label"]].to_numpy()
+    position = pd.Index(labels)
+    true = position.get_indexer(calibration["label"])
     predicted = calibration["predicted_label"].to_numpy()
     confusion = np.zeros((len(labels), len(labels)))
-    np.add.at(confusion, (true, position.loc[predicted].to_numpy()), 1)
+    np.add.at(confusion, (true, position.get_indexer(predicted)), 1)
     if not with_shares or not len(calibration):
         return Calibration(confusion, np.zeros(len(labels)))
     found = shares(calibration, predicted, labels, "calibration")

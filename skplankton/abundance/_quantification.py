@@ -162,10 +162,11 @@ def bayesian_count(
     n_rounds = N_DRAWS // _N_CHAINS
     for step in range(1, _N_BURN_IN + n_rounds * _N_BETWEEN + 1):
         behind = np.maximum(expected[:, :, None] * rates, _TINY)
-        behind = np.swapaxes(behind / behind.sum(axis=1, keepdims=True), 1, 2)
-        true = np.swapaxes(rng.multinomial(predictions, behind), 1, 2)
+        behind /= behind.sum(axis=1, keepdims=True)
+        true = rng.multinomial(predictions, np.swapaxes(behind, 1, 2))
+        true = np.swapaxes(true, 1, 2)
         counts = true.sum(axis=2)
-        expected = rng.gamma(counts + shape)
+        expected = rng.standard_gamma(counts + shape)
         rates = _dirichlet(known + true, rng)
         if step > _N_BURN_IN:
             mean += counts.mean(axis=0)
@@ -271,5 +272,6 @@ def _rate_prior(calibration: Calibration) -> np.ndarray:
 
 def _dirichlet(parameters: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     """Draws along the last axis; where a parameter is 0, so is the draw."""
-    draws = rng.gamma(parameters)
-    return draws / np.maximum(draws.sum(axis=-1, keepdims=True), _TINY)
+    draws = rng.standard_gamma(parameters)
+    draws /= np.maximum(draws.sum(axis=-1, keepdims=True), _TINY)
+    return draws

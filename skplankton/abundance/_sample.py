@@ -1,6 +1,6 @@
 """The abundances in one sample."""
 
-from collections.abc import Hashable
+from collections.abc import Hashable, Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -30,16 +30,17 @@ class Settings:
     confidence_level: float
 
 
-def sample_table(
+def sample_columns(
     settings: Settings, sample: dict[Hashable, Any], rows: np.ndarray, seed: int
-) -> pd.DataFrame:
+) -> dict[str, Iterable[Any]]:
     """One row per label, one for unknown and one for particles without a view.
 
-    `rows` are the sample's particles, `sample` is its row of the table of samples.
+    `rows` are the sample's particles, `sample` is its row of the table of samples. The
+    columns are no DataFrame, as one for each small sample would take most of the time.
     """
     found = _predictions(settings.table, rows)
     rng = np.random.default_rng(seed)
-    n_without = found["count_predicted"].to_numpy(dtype=float)[-1:]
+    n_without = found["count_predicted"][-1:].astype(float)
     without = poisson_draws(n_without, np.ones(1), PRIOR_SHAPE, rng)
     counts = [
         _counts(settings, rows, rng),
@@ -49,34 +50,37 @@ def sample_table(
         ("count", "count_low", "count_high"), zip(*counts, strict=True), strict=True
     ):
         found[name] = np.concatenate(parts)
-    total = found["count"].sum(skipna=False)
-    found["share"] = found["count"] / total if total > 0 else np.nan
+    total = found["count"].sum()
+    found["share"] = found["count"] / (total if total > 0 else np.nan)
     volume = sample["analyzed_volume_ml"]
     for name in ("", "_low", "_high"):
-        per_ml = found[f"count{name}"] / volume if volume > 0 else np.nan
+        per_ml = found[f"count{name}"] / (volume if volume > 0 else np.nan)
         found[f"concentration{name}"] = per_ml
-    found["sample_id"] = sample["sample_id"]
-    found["volume_ml"] = volume
-    found["is_partial"] = sample["is_partial"]
+    n_rows = len(found["label"])
+    found["sample_id"] = [sample["sample_id"]] * n_rows
+    found["volume_ml"] = [volume] * n_rows
+    found["is_partial"] = [sample["is_partial"]] * n_rows
     found["note"] = _notes(settings, sample, rows)
     return found
 
 
-def _predictions(table: Predictions, rows: np.ndarray) -> pd.DataFrame:
+def _predictions(table: Predictions, rows: np.ndarray) -> dict[str, Any]:
     """How many predictions there are of each label, and by which views."""
     n_labels = len(table.labels)
     codes = table.codes[rows] % (n_labels + 1)  # without a view: the last one
-    found = pd.DataFrame({"label": [*table.labels, WITHOUT_VIEW]})
-    found["count_predicted"] = np.bincount(codes, minlength=n_labels + 1)
-    imaged: Any = pd.NA
+    predicted = np.bincount(codes, minlength=n_labels + 1)
+    imaged: Any = [pd.NA] * (n_labels + 1)
+    profile_only = imaged
     if table.is_imaged is not None:
         imaged = np.bincount(codes[table.is_imaged[rows]], minlength=n_labels + 1)
-        imaged[-1] = 0  # classified by nothing
-    found["count_imaged"] = pd.array(np.broadcast_to(imaged, n_labels + 1), "Int64")
-    found["count_profile_only"] = found["count_predicted"] - found["count_imaged"]
-    if table.is_imaged is not None:
-        found.loc[n_labels, "count_profile_only"] = 0
-    return found
+        profile_only = predicted - imaged
+        imaged[-1] = profile_only[-1] = 0  # classified by nothing
+    return {
+        "label": [*table.labels, WITHOUT_VIEW],
+        "count_predicted": predicted,
+        "count_imaged": imaged,
+        "count_profile_only": profile_only,
+    }
 
 
 def _counts(

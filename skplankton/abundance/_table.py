@@ -1,6 +1,7 @@
 """The table of abundances: one row per sample and label."""
 
 from numbers import Real
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -15,7 +16,7 @@ from skplankton.abundance._quantification import (
     NEED_CALIBRATION,
     NEED_SHARES,
 )
-from skplankton.abundance._sample import Settings, sample_table
+from skplankton.abundance._sample import Settings, sample_columns
 
 COLUMNS = {
     "sample_id": "object",
@@ -237,7 +238,7 @@ def abundance_table(
         imaged_only,
         confidence_level,
     )
-    parts = []
+    columns: dict[str, list[Any]] = {name: [] for name in COLUMNS}
     for sample, seed in zip(samples.to_dict("records"), seeds, strict=True):
         rows = rows_of.get(str(sample["sample_id"]), np.empty(0, dtype=np.intp))
         if not len(rows) and sample["n_particles"] > 0:
@@ -246,8 +247,9 @@ def abundance_table(
                 f"{sample['n_particles']:.0f} particles, and particles has none of "
                 "them. Pass the predicted labels of all samples, or leave it out."
             )
-        part = sample_table(settings, sample, rows, seed)
-        parts.append(part[list(COLUMNS)].astype(COLUMNS))
-    if not parts:
-        return pd.DataFrame(columns=list(COLUMNS)).astype(COLUMNS)
-    return pd.concat(parts, ignore_index=True)
+        found = sample_columns(settings, sample, rows, seed)
+        for name, values in columns.items():
+            values.extend(found[name])
+    return pd.DataFrame(
+        {name: pd.Series(columns[name], dtype=dtype) for name, dtype in COLUMNS.items()}
+    )

@@ -326,3 +326,8 @@ def test_one_broken_file_does_not_keep_the_others(station, tmp_path, capsys):
     assert not (out / "bay.csv").exists()
     assert classify(station, tmp_path / "strict", "--strict", samples=samples) == 1
     assert not (tmp_path / "strict" / "cape.csv").exists()
+    # What was finished before the error is in the tables of all samples.
+    strict = {"samples": samples[::-1]}
+    assert classify(station, tmp_path / "strict", "--strict", **strict) == 1
+    counts = pd.read_csv(tmp_path / "strict" / "species.csv")
+    assert counts["sample"].tolist() == ["cape"]

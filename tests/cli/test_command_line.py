@@ -15,6 +15,8 @@ from skplankton._cli._reports import collected_reports
 
 from .station import content_of, run
 
+pytestmark = pytest.mark.once
+
 
 def test_help_is_fast_and_explains_exit_codes():
     script = (

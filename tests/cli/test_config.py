@@ -8,6 +8,8 @@ import pytest
 
 from skplankton._cli._arguments import parse_arguments
 
+pytestmark = pytest.mark.once
+
 FIT = ["fit", "season/", "--output=m.joblib"]
 
 

@@ -27,9 +27,11 @@ from skplankton.ecotaxa import read_ecotaxa
 
 from ..helpers import weights
 
-N_KILLS = int(os.environ.get("SKPLANKTON_KILLS", "3"))
-# All samples are processed alike: a few of the steps cover every kind.
-STRIDE = 11 if N_KILLS < 10 else 1
+pytestmark = pytest.mark.once
+
+N_KILLS = int(os.environ.get("SKPLANKTON_KILLS", "2"))
+# All samples are processed alike: a few of the steps in each run, by hand all.
+STRIDE = 29 if N_KILLS < 10 else 1
 CHUNK_SIZE = "10"
 
 
@@ -185,10 +187,12 @@ def test_killed_at_random_moments(station, tmp_path, forked, cached_predictions)
     assert code == 0
     check_result(tmp_path / "whole", station / "expected")
     moments = random.Random(0)
-    codes, n_kept = [], 0
-    for i in range(N_KILLS):
+    codes, n_kept, i = [], 0, 0
+    # A busy machine may be too slow or too fast for a moment: then there are more.
+    while i < N_KILLS or -9 not in codes or not n_kept:
+        assert i < N_KILLS + 20
         output = tmp_path / f"killed{i}"
-        moment = duration * (i + moments.random()) / N_KILLS
+        moment = duration * (i % N_KILLS + moments.random()) / N_KILLS
         codes.append(forked(arguments(station, output), kill_after=moment)[0])
         kept = finished(output)
         n_kept += len(kept)
@@ -197,9 +201,7 @@ def test_killed_at_random_moments(station, tmp_path, forked, cached_predictions)
         for file, identity in kept.items():
             if file.exists():  # parts are joined and go
                 assert (file.stat().st_ino, file.stat().st_mtime_ns) == identity
-    # Most of the moments lie within the run, unless the machine is busy only at first.
-    assert -9 in codes
-    assert n_kept
+        i += 1
 
 
 class Killed(BaseException):
@@ -269,7 +271,7 @@ def test_signals(number, station, tmp_path, capsys, monkeypatch):
         f"Finished results are kept in {output}. Run the same command again" in printed
     )
     assert (output / "a.csv").is_file()
-    assert len(tables(output)) == 3  # and those of all samples
+    assert len(tables(output)) == 1 + 3  # and those of all samples
     assert _cli.main(arguments(station, output)) == 0
     # Four calls, of which the last had no result, and no more than are missing.
     assert len(calls) == 4 + (6 - 3)

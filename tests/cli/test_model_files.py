@@ -16,6 +16,8 @@ from skplankton._sharing.archive import FORMAT
 
 from .station import classify, content_of, fit, results, run
 
+pytestmark = pytest.mark.once
+
 TRUST = "which can run any program when it is opened"
 
 

@@ -25,6 +25,8 @@ from .station import (
     write_labels,
 )
 
+pytestmark = pytest.mark.once
+
 
 def text_of(page):
     """The text of a page, and the names of its elements."""

@@ -19,6 +19,8 @@ from skplankton._cli._classify import SampleJob
 from skplankton._cli._shards import Shard
 from skplankton.datasets import make_particles, write_cyz_json, write_ifcb
 
+pytestmark = pytest.mark.once
+
 N_SAMPLES, PER_SAMPLE = 4, 8
 NAMES = [f"s{i}" for i in range(N_SAMPLES)]
 FULL = ("--ecotaxa", "--report", "--pixel-size", "0.7", "--chunk-size", "5")
