@@ -59,7 +59,8 @@ class Model:
         # Vectors do not know the names of their measurements; pulses do.
         is_vector = self.pipeline["embed"]._is_vector
         trained = list(self.channels)
-        if len(given) != len(trained) or (is_vector and list(given) != trained):
+        same = [n.casefold() for n in given] == [n.casefold() for n in trained]
+        if len(given) != len(trained) or (is_vector and not same):
             renamed = "" if is_vector else ", or map each to its name in the file"
             raise ValueError(
                 f"--channels has {', '.join(given)}, and the model was trained with "

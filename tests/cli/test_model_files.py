@@ -61,6 +61,7 @@ def test_channels_other_than_the_models():
         (True, ["a"], "--channels has a, and the model was trained with a, b"),
         (False, ["a"], "--channels has a, and the model was trained with a, b"),
         (False, ["b", "other name of b"], None),
+        (True, ["A", "b"], None),
         (True, None, None),
     ):
         pipeline = {"embed": SimpleNamespace(_is_vector=is_vector)}

@@ -310,6 +310,9 @@ def test_a_shard_that_is_stopped_resumes(station, expected, tmp_path, monkeypatc
     assert content(tmp_path) == content(expected("--chunk-size", "5"))
 
 
+CHANNELS = "FWS,SWS,FL Yellow,FL Orange,FL Red,Curvature"
+
+
 @pytest.mark.parametrize(
     ("options", "words"),
     [
@@ -321,7 +324,7 @@ def test_a_shard_that_is_stopped_resumes(station, expected, tmp_path, monkeypatc
         ),
         ({"options": ["--chunk-size", "4"]}, "differ in --chunk-size (0/2"),
         ({"options": ["--metadata", "stations"]}, "differ in --metadata (0/2"),
-        ({"options": ["--channels", "FWS,SWS"]}, "differ in --channels (0/2"),
+        ({"options": ["--channels", CHANNELS]}, "differ in --channels (0/2"),
         ({"samples": NAMES[:3]}, "('s3' was passed to 0/2 alone)"),
         ({"samples": NAMES[::-1]}, "with other samples (in another order)"),
     ],
