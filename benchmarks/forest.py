@@ -4,10 +4,10 @@ A forest of the size that EcoTaxa trains (300 trees, balanced classes, leaves of
 particles at least: ecotaxa_back, py/ML/Random_forest_classifier.py), and the same with
 leaves of any size. Their features are the instrument's measurements, or the profile as
 it is for accuracy.py's "raw". Ours are from results/accuracy.csv: by the profile and by
-both views, with the same training rows, galleries and test rows. "all" are forests with
-the labels of all training rows. Results of sets that are not run are kept.
+both modalities, with the same training rows, galleries and test rows. "all" are forests
+with the labels of all training rows. Results of sets that are not run are kept.
 
-    OMP_NUM_THREADS=1 python benchmarks/forest.py --seeds 1
+    OMP_NUM_THREADS=1 python benchmarks/forest.py
 """
 
 import argparse

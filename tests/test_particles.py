@@ -9,11 +9,11 @@ import polars
 import pytest
 from numpy.testing import assert_array_equal
 
+from skplankton._views.particle_table import is_particle_table
 from skplankton._views.table import (
     ParticleArray,
     ParticleTable,
     as_table_or_array,
-    is_particle_table,
     select_modality_columns,
     split_columns,
 )

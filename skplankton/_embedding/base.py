@@ -17,13 +17,12 @@ from skplankton._utils.fitting import all_or_nothing
 from skplankton._utils.labels import check_y
 from skplankton._utils.progress import progress
 from skplankton._views.pair_store import GrowingArray
+from skplankton._views.particle_table import MODALITIES, is_particle_table
 from skplankton._views.table import (
-    MODALITIES,
     ParticleArray,
     ParticleTable,
     View,
     as_table_or_array,
-    is_particle_table,
     reject_non_numeric,
     select_modality_columns,
 )

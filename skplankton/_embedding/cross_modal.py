@@ -10,7 +10,8 @@ from sklearn.utils.validation import check_is_fitted
 from skplankton._embedding.base import ParticleTransformer
 from skplankton._utils.random import fresh_random_state
 from skplankton._utils.sklearn import Interval, StrOptions, fit_context
-from skplankton._views.table import MODALITIES, ParticleTable
+from skplankton._views.particle_table import MODALITIES
+from skplankton._views.table import ParticleTable
 
 # Queries compared with all targets at a time, in score.
 QUERIES_PER_CHUNK = 512

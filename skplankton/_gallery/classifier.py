@@ -30,7 +30,7 @@ from skplankton._utils.parameters import check_int
 from skplankton._utils.reports import listed
 from skplankton._utils.sklearn import Interval, StrOptions, fit_context, safe_indexing
 from skplankton._utils.warn import warn
-from skplankton._views.table import reject_particle_table
+from skplankton._views.particle_table import reject_particle_table
 
 # With one modality there is only block 0, which "all" selects too.
 _BLOCKS = {"all": slice(0, 2), "image": slice(0, 1), "profile": slice(1, 2)}

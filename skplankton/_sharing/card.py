@@ -18,7 +18,7 @@ from skplankton._embedding.base import ParticleTransformer
 from skplankton._gallery.classifier import GalleryKNNClassifier
 from skplankton._sharing.archive import FORMAT
 from skplankton._utils.reports import listed
-from skplankton._views.table import MODALITIES
+from skplankton._views.particle_table import MODALITIES
 
 _LIBRARIES = ("scikit-learn", "torch", "numpy", "skops")
 _N_SAMPLES = 8  # names of samples that are shown

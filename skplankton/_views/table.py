@@ -27,8 +27,8 @@ from skplankton._views.decoding import (
     fit_to_square,
 )
 from skplankton._views.entries import STORED, entry_name, is_missing
+from skplankton._views.particle_table import MODALITIES
 
-MODALITIES = ("image", "profile")
 # Enough to hide the cost of passing a task to a worker, few enough for the memory.
 ENTRIES_PER_TASK = 256
 _LONGEST_NAMES = 200  # characters of the names of a profile's channels, in errors
@@ -53,24 +53,10 @@ class View(NamedTuple):
         return View(self.rows[which], self.values[which], sizes)
 
 
-def is_particle_table(X) -> bool:
-    """Whether X is a table with image and profile columns, rather than numbers."""
-    return hasattr(X, "columns") and any(name in X.columns for name in MODALITIES)
-
-
 EXPECTED = (
     "expected a table, pandas.DataFrame({'image': images, 'profile': profiles}), or a "
     "2-D array of numbers"
 )
-
-
-def reject_particle_table(X, name: str = "X") -> None:
-    """Raise a TypeError if embeddings were expected, and X is a table of particles."""
-    if is_particle_table(X):
-        raise TypeError(
-            f"{name} is a table of particles, where embeddings were expected. Pass "
-            "their embeddings, such as CrossModalEmbedder().fit_transform(X)."
-        )
 
 
 def as_table_or_array(X):

@@ -13,7 +13,7 @@ from sklearn.utils import check_array
 from skplankton._gallery.views import split_views
 from skplankton._utils.labels import split_labels
 from skplankton._utils.sklearn import num_samples, safe_indexing
-from skplankton._views.table import is_particle_table
+from skplankton._views.particle_table import is_particle_table
 
 # Key of a single model, which no dict of the caller can contain.
 SINGLE_MODEL = object()

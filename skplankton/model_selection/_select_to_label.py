@@ -6,7 +6,7 @@ from sklearn.preprocessing import normalize
 from sklearn.utils import check_array, gen_batches
 
 from skplankton._utils.parameters import check_int
-from skplankton._views.table import reject_particle_table
+from skplankton._views.particle_table import reject_particle_table
 
 # Rows that stand for all: more would change the choice little, and cost in proportion.
 _N_REFERENCE = 10_000

@@ -13,7 +13,7 @@ from sklearn.utils import check_array, check_consistent_length
 from skplankton._gallery.classifier import check_gallery
 from skplankton._gallery.views import present_views, split_views
 from skplankton._utils.labels import split_labels
-from skplankton._views.table import reject_particle_table
+from skplankton._views.particle_table import reject_particle_table
 from skplankton.evaluation._benchmark import checked_setups
 from skplankton.evaluation._displays.style import (
     COLUMN_WIDTH,

@@ -12,7 +12,7 @@ from skplankton._gallery.views import present_views, split_views
 from skplankton._utils.labels import split_labels
 from skplankton._utils.parameters import check_choice
 from skplankton._utils.random import fresh_random_state
-from skplankton._views.table import reject_particle_table
+from skplankton._views.particle_table import reject_particle_table
 from skplankton.evaluation._displays.style import (
     COLORS,
     FONT_SIZE,

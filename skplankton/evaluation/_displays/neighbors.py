@@ -8,7 +8,7 @@ from numpy.typing import ArrayLike
 
 from skplankton._gallery.classifier import check_gallery
 from skplankton._utils.labels import split_labels
-from skplankton._views.table import reject_particle_table
+from skplankton._views.particle_table import reject_particle_table
 from skplankton.evaluation._displays.particle_grid import (
     ParticleGrid,
     check_columns,
