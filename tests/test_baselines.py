@@ -323,6 +323,7 @@ def test_missing_extra(X, monkeypatch):
         quick().fit(X)
 
 
+@pytest.mark.once
 def test_transform_and_the_class_do_not_need_the_extra(fitted, X, tmp_path):
     paths = [tmp_path / name for name in ("dino.pickle", "X.pickle")]
     paths[0].write_bytes(pickle.dumps(fitted))

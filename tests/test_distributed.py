@@ -32,6 +32,8 @@ from .distributed_process import (
 )
 from .helpers import ROUNDING, quick, weights
 
+pytestmark = pytest.mark.once
+
 ROOT = Path(__file__).parent.parent
 SECONDS = 300  # of a quiet machine, far too many: only a process that hangs takes them
 MODULE = "tests.distributed_process"
@@ -273,7 +275,6 @@ def test_a_process_that_is_lost(two):
     )
 
 
-@pytest.mark.once
 def test_a_killed_process_goes_on_with_the_same_model(two, folder, script, tmp_path):
     with_particles(tmp_path)
     n_steps = 12

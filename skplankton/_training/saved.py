@@ -53,6 +53,7 @@ def net_from_parts(parts: Mapping[str, Any]) -> ContrastiveNet:
     for modality in ("image", "profile"):
         module[modality] = _without_weights(module[modality])
     net = ContrastiveNet(
+        optimizer=_no_optimizer,
         device="cpu",
         train_split=None,
         callbacks=None,
@@ -64,7 +65,12 @@ def net_from_parts(parts: Mapping[str, Any]) -> ContrastiveNet:
         net.initialize()
     _set_weights(net.module_, parts["weights"])
     net.trim_for_prediction()
+    net.optimizer = torch.optim.SGD  # skorch's default
     return net
+
+
+def _no_optimizer(parameters, **params) -> None:
+    """In place of torch's, as the first one in a process takes seconds to import."""
 
 
 def encoder_to_parts(encoder: StandardizedEncoder, built_from: Mapping) -> dict:

@@ -37,6 +37,8 @@ from .station import (
     suggest,
 )
 
+pytestmark = pytest.mark.once
+
 
 def filled(folder, labels, n=None):
     """Write labels into the table, as a person does; of the first `n` rows only."""
