@@ -26,7 +26,7 @@ def load_labeled(
     if table["label"].isna().all():
         raise ValueError(
             "None of the particles is labeled. Pass --labels, an export of EcoTaxa or "
-            "a .csv file, or samples with labels of their own (a column class, or "
+            "a table, or samples with labels of their own (a column class, or "
             "objects validated in EcoTaxa). To see "
             "which particles to label first: python -m skplankton suggest SAMPLE... "
             "--output DIR"

@@ -1,4 +1,4 @@
-"""Tables of particles, told apart from numbers without reading them."""
+"""Whether X is a table of particles or an array of numbers, without reading it."""
 
 MODALITIES = ("image", "profile")
 
